@@ -1,0 +1,114 @@
+"""Periods: the calendar months that subsidies are paid for.
+
+Inside the system a month is a `Period`, never a string; at the edges it is `YYYY-MM`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+_TEXT = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Period:
+    """One calendar month, e.g. `Period(2026, 3)`; as text `2026-03`. Ordered, hashable."""
+
+    year: int
+    month: int
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.month <= 12 and 1900 <= self.year <= 9999):
+            raise ValueError(f"not a period: year {self.year}, month {self.month}")
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        """The period written as `YYYY-MM`; ValueError names the text otherwise."""
+        match = _TEXT.match(text)
+        if match is None:
+            raise ValueError(f"not a period (YYYY-MM): {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of(cls, day: date) -> Period:
+        """The period that `day` lies in."""
+        return cls(day.year, day.month)
+
+    @classmethod
+    def from_index(cls, index: int) -> Period:
+        """The inverse of `index`."""
+        return cls(index // 12, index % 12 + 1)
+
+    @property
+    def index(self) -> int:
+        """Months since year 0: consecutive integers for consecutive months."""
+        return self.year * 12 + self.month - 1
+
+    @property
+    def first_day(self) -> date:
+        return date(self.year, self.month, 1)
+
+    @property
+    def last_day(self) -> date:
+        return date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
+
+    def plus(self, months: int) -> Period:
+        return Period.from_index(self.index + months)
+
+    @property
+    def next(self) -> Period:
+        return self.plus(1)
+
+    @property
+    def previous(self) -> Period:
+        return self.plus(-1)
+
+    def through(self, last: Period) -> Iterator[Period]:
+        """Every period from this one to `last`, both included."""
+        for index in range(self.index, last.index + 1):
+            yield Period.from_index(index)
+
+    def __contains__(self, day: date) -> bool:
+        return (day.year, day.month) == (self.year, self.month)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        parse = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        return core_schema.json_or_python_schema(
+            json_schema=parse,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), parse]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json-unless-none"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": _TEXT.pattern, "examples": ["2026-03"]}
+
+
+def business_date(moment: datetime) -> date:
+    """The Asia/Shanghai calendar date of an aware `moment`."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment must carry its time zone")
+    return moment.astimezone(SHANGHAI).date()
+
+
+def day_before(day: date) -> date:
+    return day - timedelta(days=1)
+
+
+def day_after(day: date) -> date:
+    return day + timedelta(days=1)
