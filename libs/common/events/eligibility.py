@@ -1,0 +1,126 @@
+"""What eligibility tells: judgements with reasons, and who is entitled to what, month by month."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.common.events.envelope import StateEvent, event
+from libs.common.period import Period
+from libs.common.vocabulary import Category, Level, Subsidy
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Reason(_Value):
+    """One rule's outcome with its citation, in words a person can read."""
+
+    rule: str
+    outcome: Literal["pass", "fail", "not_applicable"]
+    citation: str
+    detail: str
+
+
+class SubsidyDecision(_Value):
+    """`eligible`: at least one month is payable. `first_period` is the first of them."""
+
+    subsidy: Subsidy
+    eligible: bool
+    first_period: Period | None = None
+    amount_fen: int = Field(default=0, ge=0, description="of the first payable month")
+    reasons: tuple[Reason, ...]
+
+
+@event
+class ApplicationAssessed(StateEvent):
+    """Answers `application.submitted` and `application.reviewed`.
+
+    `application_version` is the version of the application that was judged; `version` grows per assessment.
+    """
+
+    type: ClassVar[str] = "application.assessed.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    application_id: UUID
+    application_version: int
+    policy_version: str
+    decisions: tuple[SubsidyDecision, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return f"assessment:{self.application_id}"
+
+
+@event
+class CandidatePrescreened(StateEvent):
+    type: ClassVar[str] = "candidate.prescreened.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    outreach_id: UUID
+    eligible: tuple[Subsidy, ...]
+    decisions: tuple[SubsidyDecision, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return f"prescreening:{self.outreach_id}"
+
+
+class EntitledMonths(_Value):
+    """Consecutive months `from` to `to` (inclusive; null: open) that are payable alike. `area` pays."""
+
+    from_: Period = Field(alias="from")
+    to: Period | None
+    amount_fen: int = Field(gt=0)
+    area: str
+    level: Level
+    category: Category | None = None
+    policy_version: str
+    cause: str = Field(description="why these months begin or differ, e.g. application.approved")
+
+
+@event
+class EntitlementChanged(StateEvent):
+    """The whole schedule of one person and subsidy: every month in it is payable, every other is not.
+
+    `stopped_because` names the cause that ended the last spell, null while it is open.
+    """
+
+    type: ClassVar[str] = "entitlement.changed.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    subsidy: Subsidy
+    schedule: tuple[EntitledMonths, ...]
+    cause: str = Field(description="the event type that changed it, e.g. certificate.expired")
+    stopped_because: str | None = None
+    area: str = Field(description="where the person is resident now, or last was")
+
+    @property
+    def aggregate(self) -> str:
+        return f"entitlement:{self.person_id}:{self.subsidy}"
+
+
+@event
+class PolicyReevaluated(StateEvent):
+    """Everybody whom a policy change can touch has been judged anew; `person_id` is empty, `area` names whom."""
+
+    type: ClassVar[str] = "policy.reevaluated.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    person_id: str = ""
+    policy_id: UUID
+    area: str
+    status: Literal["started", "finished"]
+    persons: int = Field(ge=0)
+    changed: int = Field(ge=0)
+
+    @property
+    def key(self) -> str:
+        return str(self.policy_id)
+
+    @property
+    def aggregate(self) -> str:
+        return f"policy:{self.policy_id}"

@@ -1,0 +1,181 @@
+"""What intake tells: applications through their stages, and who is paid and reached where."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.common.events.envelope import Sealed, StateEvent, event
+from libs.common.vocabulary import (
+    ApplicationStatus,
+    Category,
+    CertificateStatus,
+    Channel,
+    IncomeCategory,
+    Level,
+    Stage,
+    Subsidy,
+)
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Component(_Value):
+    """One disability of a multiple one."""
+
+    category: Category
+    level: Level
+
+
+class CertificateClaim(_Value):
+    """A disability certificate as declared (dates unknown) or as the federation confirmed it."""
+
+    category: Category
+    level: Level
+    components: tuple[Component, ...] = ()
+    issued_on: date | None = None
+    expires_on: date | None = None
+    status: CertificateStatus = "valid"
+
+
+class LowIncomeClaim(_Value):
+    """The economic status as declared, or as civil affairs confirmed it. `from` is the first day in it."""
+
+    category: IncomeCategory
+    from_: date | None = Field(default=None, alias="from")
+
+
+class BenefitChoice(_Value):
+    """The signed choice between two benefits of the same class (择高声明)."""
+
+    kind: str
+    keep: Literal["ours", "other"]
+    signed_on: date
+
+
+class ApplicationFacts(_Value):
+    """What is known from the application itself. `confirmed` lists the stages that vouch for it so far."""
+
+    certificate: CertificateClaim | None = None
+    low_income: LowIncomeClaim | None = None
+    residence_area: str
+    long_term_care: bool | None = None
+    choices: tuple[BenefitChoice, ...] = ()
+    confirmed: tuple[Stage, ...] = ()
+
+
+class ApplicationState(StateEvent):
+    """The full state of one application (申请) for one or both subsidies."""
+
+    producer: ClassVar[str] = "intake"
+
+    application_id: UUID
+    area: str = Field(description="where it is decided: the hukou area, 6 or 9 digits")
+    channel: Channel
+    subsidies: tuple[Subsidy, ...]
+    applied_on: date
+    status: ApplicationStatus
+    stage: Stage | None = Field(description="the stage whose turn it is; null when decided or waiting for the last assessment")
+    facts: ApplicationFacts
+
+    @property
+    def aggregate(self) -> str:
+        return f"application:{self.application_id}"
+
+
+@event
+class ApplicationSubmitted(ApplicationState):
+    """An application was accepted, with the facts as declared. Eligibility assesses it."""
+
+    type: ClassVar[str] = "application.submitted.v1"
+
+
+@event
+class ApplicationReviewed(ApplicationState):
+    """One stage gave its opinion, with the facts as confirmed so far. `final` asks for the assessment that decides."""
+
+    type: ClassVar[str] = "application.reviewed.v1"
+
+    outcome: Literal["approve", "return", "reject", "complete"]
+    final: bool = False
+    reviewed_on: date
+
+
+@event
+class ApplicationApproved(ApplicationState):
+    """Decided (审定): `granted` subsidies accrue from the month of `applied_on`, on the facts confirmed."""
+
+    type: ClassVar[str] = "application.approved.v1"
+
+    decided_on: date
+    granted: tuple[Subsidy, ...] = Field(min_length=1)
+
+
+@event
+class ApplicationRejected(ApplicationState):
+    type: ClassVar[str] = "application.rejected.v1"
+
+    decided_on: date
+    reason: str
+
+
+@event
+class ApplicationWithdrawn(ApplicationState):
+    """The person withdrew it. A granted spell ends with the month of `withdrawn_on`."""
+
+    type: ClassVar[str] = "application.withdrawn.v1"
+
+    withdrawn_on: date
+
+
+class PayeeAccount(_Value):
+    """Where the money goes. `status` is that of the card's bank function."""
+
+    holder: Literal["own", "guardian", "institution"]
+    holder_name: Sealed
+    bank: str
+    number: Sealed
+    number_last4: str = Field(pattern=r"^\d{4}$")
+    status: Literal["active", "inactive", "none"]
+    reason: str | None = Field(default=None, description="why not the person's own card (notice 4)")
+    number_token: str = Field(description="keyed digest of the number, to see one account used by several persons")
+
+
+@event
+class PayeeChanged(StateEvent):
+    """The approved payee of a person, whole; `account` is null while there is none (entitled and unpaid)."""
+
+    type: ClassVar[str] = "payee.changed.v1"
+    producer: ClassVar[str] = "intake"
+
+    area: str
+    person_name: Sealed
+    phone: Sealed | None = None
+    account: PayeeAccount | None
+    cannot_act: bool = Field(description="cannot recognise own conduct (不能辨别自身行为), notice 4")
+    effective_on: date
+
+    @property
+    def aggregate(self) -> str:
+        return f"payee:{self.person_id}"
+
+
+@event
+class ContactChanged(StateEvent):
+    """How a person is reached, whole."""
+
+    type: ClassVar[str] = "contact.changed.v1"
+    producer: ClassVar[str] = "intake"
+
+    area: str
+    name: Sealed
+    phone: Sealed | None = None
+
+    @property
+    def aggregate(self) -> str:
+        return f"contact:{self.person_id}"

@@ -1,0 +1,285 @@
+"""What matching tells: facts from the departments, leads (findings) that a person verifies, and outreach."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from libs.common.events.envelope import EventData, FactEvent, Sealed, StateEvent, event
+from libs.common.events.intake import Component
+from libs.common.period import Period
+from libs.common.vocabulary import BenefitKind, Category, CustodyKind, FindingStatus, IncomeCategory, Level
+
+
+class _Certificate(FactEvent):
+    producer: ClassVar[str] = "matching"
+
+
+class _CertificateIssue(_Certificate):
+    """A certificate in force from `occurred_on` to `expires_on`, inclusive. Level is the heaviest component's."""
+
+    category: Category
+    level: Level
+    components: tuple[Component, ...] = ()
+    expires_on: date | None = None
+
+
+@event
+class CertificateIssued(_CertificateIssue):
+    type: ClassVar[str] = "certificate.issued.v1"
+
+
+@event
+class CertificateRenewed(_CertificateIssue):
+    type: ClassVar[str] = "certificate.renewed.v1"
+
+
+@event
+class CertificateReassessed(_CertificateIssue):
+    type: ClassVar[str] = "certificate.reassessed.v1"
+
+
+@event
+class CertificateExpired(_Certificate):
+    type: ClassVar[str] = "certificate.expired.v1"
+
+
+@event
+class CertificateFrozen(_Certificate):
+    type: ClassVar[str] = "certificate.frozen.v1"
+
+    cause: str | None = None
+
+
+@event
+class CertificateUnfrozen(_Certificate):
+    type: ClassVar[str] = "certificate.unfrozen.v1"
+
+
+@event
+class CertificateCancelled(_Certificate):
+    type: ClassVar[str] = "certificate.cancelled.v1"
+
+    cause: str | None = None
+
+
+@event
+class CertificateMovedOut(_Certificate):
+    """`arrived` is null while in transit (迁移中)."""
+
+    type: ClassVar[str] = "certificate.moved_out.v1"
+
+    in_transit: bool = False
+
+
+@event
+class LowIncomeEntered(FactEvent):
+    type: ClassVar[str] = "low_income.entered.v1"
+    producer: ClassVar[str] = "matching"
+
+    category: IncomeCategory
+    until: date | None = Field(default=None, description="last day, where the source knows it already")
+
+
+@event
+class LowIncomeExited(FactEvent):
+    """`occurred_on` is the first day out of it. A feed that gives the last paid month means that month's last day.
+    `category` null: out of whatever the person was in."""
+
+    type: ClassVar[str] = "low_income.exited.v1"
+    producer: ClassVar[str] = "matching"
+
+    category: IncomeCategory | None = None
+
+
+class _Person(FactEvent):
+    producer: ClassVar[str] = "matching"
+
+
+@event
+class PersonDied(_Person):
+    """`occurred_on` is the day of death, which still counts."""
+
+    type: ClassVar[str] = "person.died.v1"
+
+
+@event
+class PersonDeclaredDead(_Person):
+    type: ClassVar[str] = "person.declared_dead.v1"
+
+
+@event
+class PersonDeclaredMissing(_Person):
+    type: ClassVar[str] = "person.declared_missing.v1"
+
+
+@event
+class PersonMissing(_Person):
+    type: ClassVar[str] = "person.missing.v1"
+
+
+@event
+class PersonReappeared(_Person):
+    """Annuls a declaration of death and ends a time of being missing."""
+
+    type: ClassVar[str] = "person.reappeared.v1"
+
+
+@event
+class PersonImprisoned(_Person):
+    """In custody of `kind` from `occurred_on`; only `serving` and `detention_serving` stop a subsidy."""
+
+    type: ClassVar[str] = "person.imprisoned.v1"
+
+    kind: CustodyKind = "serving"
+    until: date | None = None
+
+
+@event
+class PersonReleased(_Person):
+    type: ClassVar[str] = "person.released.v1"
+
+
+@event
+class PersonMoved(_Person):
+    """Resident in `to_area` from `occurred_on`. `accepted_on` is set once the new county accepts the transfer."""
+
+    type: ClassVar[str] = "person.moved.v1"
+
+    to_area: str
+    from_area: str | None = None
+    accepted_on: date | None = None
+
+
+@event
+class PersonMerged(StateEvent):
+    """A corrected resident ID: `person_id` is from now on the same person as `into_person_id`."""
+
+    type: ClassVar[str] = "person.merged.v1"
+    producer: ClassVar[str] = "matching"
+
+    into_person_id: str
+
+    @property
+    def aggregate(self) -> str:
+        return f"merge:{self.person_id}"
+
+
+@event
+class BenefitStarted(FactEvent):
+    type: ClassVar[str] = "benefit.started.v1"
+    producer: ClassVar[str] = "matching"
+
+    kind: BenefitKind
+    amount_fen: int = Field(default=0, ge=0)
+    until: date | None = None
+
+
+@event
+class BenefitEnded(FactEvent):
+    """`occurred_on` is the first day without it."""
+
+    type: ClassVar[str] = "benefit.ended.v1"
+    producer: ClassVar[str] = "matching"
+
+    kind: BenefitKind
+
+
+@event
+class FactRetracted(FactEvent):
+    """`retracts` never was: an error of the source, an annulled declaration, a dismissed finding."""
+
+    type: ClassVar[str] = "fact.retracted.v1"
+    producer: ClassVar[str] = "matching"
+
+    retracts: UUID
+    reason: str | None = None
+
+
+class FindingState(StateEvent):
+    """A lead (比对发现) of `kind` about a person.
+
+    While `open` it holds every unsent payment for months after `alleged_on`: from `hold_from` on. When confirmed,
+    `fact_id` names the fact that it became.
+    """
+
+    producer: ClassVar[str] = "matching"
+
+    finding_id: UUID
+    kind: str = Field(description="the event alleged, e.g. person.died")
+    area: str
+    status: FindingStatus
+    alleged_on: date
+    hold_from: Period
+    due_on: date
+    fact_id: UUID | None = None
+
+    @property
+    def aggregate(self) -> str:
+        return f"finding:{self.finding_id}"
+
+
+@event
+class FindingOpened(FindingState):
+    type: ClassVar[str] = "finding.opened.v1"
+
+
+@event
+class FindingDismissed(FindingState):
+    type: ClassVar[str] = "finding.dismissed.v1"
+
+
+@event
+class FindingConfirmed(FindingState):
+    type: ClassVar[str] = "finding.confirmed.v1"
+
+
+@event
+class CandidateIdentified(StateEvent):
+    """Newly in dibao or newly certified, neither receiving nor applying: eligibility pre-screens (notice 1)."""
+
+    type: ClassVar[str] = "candidate.identified.v1"
+    producer: ClassVar[str] = "matching"
+
+    outreach_id: UUID
+    area: str
+    because: Literal["entered_low_income", "certified", "qualifies_again"]
+    identified_on: date
+
+    @property
+    def aggregate(self) -> str:
+        return f"candidate:{self.outreach_id}"
+
+
+@event
+class ReminderRequested(EventData):
+    type: ClassVar[str] = "reminder.requested.v1"
+    producer: ClassVar[str] = "matching"
+
+    outreach_id: UUID
+    area: str
+    name: Sealed | None = None
+    phone: Sealed | None = None
+
+    @property
+    def aggregate(self) -> str:
+        return f"reminder:{self.outreach_id}"
+
+
+@event
+class OutreachLapsed(StateEvent):
+    """Reminded in time and not applied by both clocks: recorded as a voluntary waiver (notice 1)."""
+
+    type: ClassVar[str] = "outreach.lapsed.v1"
+    producer: ClassVar[str] = "matching"
+
+    outreach_id: UUID
+    area: str
+    lapsed_on: date
+
+    @property
+    def aggregate(self) -> str:
+        return f"outreach:{self.outreach_id}"
