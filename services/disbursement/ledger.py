@@ -1,0 +1,147 @@
+"""The ledger (总账): append-only double entry in integer fen.
+
+One book per budget: an area, a subsidy and a year. A posting moves an amount from one account to another, so that an
+entry cannot be out of balance. Balances are derived; a correction is a new entry; an entry is booked once per cause.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from libs.common.vocabulary import Subsidy
+
+Account = Literal["appropriated", "available", "committed", "clearing", "paid", "receivable", "refunded", "written_off"]
+ACCOUNT_NAMES: dict[Account, str] = {
+    "appropriated": "拨入资金",
+    "available": "可用资金",
+    "committed": "待发资金",
+    "clearing": "在途资金",
+    "paid": "已发补贴",
+    "receivable": "应追回款",
+    "refunded": "缴回国库",
+    "written_off": "核销损失",
+}
+"""Every account but `appropriated` has a debit balance; together they equal what was appropriated."""
+
+Cause = Literal[
+    "appropriation",
+    "commitment",
+    "release",
+    "sending",
+    "settlement",
+    "failure",
+    "return",
+    "recovery_claimed",
+    "recovery_reduced",
+    "repayment",
+    "write_off",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """One budget's accounts: the area whose money it is, for one subsidy and budget year."""
+
+    area: str
+    subsidy: Subsidy
+    year: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """`amount_fen` out of `credit` into `debit`."""
+
+    debit: Account
+    credit: Account
+    amount_fen: int
+
+    def __post_init__(self) -> None:
+        if self.amount_fen <= 0:
+            raise ValueError(f"a posting moves a positive amount, not {self.amount_fen} fen")
+        if self.debit == self.credit:
+            raise ValueError(f"a posting moves between two accounts, not within {self.debit}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one business event did to one book. (cause, cause_id, book) is booked once, however often it is told."""
+
+    cause: Cause
+    cause_id: str
+    book: Book
+    on: date
+    postings: tuple[Posting, ...]
+
+
+def appropriate(book: Book, document_no: str, amount_fen: int, *, on: date) -> Entry:
+    """Money is appropriated (下达) by a numbered document."""
+    return Entry("appropriation", document_no, book, on, (Posting("available", "appropriated", amount_fen),))
+
+
+def commit(book: Book, cycle_id: str, amount_fen: int, *, on: date) -> Entry:
+    """A submitted cycle binds the money that it will send."""
+    return Entry("commitment", cycle_id, book, on, (Posting("committed", "available", amount_fen),))
+
+
+def release(book: Book, batch_id: str, amount_fen: int, *, on: date) -> Entry:
+    """Payments that were stopped after submission and before sending free their money again."""
+    return Entry("release", batch_id, book, on, (Posting("available", "committed", amount_fen),))
+
+
+def send(book: Book, batch_id: str, amount_fen: int, *, on: date) -> Entry:
+    """A batch goes to the bank: its money is on the way."""
+    return Entry("sending", batch_id, book, on, (Posting("clearing", "committed", amount_fen),))
+
+
+def settle(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The bank paid."""
+    return Entry("settlement", payment_id, book, on, (Posting("paid", "clearing", amount_fen),))
+
+
+def fail(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The bank could not pay: the money is available for the payment issued again."""
+    return Entry("failure", payment_id, book, on, (Posting("available", "clearing", amount_fen),))
+
+
+def settle_after_failure(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The bank paid what it had reported as failed."""
+    return Entry("settlement", payment_id, book, on, (Posting("paid", "available", amount_fen),))
+
+
+def take_back(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The receiving bank sent settled money back (退票)."""
+    return Entry("return", payment_id, book, on, (Posting("available", "paid", amount_fen),))
+
+
+def claim(book: Book, claim_id: str, amount_fen: int, *, on: date) -> Entry:
+    """What was paid too much is claimed back (追回)."""
+    return Entry("recovery_claimed", claim_id, book, on, (Posting("receivable", "paid", amount_fen),))
+
+
+def reduce_claim(book: Book, claim_id: str, amount_fen: int, *, on: date) -> Entry:
+    """A claim falls away: the month turned out to be due, or the bank returned the payment."""
+    return Entry("recovery_reduced", claim_id, book, on, (Posting("paid", "receivable", amount_fen),))
+
+
+def repay(book: Book, repayment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The person repaid; the money goes back to the treasury (缴回), not to the next payment."""
+    return Entry("repayment", repayment_id, book, on, (Posting("refunded", "receivable", amount_fen),))
+
+
+def write_off(book: Book, write_off_id: str, amount_fen: int, *, on: date) -> Entry:
+    """A claim is given up, by two persons' decision."""
+    return Entry("write_off", write_off_id, book, on, (Posting("written_off", "receivable", amount_fen),))
+
+
+def balances(entries: Iterable[Entry]) -> dict[tuple[Book, Account], int]:
+    """Debits less credits per account, in fen; `appropriated` is negative. Their sum is always 0."""
+    totals: Counter[tuple[Book, Account]] = Counter()
+    for entry in entries:
+        for posting in entry.postings:
+            totals[entry.book, posting.debit] += posting.amount_fen
+            totals[entry.book, posting.credit] -= posting.amount_fen
+    return dict(totals)

@@ -1,0 +1,63 @@
+-- The bank's books. What it accepted it never forgets: a killed bank goes on where it was.
+CREATE TABLE IF NOT EXISTS batches (
+    batch_id    text PRIMARY KEY,
+    digest      text NOT NULL,
+    period      text NOT NULL,
+    department  text NOT NULL,
+    project     text NOT NULL,
+    accepted_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS transfers (
+    payment_id  text PRIMARY KEY,
+    batch_id    text NOT NULL REFERENCES batches,
+    payee_name  text NOT NULL,
+    account     text NOT NULL,
+    bank        text NOT NULL,
+    amount_fen  bigint NOT NULL CHECK (amount_fen > 0),
+    period_text text NOT NULL,
+    phone       text,
+    status      text NOT NULL DEFAULT 'accepted' CHECK (status IN ('accepted', 'settled', 'failed', 'returned')),
+    code        text,
+    bank_ref    text UNIQUE,
+    accepted_at timestamptz NOT NULL DEFAULT now(),
+    due_at      timestamptz,
+    settled_on  date,
+    failed_on   date,
+    returned_on date,
+    CHECK ((status IN ('settled', 'returned')) = (bank_ref IS NOT NULL)),
+    CHECK ((status IN ('failed', 'returned')) = (code IS NOT NULL))
+);
+CREATE INDEX IF NOT EXISTS transfers_due ON transfers (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS transfers_by_batch ON transfers (batch_id);
+
+-- Which payments a batch asked for, also those that an earlier batch had brought already.
+CREATE TABLE IF NOT EXISTS batch_items (
+    batch_id   text NOT NULL REFERENCES batches,
+    position   integer NOT NULL,
+    payment_id text NOT NULL REFERENCES transfers,
+    PRIMARY KEY (batch_id, position)
+);
+
+CREATE TABLE IF NOT EXISTS sms (
+    sms_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    payment_id text NOT NULL REFERENCES transfers,
+    phone      text,
+    text       text NOT NULL,
+    sent_at    timestamptz NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS webhooks (
+    webhook_id   text PRIMARY KEY,
+    body         text NOT NULL,
+    created_at   timestamptz NOT NULL,
+    due_at       timestamptz,
+    attempts     integer NOT NULL DEFAULT 0,
+    delivered_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS faults (
+    only   boolean PRIMARY KEY DEFAULT true CHECK (only),
+    faults jsonb NOT NULL
+);
