@@ -80,7 +80,7 @@ class ApplicationState(StateEvent):
     subsidies: tuple[Subsidy, ...]
     applied_on: date
     status: ApplicationStatus
-    stage: Stage | None = Field(description="the stage whose turn it is; null when decided or waiting for the last assessment")
+    stage: Stage | None = Field(description="whose turn it is; null when decided or waiting for the last assessment")
     facts: ApplicationFacts
 
     @property

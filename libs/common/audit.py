@@ -1,0 +1,45 @@
+"""Who did what to whom, when and why: written in the transaction of the deed, and never changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+
+from libs.common.auth import Principal
+from libs.common.database import Transaction
+
+
+async def record(
+    tx: Transaction,
+    principal: Principal,
+    action: str,
+    subject: str,
+    *,
+    person_id: str | None = None,
+    reason: str | None = None,
+    **detail: Any,
+) -> None:
+    """Appends an entry. `action` is a verb with its noun (`approve application`), `subject` the object's id.
+
+    `detail` must hold no personal data: ids, codes, amounts, dates.
+    """
+    await tx.connection.execute(
+        text(
+            "INSERT INTO audit_log (sub, role, area, action, object, person_id, reason, detail, request_id)"
+            " VALUES (:sub, :role, :area, :action, :object, :person_id, :reason, CAST(:detail AS jsonb), :request_id)"
+        ),
+        {
+            "sub": principal.sub,
+            "role": principal.role,
+            "area": principal.area,
+            "action": action,
+            "object": subject,
+            "person_id": person_id,
+            "reason": reason,
+            "detail": json.dumps(detail, ensure_ascii=False, default=str),
+            "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        },
+    )

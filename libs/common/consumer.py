@@ -1,0 +1,340 @@
+"""The consumer: a poll batch of events takes effect in one transaction, each event once.
+
+A whole batch is one transaction with its inbox marks. If a handler fails, the batch is rolled back and its events are
+handled one by one; those that still fail are dead-lettered with their reason and can be retried. Transient faults (a
+lost database, a deadlock) are waited out: nothing is skipped. Kafka offsets are committed after the database.
+
+Handlers get all new events of their types in a batch at once and must not care about their order: state events carry a
+version, facts fold by their own dates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from sqlalchemy import text
+
+from libs.common.database import Database, Transaction, is_transient
+from libs.common.events.envelope import Envelope, EventData, UnreadableEvent, read_data, read_envelope
+from libs.common.outbox import INCARNATION_HEADER, ensure_topics
+from libs.common.period import SHANGHAI
+from libs.common.settings import Settings
+from libs.common.telemetry import CONSUMER_RENEWALS, DEAD_LETTERS, EVENTS_CONSUMED, EVENTS_REPEATED
+from libs.common.watermark import WATERMARK_TYPE, Watermark, save_watermarks
+
+log = structlog.get_logger(__name__)
+
+_BATCH_RECORDS = 500
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One event as a handler sees it: its envelope and its payload, already of the newest version."""
+
+    envelope: Envelope
+    data: Any
+
+    @property
+    def event_id(self) -> UUID:
+        return self.envelope.id
+
+
+Handler = Callable[[Transaction, Sequence[Received]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Which handler takes the events of a type."""
+
+    data: type[EventData]
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+
+
+class Projection:
+    """Applies deliveries to one projection (its own inbox), wherever they come from: the bus, a retry, a rebuild."""
+
+    def __init__(self, database: Database, name: str, subscriptions: Sequence[Subscription]) -> None:
+        self.database = database
+        self.name = name
+        self._handlers: Mapping[str, Handler] = {item.data.type: item.handler for item in subscriptions}
+
+    def wants(self, envelope: Envelope) -> bool:
+        return envelope.type in self._handlers
+
+    async def apply(self, tx: Transaction, received: Sequence[Received]) -> int:
+        """Marks the new ones among `received` and hands them to their handlers; how many were new."""
+        by_id = {item.event_id: item for item in received}
+        fresh = await self._mark(tx, by_id)
+        EVENTS_REPEATED.labels(self.name).inc(len(received) - len(fresh))
+        by_handler: dict[Handler, list[Received]] = {}
+        for item in by_id.values():
+            if item.event_id in fresh:
+                by_handler.setdefault(self._handlers[item.envelope.type], []).append(item)
+                EVENTS_CONSUMED.labels(self.name, item.envelope.type).inc()
+        for handler, items in by_handler.items():
+            await handler(tx, items)
+        return len(fresh)
+
+    async def _mark(self, tx: Transaction, by_id: Mapping[UUID, Received]) -> set[UUID]:
+        if not by_id:
+            return set()
+        result = await tx.connection.execute(
+            text(
+                "INSERT INTO inbox (projection, month, event_id)"
+                " SELECT :projection, * FROM unnest(CAST(:months AS date[]), CAST(:ids AS uuid[]))"
+                " ON CONFLICT DO NOTHING RETURNING event_id"
+            ),
+            {
+                "projection": self.name,
+                "months": [_month_of(item.envelope.time) for item in by_id.values()],
+                "ids": list(by_id),
+            },
+        )
+        return set(result.scalars())
+
+
+class Consumer:
+    """Reads `topics` in the group of its projection and applies what it reads, until `stop`."""
+
+    def __init__(self, projection: Projection, settings: Settings, topics: Sequence[str], *, lane: str = "") -> None:
+        self._projection = projection
+        self._database = projection.database
+        self._settings = settings
+        self._topics = list(topics)
+        self._group = f"liangbu.{projection.name}{lane}{settings.kafka_group_suffix}"
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._heard_at = time.monotonic()
+        self._incarnations: dict[tuple[str, int], str] = {}
+        self.is_ready = False
+
+    async def run(self) -> None:
+        """Until `stop`. A consumer that fails, or hears nothing for too long, is replaced by a new one."""
+        pause_s = 0.1
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
+                await self._consume()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("consumer_interrupted", group=self._group, error=type(error).__name__)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("consumer_interrupted", group=self._group, error=type(error).__name__)
+            finally:
+                self.is_ready = False
+            if not self._stopping.is_set():
+                CONSUMER_RENEWALS.labels(self._projection.name).inc()
+                pause_s = 0.1 if time.monotonic() - started > 30 else min(pause_s * 2, 5.0)
+                await _sleep(self._stopping, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _consume(self) -> None:
+        await ensure_topics(self._settings, self._topics)
+        await self._load_incarnations()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            group_id=self._group,
+            group_instance_id=self._instance_id(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_interval_ms=300_000,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+            fetch_max_wait_ms=250,
+            max_partition_fetch_bytes=4 << 20,
+            request_timeout_ms=15_000,
+        )
+        consumer.subscribe(self._topics, listener=_DrainOnRevoke(self._idle))
+        await consumer.start()
+        try:
+            self._heard_at = time.monotonic()
+            while not self._stopping.is_set():
+                batch = await consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_BATCH_RECORDS)
+                self.is_ready = self.is_ready or bool(consumer.assignment())
+                if not batch:
+                    if time.monotonic() - self._heard_at > self._settings.consumer_silence_s:
+                        log.warning("consumer_silent", group=self._group)
+                        return
+                    continue
+                self._heard_at = time.monotonic()
+                self._idle.clear()
+                try:
+                    await self._take(consumer, batch)
+                finally:
+                    self._idle.set()
+        finally:
+            await consumer.stop()
+
+    def _instance_id(self) -> str | None:
+        return f"{self._group}-{self._settings.worker_id}" if self._settings.kafka_static_members else None
+
+    async def _take(self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        records: list[_Record] = []
+        offsets: dict[TopicPartition, int] = {}
+        for place, found in batch.items():
+            if await self._start_over_if_log_is_new(consumer, place, found):
+                continue
+            records.extend(_Record(r.topic, r.partition, r.offset, r.key, r.value) for r in found)
+            offsets[place] = found[-1].offset + 1
+        if not records:
+            return
+        await self._apply_patiently(records)
+        with suppress(IllegalStateError):  # a partition was revoked meanwhile; its new owner meets the inbox
+            await consumer.commit(offsets)
+
+    async def _start_over_if_log_is_new(
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, found: Sequence[Any]
+    ) -> bool:
+        """A log that replaced a lost one may have grown past our position before we noticed: read it from its start."""
+        key = (place.topic, place.partition)
+        named = [value.decode() for r in found for name, value in r.headers if name == INCARNATION_HEADER]
+        newest = max(named, default="")  # UUIDv7: a later log has a greater one
+        if newest <= self._incarnations.get(key, ""):
+            return False
+        known_before = key in self._incarnations
+        self._incarnations[key] = newest
+        async with self._database.transaction() as tx:
+            await save_watermarks(tx.connection, self._projection.name, {key: (None, UUID(self._incarnations[key]))})
+        if not known_before or found[0].offset == 0:
+            return False
+        log.warning("log_is_new", topic=place.topic, partition=place.partition)
+        consumer.seek(place, 0)
+        return True
+
+    async def _load_incarnations(self) -> None:
+        async with self._database.transaction() as tx:
+            found = await tx.connection.execute(
+                text("SELECT topic, partition, incarnation::text FROM watermarks WHERE reader = :reader"),
+                {"reader": self._projection.name},
+            )
+            self._incarnations = {(row.topic, row.partition): row.incarnation for row in found if row.incarnation}
+
+    async def _apply_patiently(self, records: Sequence[_Record]) -> None:
+        """Until the batch has taken effect or its poison is set aside; transient faults are waited out."""
+        pause_s = 0.05
+        while True:
+            try:
+                await self._apply(records)
+                return
+            except Exception as error:
+                if is_transient(error):
+                    if self._stopping.is_set():
+                        raise
+                    log.warning("batch_waits", group=self._group, error=type(error).__name__)
+                    await _sleep(self._stopping, pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
+                    pause_s = min(pause_s * 2, 5.0)
+                elif len(records) > 1:
+                    log.warning("batch_taken_singly", group=self._group, error=type(error).__name__)
+                    for record in records:
+                        await self._apply_patiently([record])
+                    return
+                else:
+                    await self._set_aside(records[0], error)
+                    return
+
+    async def _apply(self, records: Sequence[_Record]) -> None:
+        received: list[Received] = []
+        seen: dict[tuple[str, int], tuple[datetime | None, UUID | None]] = {}
+        for record in records:
+            envelope = read_envelope(record.value)
+            if envelope.type == WATERMARK_TYPE:
+                mark = Watermark.model_validate(envelope.data)
+                if record.offset > mark.after_offset:
+                    seen[record.topic, record.partition] = (mark.until, None)
+            elif self._projection.wants(envelope):
+                received.append(Received(envelope, read_data(envelope)))
+        if not received and not seen:
+            return
+        traceparent = received[0].envelope.traceparent if received else None
+        async with self._database.transaction(traceparent=traceparent) as tx:
+            await self._projection.apply(tx, received)
+            await save_watermarks(tx.connection, self._projection.name, seen)
+
+    async def _set_aside(self, record: _Record, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, UnreadableEvent) else repr(error)[:2000]
+        try:
+            envelope = read_envelope(record.value)
+        except UnreadableEvent:
+            envelope = None
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        log.error("dead_letter", group=self._group, place=place, error=type(error).__name__)
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(
+                text(
+                    'INSERT INTO dead_letters (projection, topic, partition, "offset", event_id, type, body, reason)'
+                    " VALUES (:projection, :topic, :partition, :offset, :event_id, :type, :body, :reason)"
+                    ' ON CONFLICT (projection, event_id, topic, partition, "offset") DO UPDATE'
+                    " SET reason = excluded.reason, attempts = dead_letters.attempts + 1, failed_at = now()"
+                ),
+                {
+                    "projection": self._projection.name,
+                    "topic": record.topic,
+                    "partition": record.partition,
+                    "offset": record.offset,
+                    "event_id": envelope.id if envelope else None,
+                    "type": envelope.type if envelope else None,
+                    "body": record.value,
+                    "reason": reason,
+                },
+            )
+        DEAD_LETTERS.labels(self._projection.name).inc()
+
+
+async def retry_dead_letter(tx: Transaction, projection: Projection, body: bytes) -> None:
+    """Applies a dead letter's event once more, in the caller's transaction; raises what its handler raises."""
+    envelope = read_envelope(body)
+    await projection.apply(tx, [Received(envelope, read_data(envelope))])
+
+
+class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Before partitions go to another member, the batch in hand is finished, for as long as a rebalance allows."""
+
+    def __init__(self, idle: asyncio.Event) -> None:
+        self._idle = idle
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        try:
+            async with asyncio.timeout(8):
+                await self._idle.wait()
+        except TimeoutError:
+            pass  # the inbox keeps what the new owner reads again from taking effect twice
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        return
+
+
+def _month_of(moment: datetime) -> date:
+    return moment.astimezone(SHANGHAI).date().replace(day=1)
+
+
+async def _sleep(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass

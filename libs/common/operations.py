@@ -1,0 +1,181 @@
+"""What every service offers to those who run it: health, metrics, daily runs, dead letters, invariants, audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from libs.common.audit import record
+from libs.common.auth import Admin, AuditorOrAdmin
+from libs.common.consumer import retry_dead_letter
+from libs.common.database import Transaction, rows
+from libs.common.errors import Conflict, NotFound
+from libs.common.idempotency import forget_old_keys
+from libs.common.outbox import request_replay
+from libs.common.platform_schema import drop_old_partitions, ensure_month_partitions
+from libs.common.web import Tx, router
+
+
+@dataclass(frozen=True, slots=True)
+class DailyTask:
+    """What becomes due because time passes. `run` does what is due by a date and says how much; twice is once."""
+
+    name: str
+    run: Callable[[Transaction, date], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A statement that must hold in production. `sql` returns the rows that break it, none when it holds."""
+
+    name: str
+    says: str
+    sql: str
+
+
+class DailyRun(BaseModel):
+    as_of: date
+
+
+def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequence[Invariant]) -> APIRouter:
+    """The routes that every service has besides its own."""
+    plain = APIRouter(tags=["operations"])
+    api = router(prefix="/v1", tags=["operations"])
+
+    @plain.get("/healthz")
+    async def alive() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @plain.get("/readyz")
+    async def ready(request: Request) -> JSONResponse:
+        problems = await request.app.state.running.problems()
+        return JSONResponse(
+            {"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200
+        )
+
+    @plain.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)
+
+    @api.post("/daily-runs", status_code=201)
+    async def run_daily(body: DailyRun, tx: Tx, admin: Admin) -> dict[str, Any]:
+        """Does what is due by `as_of`. Running it twice is running it once."""
+        await ensure_month_partitions(tx, body.as_of)
+        done = {task.name: await task.run(tx, body.as_of) for task in tasks}
+        done["forgotten idempotency keys"] = await forget_old_keys(tx, days=7)
+        done["dropped log partitions"] = await drop_old_partitions(tx, body.as_of)
+        await record(tx, admin, "run daily", body.as_of.isoformat(), done=done)
+        return {"as_of": body.as_of, "done": done}
+
+    @api.get("/invariants")
+    async def check_invariants(tx: Tx, reader: AuditorOrAdmin) -> dict[str, Any]:
+        """Each invariant with what breaks it: up to ten rows, none when it holds."""
+        checked = []
+        for invariant in invariants:
+            query = f"SELECT * FROM ({invariant.sql}) AS broken LIMIT 10"  # noqa: S608 (the service's own SQL)
+            broken = rows(await tx.connection.execute(text(query)))
+            checked.append({"name": invariant.name, "says": invariant.says, "holds": not broken, "broken_by": broken})
+        return {"service": service, "holds": all(item["holds"] for item in checked), "invariants": checked}
+
+    @api.get("/dead-letters")
+    async def list_dead_letters(
+        tx: Tx, reader: AuditorOrAdmin, resolved: bool = False, limit: Annotated[int, Query(ge=1, le=500)] = 100
+    ) -> dict[str, Any]:
+        found = await tx.connection.execute(
+            text(
+                'SELECT dead_letter_id, projection, topic, partition, "offset", event_id, type, reason, attempts,'
+                " failed_at, resolved_at FROM dead_letters WHERE (resolved_at IS NOT NULL) = :resolved"
+                " ORDER BY dead_letter_id DESC LIMIT :limit"
+            ),
+            {"resolved": resolved, "limit": limit},
+        )
+        return {"items": rows(found), "next_cursor": None}
+
+    @api.post("/dead-letters/{dead_letter_id}/retry")
+    async def retry(dead_letter_id: UUID, request: Request, tx: Tx, admin: Admin) -> dict[str, str]:
+        """Applies the event once more; 409 with the reason when it fails again, and the letter stays."""
+        letter = (
+            await tx.connection.execute(
+                text("SELECT body, resolved_at FROM dead_letters WHERE dead_letter_id = :id FOR UPDATE"),
+                {"id": dead_letter_id},
+            )
+        ).one_or_none()
+        if letter is None:
+            raise NotFound("no such dead letter")
+        if letter.resolved_at is None:
+            try:
+                async with tx.connection.begin_nested():
+                    await retry_dead_letter(tx, request.app.state.projection, letter.body)
+            except Exception as error:
+                raise Conflict(f"it fails again: {type(error).__name__}") from error
+            await tx.connection.execute(
+                text("UPDATE dead_letters SET resolved_at = now() WHERE dead_letter_id = :id"), {"id": dead_letter_id}
+            )
+            await record(tx, admin, "retry dead letter", str(dead_letter_id))
+        return {"status": "resolved"}
+
+    @api.post("/replays", status_code=202)
+    async def replay(tx: Tx, admin: Admin) -> dict[str, str]:
+        """Publishes the last event of each aggregate again; readers that know them ignore them."""
+        await request_replay(tx.connection)
+        await record(tx, admin, "replay", service)
+        return {"status": "requested"}
+
+    @api.get("/status")
+    async def status(tx: Tx, reader: AuditorOrAdmin) -> dict[str, Any]:
+        """How far the relay and the readers are."""
+        counts = (
+            await tx.connection.execute(
+                text(
+                    "SELECT (SELECT count(*) FROM outbox, relay_position p WHERE outbox.xid >= p.high) AS unpublished,"
+                    " (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters"
+                )
+            )
+        ).one()
+        marks = await tx.connection.execute(
+            text("SELECT topic, min(until) AS until FROM watermarks GROUP BY topic ORDER BY topic")
+        )
+        return {
+            "service": service,
+            "unpublished": counts.unpublished,
+            "dead_letters": counts.dead_letters,
+            "watermarks": rows(marks),
+        }
+
+    @api.get("/audit-log")
+    async def read_audit_log(
+        tx: Tx,
+        reader: AuditorOrAdmin,
+        person_id: str | None = None,
+        sub: str | None = None,
+        before: int | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Newest first; `before` is the last entry's id of the page before."""
+        found = rows(
+            await tx.connection.execute(
+                text(
+                    "SELECT * FROM audit_log WHERE (CAST(:person AS text) IS NULL OR person_id = :person)"
+                    " AND (CAST(:sub AS text) IS NULL OR sub = :sub)"
+                    " AND (CAST(:before AS bigint) IS NULL OR entry_id < :before)"
+                    " AND area LIKE :area || '%' ORDER BY entry_id DESC LIMIT :limit"
+                ),
+                {"person": person_id, "sub": sub, "before": before, "area": reader.area, "limit": limit},
+            )
+        )
+        cursor = str(found[-1]["entry_id"]) if len(found) == limit else None
+        return {"items": found, "next_cursor": cursor}
+
+    both = APIRouter()
+    both.include_router(plain)
+    both.include_router(api)
+    return both

@@ -1,0 +1,316 @@
+"""The relay: publishes what transactions left in the outbox, in order, at least once.
+
+Order. A sequence is not commit order, so a row is published only once no transaction at or below it can still commit:
+when its transaction id is below `pg_snapshot_xmin`. Writers of one person hold that person's lock from before the
+insert until their commit (`Transaction.lock`), so within a window of finished transactions the order of `seq` is the
+order in which that person's changes were committed. The relay advances a position (window and seq); it marks no rows.
+
+One leader. Of the processes of one service only the one that holds an advisory lock publishes.
+
+A lost broker. Each acknowledged offset is remembered. An acknowledgement at or below it means that the log was replaced
+by an empty one: the last event of each aggregate is published again, under a new incarnation id, which tells readers to
+start over from the beginning of that log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.database import Database, asyncpg_dsn, is_transient, new_id
+from libs.common.events.envelope import Envelope, bulk_topic_of, topic_of
+from libs.common.settings import Settings
+from libs.common.telemetry import OUTBOX_PUBLISHED, WATERMARK_AGE
+from libs.common.watermark import WATERMARK_TYPE, Watermark
+
+log = structlog.get_logger(__name__)
+
+_CHUNK_ROWS = 5000
+_LEADER_LOCK = 7002
+INCARNATION_HEADER = "incarnation"
+
+
+class BrokerLogReplaced(Exception):
+    """The broker acknowledged an offset that was given before: its log is new."""
+
+
+class Relay:
+    """Publishes one service's outbox and its watermarks. `upstreams` are services whose facts this one passes on."""
+
+    def __init__(self, database: Database, settings: Settings, *, upstreams: tuple[str, ...] = ()) -> None:
+        self._database = database
+        self._settings = settings
+        self._service = database.service
+        self._topics = [topic_of(self._service)]
+        if self._service == "eligibility":
+            self._topics.append(bulk_topic_of(self._service))
+        self._upstream_topics = [topic_of(name) for name in upstreams]
+        self._stopping = asyncio.Event()
+        self._snapshots: deque[tuple[datetime, int]] = deque()
+        self._published_until: datetime | None = None
+        self._told: datetime | None = None
+        self._told_at = 0.0
+        self._incarnation = ""
+        self._offsets: dict[str, int] = {}
+        self.is_leader = False
+
+    async def run(self) -> None:
+        """Until `stop`; a lost database or broker is waited for."""
+        pause_s = 0.1
+        while not self._stopping.is_set():
+            try:
+                await self._lead()
+                pause_s = 0.1
+            except (KafkaError, asyncpg.PostgresError, OSError) as error:
+                log.warning("relay_interrupted", service=self._service, error=type(error).__name__)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("relay_interrupted", service=self._service, error=type(error).__name__)
+            finally:
+                self.is_leader = False
+            await self._sleep(pause_s)
+            pause_s = min(pause_s * 2, 5.0)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._database.committed.set()
+
+    async def _lead(self) -> None:
+        connection = await asyncpg.connect(asyncpg_dsn(self._database.url))
+        try:
+            while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER_LOCK):
+                await self._sleep(1.0)
+                if self._stopping.is_set():
+                    return
+            await ensure_topics(self._settings, self._topics)
+            async with _producer(self._settings) as producer:
+                await self._publish_until_stopped(connection, producer)
+        finally:
+            connection.terminate()
+
+    async def _publish_until_stopped(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        position = await _row(connection, "SELECT incarnation::text, offsets, replaying FROM relay_position")
+        self._incarnation, self._offsets = position["incarnation"], json.loads(position["offsets"])
+        self._snapshots.clear()
+        self._published_until = self._told = None
+        self.is_leader = True
+        if position["replaying"]:
+            await self._publish_all_again(connection, producer)
+        while not self._stopping.is_set():
+            self._database.committed.clear()
+            try:
+                published = await self._publish_window(connection, producer)
+                await self._tell_watermark(connection, producer)
+            except BrokerLogReplaced:
+                log.warning("broker_log_replaced", service=self._service)
+                await ensure_topics(self._settings, self._topics)
+                await self._publish_all_again(connection, producer)
+                continue
+            if not published:
+                await self._wait_for_commit()
+
+    async def _publish_window(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
+        """Publishes the next chunk of finished transactions; how many events."""
+        row = await _row(
+            connection,
+            "SELECT low::text::bigint AS low, high::text::bigint AS high, seq, replay_requested,"
+            " pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,"
+            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax, statement_timestamp() AS at"
+            " FROM relay_position",
+        )
+        if row["replay_requested"]:
+            await self._publish_latest(connection, producer)
+            await connection.execute(
+                "UPDATE relay_position SET replay_requested = false, offsets = $1", json.dumps(self._offsets)
+            )
+        self._snapshots.append((row["at"], row["xmax"]))
+        low, high, seq = row["low"], row["high"], row["seq"]
+        if low == high and row["xmin"] > high:
+            first = await connection.fetchval(
+                "SELECT min(seq) FROM outbox WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8",
+                str(low),
+                str(row["xmin"]),
+            )
+            if first is None:
+                self._advance_watermark(row["xmin"])
+                if row["xmin"] > high + 1000:  # keep the index scan short while nothing is published
+                    await self._save_position(connection, row["xmin"], row["xmin"], 0)
+                return 0
+            high, seq = row["xmin"], first - 1
+        elif low == high:
+            self._advance_watermark(high)
+            return 0
+        batch = await connection.fetch(
+            "SELECT seq, topic, key, body FROM outbox"
+            " WHERE seq > $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 ORDER BY seq LIMIT $4",
+            seq, str(low), str(high), _CHUNK_ROWS,
+        )  # fmt: skip
+        await self._send(producer, batch)
+        if len(batch) < _CHUNK_ROWS:
+            await self._save_position(connection, high, high, 0)
+            self._advance_watermark(high)
+        else:
+            await self._save_position(connection, low, high, batch[-1]["seq"])
+        return len(batch)
+
+    async def _send(self, producer: AIOKafkaProducer, batch: list[Any]) -> None:
+        headers = [(INCARNATION_HEADER, self._incarnation.encode())]
+        sent = [
+            await producer.send(row["topic"], row["body"].encode(), key=row["key"].encode(), headers=headers)
+            for row in batch
+        ]
+        for acknowledgement in await asyncio.gather(*sent):
+            self._remember(acknowledgement.topic, acknowledgement.partition, acknowledgement.offset)
+        OUTBOX_PUBLISHED.labels(self._service).inc(len(batch))
+
+    def _remember(self, topic: str, partition: int, offset: int) -> None:
+        place = f"{topic}/{partition}"
+        if offset <= self._offsets.get(place, -1):
+            raise BrokerLogReplaced
+        self._offsets[place] = offset
+
+    async def _save_position(self, connection: asyncpg.Connection, low: int, high: int, seq: int) -> None:
+        await connection.execute(
+            "UPDATE relay_position SET low = $1::text::xid8, high = $2::text::xid8, seq = $3, offsets = $4",
+            str(low), str(high), seq, json.dumps(self._offsets),
+        )  # fmt: skip
+
+    async def _publish_all_again(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        """Fills a log that is new, under a new incarnation; goes on where it was interrupted only by starting over."""
+        self._incarnation, self._offsets = str(new_id()), {}
+        await connection.execute("UPDATE relay_position SET replaying = true")
+        await self._publish_latest(connection, producer)
+        await connection.execute(
+            "UPDATE relay_position SET incarnation = $1, offsets = $2, replaying = false",
+            UUID(self._incarnation),
+            json.dumps(self._offsets),
+        )
+        self._told = None
+
+    async def _publish_latest(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        """The last event of each aggregate, in the order in which they were written."""
+        async with connection.transaction():
+            cursor = connection.cursor(
+                "SELECT seq, topic, key, body FROM (SELECT DISTINCT ON (aggregate) seq, topic, key, body FROM outbox"
+                " ORDER BY aggregate, version DESC, seq DESC) AS latest ORDER BY seq",
+                prefetch=_CHUNK_ROWS,
+            )
+            chunk: list[Any] = []
+            async for row in cursor:
+                chunk.append(row)
+                if len(chunk) == _CHUNK_ROWS:
+                    await self._send(producer, chunk)
+                    chunk = []
+            if chunk:
+                await self._send(producer, chunk)
+
+    def _advance_watermark(self, published_below: int) -> None:
+        """Everything committed before a snapshot's moment has an xid below that snapshot's xmax."""
+        while self._snapshots and self._snapshots[0][1] <= published_below:
+            self._published_until = self._snapshots.popleft()[0]
+        while len(self._snapshots) > 1000:  # a long transaction holds the window: keep the coarse steps
+            self._snapshots = deque(list(self._snapshots)[::2])
+
+    async def _tell_watermark(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> None:
+        until = self._published_until
+        if until is not None and self._upstream_topics:
+            until = await self._least_with_upstreams(connection, until)
+        due = asyncio.get_running_loop().time() - self._told_at >= self._settings.watermark_interval_s
+        if until is None or not due or (self._told is not None and until <= self._told):
+            return
+        sent = []
+        for topic in self._topics:
+            for partition in range(self._settings.kafka_partitions):
+                mark = Watermark(until=until, after_offset=self._offsets.get(f"{topic}/{partition}", -1))
+                envelope = Envelope(
+                    id=new_id(), source=f"/liangbu/{self._service}", type=WATERMARK_TYPE, subject=topic, time=until,
+                    data=mark.model_dump(mode="json"),
+                )  # fmt: skip
+                headers = [(INCARNATION_HEADER, self._incarnation.encode())]
+                value = envelope.model_dump_json(exclude_none=True).encode()
+                sent.append(await producer.send(topic, value, partition=partition, headers=headers))
+        for acknowledgement in await asyncio.gather(*sent):
+            self._remember(acknowledgement.topic, acknowledgement.partition, acknowledgement.offset)
+        await connection.execute("UPDATE relay_position SET offsets = $1", json.dumps(self._offsets))
+        self._told, self._told_at = until, asyncio.get_running_loop().time()
+        WATERMARK_AGE.labels(self._service).set(until.timestamp())
+
+    async def _least_with_upstreams(self, connection: asyncpg.Connection, own: datetime) -> datetime | None:
+        row = await _row(connection,
+            "SELECT count(until) AS told, min(until) AS least FROM watermarks"
+            " WHERE reader = $1 AND topic = ANY($2) AND partition < $3",
+            self._service, self._upstream_topics, self._settings.kafka_partitions,
+        )  # fmt: skip
+        if row["told"] < len(self._upstream_topics) * self._settings.kafka_partitions:
+            return None
+        least: datetime = row["least"]
+        return min(own, least)
+
+    async def _wait_for_commit(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.outbox_poll_s):
+                await self._database.committed.wait()
+        except TimeoutError:
+            pass
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+
+async def _row(connection: asyncpg.Connection, query: str, *arguments: Any) -> asyncpg.Record:
+    """The one row that the query always has."""
+    row = await connection.fetchrow(query, *arguments)
+    assert row is not None
+    return row
+
+
+def _producer(settings: Settings) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        acks="all",
+        linger_ms=5,
+        max_batch_size=131072,
+        enable_idempotence=settings.kafka_idempotence,
+        request_timeout_ms=10_000,
+    )
+
+
+async def ensure_topics(settings: Settings, topics: list[str]) -> None:
+    """Creates the topics that are not there, with the fixed number of partitions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [
+            NewTopic(topic, settings.kafka_partitions, settings.kafka_replication)
+            for topic in topics
+            if topic not in existing
+        ]
+        if missing:
+            with suppress(TopicAlreadyExistsError):  # another replica was faster
+                await admin.create_topics(missing)
+    finally:
+        await admin.close()
+
+
+async def request_replay(connection: AsyncConnection) -> None:
+    """Asks the leading relay to publish the last event of each aggregate again."""
+    await connection.execute(text("UPDATE relay_position SET replay_requested = true"))

@@ -1,0 +1,165 @@
+"""The tables that every service has besides its own; each service's first migration creates them.
+
+`outbox` and `inbox` are partitioned by month and kept equally long. An inbox mark lies in the month of its event, not
+of its arrival, so that one event has one place however late it is delivered again.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+from libs.common.database import Transaction
+from libs.common.period import Period
+
+KEPT_MONTHS = 7
+"""Outbox and inbox of this many past months are kept: logs for at least six months (GB/T 22239-2019)."""
+
+_AHEAD_MONTHS = 2
+
+PLATFORM_V1 = """
+CREATE TABLE outbox (
+    seq        bigint GENERATED ALWAYS AS IDENTITY,
+    created_on date NOT NULL DEFAULT CURRENT_DATE,
+    xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    event_id   uuid NOT NULL,
+    topic      text NOT NULL,
+    key        text NOT NULL,
+    type       text NOT NULL,
+    aggregate  text NOT NULL,
+    version    bigint NOT NULL CHECK (version > 0),
+    body       text NOT NULL,
+    PRIMARY KEY (seq, created_on)
+) PARTITION BY RANGE (created_on);
+CREATE INDEX outbox_by_xid ON outbox (xid, seq);
+
+-- One row: how far the relay has published. Rows with low <= xid < high are being published in the order of seq.
+CREATE TABLE relay_position (
+    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    low         xid8 NOT NULL,
+    high        xid8 NOT NULL,
+    seq         bigint NOT NULL,
+    incarnation uuid NOT NULL DEFAULT uuidv7(),
+    offsets     jsonb NOT NULL DEFAULT '{}',
+    replaying   boolean NOT NULL DEFAULT false,
+    replay_requested boolean NOT NULL DEFAULT false
+);
+INSERT INTO relay_position (low, high, seq) VALUES ('0', '0', 0);
+
+CREATE TABLE inbox (
+    projection text NOT NULL,
+    month      date NOT NULL CHECK (month = date_trunc('month', month)),
+    event_id   uuid NOT NULL,
+    PRIMARY KEY (projection, month, event_id)
+) PARTITION BY RANGE (month);
+
+-- Up to when everything that a topic's service accepted has been read from each partition, and which log that was.
+CREATE TABLE watermarks (
+    reader      text NOT NULL,
+    topic       text NOT NULL,
+    partition   integer NOT NULL,
+    until       timestamptz,
+    incarnation uuid,
+    PRIMARY KEY (reader, topic, partition)
+);
+
+CREATE TABLE dead_letters (
+    dead_letter_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    projection     text NOT NULL,
+    topic          text NOT NULL,
+    partition      integer NOT NULL,
+    "offset"       bigint NOT NULL,
+    event_id       uuid,
+    type           text,
+    body           bytea NOT NULL,
+    reason         text NOT NULL,
+    attempts       integer NOT NULL DEFAULT 1,
+    failed_at      timestamptz NOT NULL DEFAULT now(),
+    resolved_at    timestamptz,
+    UNIQUE NULLS NOT DISTINCT (projection, event_id, topic, partition, "offset")
+);
+
+CREATE TABLE idempotency_keys (
+    sub        text NOT NULL,
+    route      text NOT NULL,
+    key        text NOT NULL,
+    digest     text NOT NULL,
+    status     integer NOT NULL,
+    headers    jsonb NOT NULL,
+    body       bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (sub, route, key)
+);
+
+CREATE TABLE audit_log (
+    entry_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at         timestamptz NOT NULL DEFAULT now(),
+    sub        text NOT NULL,
+    role       text NOT NULL,
+    area       text NOT NULL,
+    action     text NOT NULL,
+    object     text NOT NULL,
+    person_id  text,
+    reason     text,
+    detail     jsonb NOT NULL DEFAULT '{}',
+    request_id text
+);
+CREATE INDEX audit_log_by_person ON audit_log (person_id, entry_id) WHERE person_id IS NOT NULL;
+
+CREATE TABLE daily_runs (
+    task    text NOT NULL,
+    as_of   date NOT NULL,
+    done    bigint NOT NULL,
+    ran_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (task, as_of)
+);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$;
+CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
+
+PLATFORM_V1_STATEMENTS = [statement for statement in PLATFORM_V1.split(";\n") if statement.strip()]
+"""One by one, as prepared statements need them; the function's body has no semicolon at the end of a line."""
+
+
+async def ensure_month_partitions(tx: Transaction, as_of: date) -> None:
+    """Makes the partitions of this month and the next two, and of the months kept, of outbox and inbox."""
+    this = Period.of(as_of)
+    for period in this.plus(-KEPT_MONTHS).through(this.plus(_AHEAD_MONTHS)):
+        for table in ("outbox", "inbox"):
+            await tx.connection.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS {table}_{period.year}_{period.month:02d} PARTITION OF {table}"
+                    f" FOR VALUES FROM ('{period.first_day}') TO ('{period.next.first_day}')"
+                )
+            )
+
+
+async def drop_old_partitions(tx: Transaction, as_of: date) -> int:
+    """Drops outbox and inbox months older than KEPT_MONTHS, both alike; how many partitions went."""
+    oldest = Period.of(as_of).plus(-KEPT_MONTHS)
+    names = (
+        await tx.connection.execute(
+            text(
+                "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+                " WHERE i.inhparent IN ('outbox'::regclass, 'inbox'::regclass)"
+            )
+        )
+    ).scalars()
+    dropped = 0
+    for name in list(names):
+        year, month = name.rsplit("_", 2)[1:]
+        if Period(int(year), int(month)) < oldest:
+            await tx.connection.execute(text(f'DROP TABLE "{name}"'))
+            dropped += 1
+    return dropped
+
+
+def create(connection: Connection) -> None:
+    """Creates the platform's tables: the first step of every service's first migration."""
+    for statement in PLATFORM_V1_STATEMENTS:
+        connection.exec_driver_sql(statement)

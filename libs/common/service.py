@@ -1,0 +1,185 @@
+"""A service put together: its app, its relay, its consumers and workers, started and stopped with the process.
+
+A service's `main.py` is its composition root: it says what the service consists of, and this module runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
+
+from libs.common.auth import TokenVerifier
+from libs.common.clock import business_today
+from libs.common.consumer import Consumer, Projection, Subscription
+from libs.common.database import Database, is_transient
+from libs.common.events.envelope import bulk_topic_of, topic_of
+from libs.common.operations import DailyTask, Invariant, operations_router
+from libs.common.outbox import Relay
+from libs.common.platform_schema import ensure_month_partitions
+from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
+from libs.common.telemetry import configure_logging
+from libs.common.web import BodyLimit, RequestLog, install_problem_handlers
+
+log = structlog.get_logger(__name__)
+
+
+class Worker(Protocol):
+    """Something that runs beside the API until it is stopped, e.g. the dispatch of payments."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one service consists of.
+
+    `upstreams`: services whose facts this one passes on; its watermark is never ahead of theirs. `listens_to`: the
+    services whose topics it reads. `bulk`: also read the bulk lanes of what it listens to, as consumers of their own.
+    `workers` are built with the app's state; `larger_bodies` maps path prefixes to body limits in bytes.
+    """
+
+    name: str
+    version: str
+    routers: Sequence[APIRouter]
+    subscriptions: Sequence[Subscription] = ()
+    listens_to: tuple[str, ...] = ()
+    bulk_from: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+    daily_tasks: Sequence[DailyTask] = ()
+    invariants: Sequence[Invariant] = ()
+    workers: Sequence[Callable[[FastAPI], Worker]] = ()
+    larger_bodies: dict[str, int] = field(default_factory=dict)
+    on_start: Callable[[FastAPI], Awaitable[None]] | None = None
+    title: str = ""
+
+
+def create_app(service: Service, settings: Settings) -> FastAPI:
+    """The service's ASGI app. Its lifespan starts relay, consumers and workers as `settings.roles` say."""
+    database = Database(settings.database_url, service=service.name, pool_size=settings.database_pool_size)
+    projection = Projection(database, service.name, service.subscriptions)
+    running = _Running(service, settings, database, projection)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await running.start(app)
+        try:
+            yield
+        finally:
+            await running.stop()
+
+    app = FastAPI(
+        title=service.title or f"Liangbu {service.name}",
+        version=service.version,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.verifier = TokenVerifier(settings)
+    app.state.projection = projection
+    app.state.running = running
+    install_problem_handlers(app)
+    for router in service.routers:
+        app.include_router(router)
+    app.include_router(operations_router(service.name, service.daily_tasks, service.invariants))
+    app.add_middleware(BodyLimit, limit=settings.body_limit, larger=service.larger_bodies)
+    app.add_middleware(RequestLog, service=service.name)
+    return app
+
+
+class _Running:
+    """The tasks of a started service."""
+
+    def __init__(self, service: Service, settings: Settings, database: Database, projection: Projection) -> None:
+        self._service = service
+        self._settings = settings
+        self._database = database
+        self._workers: list[Worker] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._consumers: list[Consumer] = []
+        self._relay: Relay | None = None
+        if settings.has_role("relay"):
+            self._relay = Relay(database, settings, upstreams=service.upstreams)
+            self._workers.append(self._relay)
+        if settings.has_role("consumer") and service.listens_to:
+            topics = [topic_of(name) for name in service.listens_to]
+            self._consumers.append(Consumer(projection, settings, topics))
+            if service.bulk_from:
+                bulk_topics = [bulk_topic_of(name) for name in service.bulk_from]
+                self._consumers.append(Consumer(projection, settings, bulk_topics, lane=".bulk"))
+            self._workers.extend(self._consumers)
+
+    async def start(self, app: FastAPI) -> None:
+        async with self._database.transaction() as tx:
+            await ensure_month_partitions(tx, business_today())
+        if self._service.on_start is not None:
+            await self._service.on_start(app)
+        if self._settings.has_role("worker"):
+            self._workers.extend(build(app) for build in self._service.workers)
+        for worker in self._workers:
+            task = asyncio.create_task(worker.run(), name=type(worker).__name__)
+            task.add_done_callback(_crash_loudly)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=10)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._database.close()
+
+    async def problems(self) -> list[str]:
+        """Why the service is not ready; empty when it is."""
+        found = [f"{task.get_name()} has ended" for task in self._tasks if task.done()]
+        found += ["consumer has no partitions yet" for consumer in self._consumers if not consumer.is_ready]
+        try:
+            async with asyncio.timeout(2), self._database.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            found.append("the database does not answer")
+        return found
+
+
+def _crash_loudly(task: asyncio.Task[None]) -> None:
+    """A worker that ends by an error takes its process down; whoever supervises it starts it anew."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("worker_crashed", worker=task.get_name(), error=repr(error)[:500], exc_info=error)
+        with suppress(ValueError):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def serve(name: str, build: Callable[[Settings], Any]) -> None:
+    """Runs the app that `build` makes, on the service's port, until SIGINT or SIGTERM."""
+    settings = settings_from_environment()
+    configure_logging(name, settings.log_level)
+    config = uvicorn.Config(
+        build(settings),
+        host=settings.host,
+        port=settings.listen_port or settings.port + PORT_OFFSETS[name],
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    sys.exit(0 if server.started else 1)

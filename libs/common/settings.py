@@ -1,0 +1,79 @@
+"""Settings: environment variables `LIANGBU_*`, each with a default that suits the embedded run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a process of any service needs to know. Durations are seconds (`_s`), sizes are bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="LIANGBU_", extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, description="base port; each service adds its own offset")
+    listen_port: int | None = Field(default=None, description="the port of this process, where it is not base + offset")
+    roles: str = Field(default="api,relay,consumer,worker", description="what this process does, comma-separated")
+    log_level: str = "INFO"
+
+    database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/liangbu"
+    database_pool_size: int = Field(default=14, description="connections of one process; five services share 100")
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_partitions: int = Field(default=4, description="of every topic; fixed once topics exist")
+    kafka_replication: int = 1
+    kafka_idempotence: bool = Field(default=False, description="on for Apache Kafka; the embedded broker cannot")
+    kafka_static_members: bool = Field(default=False, description="static group membership, for StatefulSets")
+    kafka_group_suffix: str = Field(default="", description="lets a test or a rebuild read under a group of its own")
+    worker_id: str = Field(default="0", description="ordinal of this replica: the static Kafka group instance id")
+
+    outbox_poll_s: float = 0.1
+    watermark_interval_s: float = 1.0
+    consumer_silence_s: float = Field(default=15.0, description="a consumer that hears nothing this long is renewed")
+    body_limit: int = 1 << 20
+    idempotency_days: int = 7
+    idempotency_wait_s: float = 5.0
+
+    jwt_issuer: str = "liangbu-embedded"
+    jwt_public_key: str | None = Field(default=None, description="PEM of the embedded issuer's Ed25519 public key")
+    jwks_url: str | None = Field(default=None, description="of an OpenID provider, instead of jwt_public_key")
+
+    person_keys: str = Field(default="", description="`version:hex`, current first; intake and matching only")
+    sealing_keys: str = Field(default="", description="`id:hex of 16 bytes`, comma-separated, current first")
+
+    onecard_url: str = "http://127.0.0.1:8010"
+    onecard_client_id: str = "liangbu"
+    onecard_client_secret: str = ""
+    onecard_webhook_url: str = "http://127.0.0.1:8004/webhooks/onecard"
+    onecard_webhook_secrets: str = Field(default="", description="`whsec_…`, comma-separated, current first")
+    bank_batch_size: int = 500
+    bank_timeout_s: float = 10.0
+    submission_timeout_s: float = 60.0
+    clock_skew_s: float = Field(default=0.0, description="how far the database clocks of two services may differ")
+    department: str = Field(default="民政局", description="competent department as the bank's SMS names it")
+
+    console_secret: str = Field(default="", description="signs the console's session cookie")
+    services_host: str = Field(default="127.0.0.1", description="where the console finds the services")
+
+    def has_role(self, role: Literal["api", "relay", "consumer", "worker"]) -> bool:
+        return role in self.roles.split(",")
+
+
+@lru_cache
+def settings_from_environment() -> Settings:
+    return Settings()
+
+
+PORT_OFFSETS = {
+    "console": 0,
+    "intake": 1,
+    "eligibility": 2,
+    "matching": 3,
+    "disbursement": 4,
+    "notification": 5,
+    "onecard_mock": 10,
+}

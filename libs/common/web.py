@@ -1,0 +1,260 @@
+"""The HTTP edge: one request is one transaction, committed here and nowhere else.
+
+`TransactionalRoute` opens it, gives it to the handler as `Tx`, stores the idempotent answer in it, commits, and only
+then lets the response go. A deadlock or a lost serialisation is tried again: nothing had taken effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, Select, Text, cast, tuple_
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.common.auth import authenticate
+from libs.common.database import Database, Transaction, is_transient, new_id
+from libs.common.errors import BodyTooLarge, DomainError, InvalidInput, MalformedBody, NotFound, Unavailable
+from libs.common.idempotency import HEADER as IDEMPOTENCY_HEADER
+from libs.common.idempotency import IdempotentCall
+from libs.common.telemetry import REQUESTS
+
+log = structlog.get_logger(__name__)
+
+PROBLEM = "application/problem+json"
+PROBLEM_TYPE = "https://liangbu.org/problems/"
+_TRIES = 3
+
+
+class TransactionalRoute(APIRoute):
+    """A route whose handler runs in one transaction of the service's database."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            authenticate(request)
+            await request.body()  # before a connection is taken: a slow sender must not hold one
+            for attempt in range(1, _TRIES + 1):
+                try:
+                    return await _in_transaction(request, self.path_format, answer)
+                except Exception as error:
+                    if isinstance(error, DomainError) or not is_transient(error):
+                        raise
+                    if attempt == _TRIES:
+                        raise Unavailable("the database is not reachable or busy; try again") from error
+            raise AssertionError("unreachable")
+
+        return handle
+
+
+async def _in_transaction(request: Request, route: str, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    database: Database = request.app.state.database
+    async with database.transaction(traceparent=request.headers.get("traceparent")) as tx:
+        request.state.tx = tx
+        call = await _idempotent_call(request, route)
+        if call is None:
+            return await answer(request)
+        stored = await call.first_answer(tx, wait_s=request.app.state.settings.idempotency_wait_s)
+        if stored is not None:
+            return stored
+        response = await answer(request)
+        await call.remember(tx, response)
+        return response
+
+
+async def _idempotent_call(request: Request, route: str) -> IdempotentCall | None:
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    principal = getattr(request.state, "principal", None)
+    if key is None or principal is None or request.method != "POST":
+        return None
+    # The path's own parameters belong to the request as much as its body does.
+    content = request.url.path.encode() + b"\0" + request.url.query.encode() + b"\0" + await request.body()
+    return IdempotentCall.of(principal.sub, route, key, content)
+
+
+def _current_transaction(request: Request) -> Transaction:
+    tx: Transaction = request.state.tx
+    return tx
+
+
+Tx = Annotated[Transaction, Depends(_current_transaction)]
+
+
+def router(**options: Any) -> APIRouter:
+    """An APIRouter whose routes are transactional."""
+    return APIRouter(route_class=TransactionalRoute, **options)
+
+
+class BodyLimit:
+    """Refuses bodies over `limit` bytes before they are read; `larger` maps path prefixes to limits of their own."""
+
+    def __init__(self, app: ASGIApp, limit: int, larger: dict[str, int]) -> None:
+        self._app = app
+        self._limit = limit
+        self._larger = larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = next((size for path, size in self._larger.items() if scope["path"].startswith(path)), self._limit)
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > limit:
+            await problem(BodyTooLarge(f"at most {limit} bytes"))(scope, receive, send)
+            return
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise BodyTooLarge(f"at most {limit} bytes")
+            return message
+
+        await self._app(scope, limited, send)
+
+
+class RequestLog:
+    """Gives each request an id, logs its end with the route's pattern (never the path's values) and measures it."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        request_id = given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else str(new_id())
+        structlog.contextvars.bind_contextvars(service=self._service, request_id=request_id)
+        started, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            took_s = time.perf_counter() - started
+            REQUESTS.labels(self._service, scope["method"], route, status).observe(took_s)
+            if route not in ("/healthz", "/readyz", "/metrics"):
+                log.info("request", method=scope["method"], route=route, status=status, took_ms=round(took_s * 1000, 1))
+
+
+def problem(error: DomainError) -> Response:
+    """RFC 9457."""
+    body: dict[str, Any] = {
+        "type": PROBLEM_TYPE + error.type,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail or error.title,
+        **error.extra,
+    }
+    if error.errors:
+        body["errors"] = error.errors
+    return Response(
+        json.dumps(body, ensure_ascii=False, default=str), error.status, headers=error.headers, media_type=PROBLEM
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    @app.exception_handler(DomainError)
+    async def refused(request: Request, error: DomainError) -> Response:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
+        if any(item["type"] == "json_invalid" for item in found):
+            return problem(MalformedBody("the body is not valid JSON"))
+        return problem(
+            InvalidInput(
+                "see errors",
+                errors=[{"path": _path(item["loc"]), "message": item["msg"]} for item in found],
+            )
+        )
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, DomainError):
+            return problem(error.__cause__)
+        if error.status_code == 404:
+            return problem(NotFound("no such path"))
+        body = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": ""}
+        return JSONResponse(body, error.status_code, headers=error.headers, media_type=PROBLEM)
+
+    @app.exception_handler(Exception)
+    async def crashed(request: Request, error: Exception) -> Response:
+        log.error("crashed", error=type(error).__name__, exc_info=error)
+        body = {"type": "about:blank", "title": "Internal error", "status": 500, "detail": "see the log by request id"}
+        return JSONResponse(body, 500, media_type=PROBLEM)
+
+
+def _path(location: Sequence[str | int]) -> str:
+    """`("body", "applicant", "id_number")` → `applicant.id_number`; other places keep their name in front."""
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:] if parts[0] == "body" and len(parts) > 1 else parts)
+
+
+class Page(BaseModel):
+    """One page of a list. `next_cursor` is null at the end."""
+
+    items: list[Any]
+    next_cursor: str | None = None
+
+
+class Paging:
+    """The query parameters `limit` and `cursor` of a list, and how they cut a query."""
+
+    def __init__(self, limit: int = Query(100, ge=1, le=500), cursor: str | None = Query(None, max_length=500)) -> None:
+        self.limit = limit
+        self._after = _decode_cursor(cursor) if cursor else None
+
+    def cut(self, query: Select[Any], *keys: ColumnElement[Any], descending: bool = False) -> Select[Any]:
+        """`query` in the order of `keys` (together unique), after the cursor, one row more than the page."""
+        if self._after is not None:
+            if len(self._after) != len(keys):
+                raise InvalidInput.at("query.cursor", "not a cursor of this list")
+            place = tuple_(*keys)
+            after = tuple_(*(cast(cast(value, Text), key.type) for key, value in zip(keys, self._after, strict=True)))
+            query = query.where(place < after if descending else place > after)
+        return query.order_by(*(key.desc() if descending else key for key in keys)).limit(self.limit + 1)
+
+    def page(self, found: Sequence[dict[str, Any]], *key_names: str) -> Page:
+        """The page of what `cut` found; `key_names` are the keys' names in the rows."""
+        items = list(found[: self.limit])
+        cursor = _encode_cursor([items[-1][name] for name in key_names]) if len(found) > self.limit else None
+        return Page(items=items, next_cursor=cursor)
+
+
+def _encode_cursor(values: Sequence[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([str(value) for value in values]).encode()).decode()
+
+
+def _decode_cursor(cursor: str) -> list[str]:
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor))
+    except ValueError as error:
+        raise InvalidInput.at("query.cursor", "not a cursor of this list") from error
+    if not isinstance(values, list):
+        raise InvalidInput.at("query.cursor", "not a cursor of this list")
+    return values
