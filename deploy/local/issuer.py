@@ -39,7 +39,7 @@ def issue_token(
     sources: tuple[str, ...] = ("*",),
     hours: int = 12,
 ) -> str:
-    """A token for `role` in `area`, for `hours`; the default subject is `ROLE-AREA`. Partners may assert all sources."""
+    """A token for `role` in `area`, for `hours`; the default subject is `ROLE-AREA`. Partners may assert `sources`."""
     now = utc_now()
     claims = {
         "iss": ISSUER,

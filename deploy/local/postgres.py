@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from deploy.local import processes
+from deploy.local.home import write_secret
 
 DATABASES = ("intake", "eligibility", "matching", "disbursement", "notification", "onecard")
 
@@ -86,6 +87,12 @@ class PostgresServer:
             processes.stop(self.process, ask=signal.SIGINT)
             self.process = None
 
+    @property
+    def is_held_by_another(self) -> bool:
+        """Whether a server of an earlier run still has the data."""
+        pid_file = self.data / "postmaster.pid"
+        return pid_file.exists() and (self.process is None or self.process.poll() is not None)
+
     def create_databases(self, *names: str) -> None:
         """Create those that do not exist; ValueError for a name that would need quoting."""
         if bad := [name for name in names if not _DATABASE_NAME.match(name)]:
@@ -114,7 +121,7 @@ class PostgresServer:
         # What a start that was killed half way left behind has no version file and no data.
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True, mode=0o700)
-        _write_secret(self._password_file, secrets.token_hex(32))
+        write_secret(self._password_file, secrets.token_hex(32))
         if os.geteuid() == 0:
             shutil.chown(self.data, _UNPRIVILEGED)
             shutil.chown(self._password_file, _UNPRIVILEGED)
@@ -183,8 +190,3 @@ def _binaries() -> Path:
 
 def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
-
-
-def _write_secret(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)

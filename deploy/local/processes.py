@@ -66,6 +66,20 @@ def stop(process: subprocess.Popen[bytes], *, ask: signal.Signals = signal.SIGTE
         process.wait()
 
 
+def stop_all(running: Sequence[subprocess.Popen[bytes]], *, patience_s: float) -> None:
+    """Ask all of them to end at once, and after `patience_s` make those that have not."""
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    for process in running:
+        try:
+            process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def wait_until(
     ready: Callable[[], bool], process: subprocess.Popen[bytes], *, name: str, log: Path, timeout_s: float
 ) -> None:

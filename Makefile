@@ -1,0 +1,49 @@
+# Needs Python 3.11 or newer and make; everything else goes into .venv, from versions and hashes in requirements.lock.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup run test check format bench test-kafka ci-full lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup
+	$(BIN)/liangbu run
+
+test: setup
+	$(BIN)/python -m pytest -m "not kafka"
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+# The end-to-end tests on Apache Kafka itself: needs Java 17 and Maven.
+test-kafka: setup
+	$(BIN)/python -m pytest -m kafka
+
+ci-full: check test test-kafka bench
+
+# Pin everything anew. The project itself, which its own extras name, is installed from this folder and not pinned.
+lock: setup
+	$(BIN)/pip-compile --quiet --upgrade --all-extras --allow-unsafe --strip-extras --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	sed -i -e '/^liangbu @/d' -e '/^# WARNING: pip install will require/,/^# Consider using a hashable URL/d' requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
