@@ -1,0 +1,372 @@
+"""What a service's `dashboard.py` is made of: its pages in the console, and the parts that they are built from.
+
+A dashboard imports this module and NiceGUI, and nothing of its service: it knows its service by REST alone, with the
+signed-in user's own token, so that no page can do what the API refuses.
+
+    async def applications(desk: Desk) -> None:
+        await listing(desk, "/v1/applications", columns=[...], filters=[...])
+
+    PAGES = [Page("/applications", "申请受理", icon="description", build=applications)]
+    PERSON_PANELS = [Panel("申请", build=...)]      # its part of the page about one person
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from nicegui import ui
+
+from libs.common.areas import full_name_of, name_of
+from libs.common.auth import OFFICIALS, Role
+from libs.common.clock import business_today
+from libs.common.money import yuan_text
+from libs.common.period import SHANGHAI
+
+PAGE_ROWS = 20
+
+ROLE_NAMES: dict[Role, str] = {
+    "partner": "合作系统",
+    "township": "乡镇（街道）",
+    "cdpf": "残联",
+    "civil_affairs": "民政",
+    "finance": "财政",
+    "auditor": "审计",
+    "admin": "系统管理",
+}
+
+
+class Refused(Exception):
+    """A service refused a request or did not answer; the text is a sentence for the user.
+
+    `status` is the HTTP status, None when there was no answer.
+    """
+
+    def __init__(self, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Rest(Protocol):
+    """The REST interface of one service, asked with the user's own token. Every call may raise `Refused`."""
+
+    async def get(self, path: str, **query: object) -> Any:
+        """The answer's JSON. Query parameters that are None or empty are left out."""
+        ...
+
+    async def post(self, path: str, body: object = None) -> Any: ...
+
+    async def put(self, path: str, body: object) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who sits at the console, and what a page may ask. `area` is a prefix, empty for the nation."""
+
+    rest: Rest
+    sub: str
+    role: Role
+    area: str
+    find_person: Callable[[str], Awaitable[str]]
+    """The person_id of a resident ID; asked by POST, so that no ID is ever in a URL."""
+
+
+Build = Callable[[Desk], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the console, reached from its menu. Roles that are not named do not see it."""
+
+    path: str
+    title: str
+    icon: str
+    build: Build
+    roles: tuple[Role, ...] = OFFICIALS
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A service's part of the page about one person."""
+
+    title: str
+    build: Callable[[Desk, str], Awaitable[None]]
+
+
+Tone = str
+"""One of `good`, `busy`, `bad`, `quiet`: how a word is coloured. The word itself always says it too."""
+
+Words = Mapping[str, tuple[str, Tone]]
+"""A status word → its Chinese and its tone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: `show` turns the value into text; `words` makes it a coloured word instead."""
+
+    key: str
+    label: str
+    show: Callable[[Any], str] = field(default=lambda value: as_text(value))
+    words: Words | None = None
+    numeric: bool = False
+    mono: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One query parameter that the user may set: a choice among `options`, or free text."""
+
+    key: str
+    label: str
+    options: Mapping[str, str] | None = None
+    initial: str = ""
+    hint: str = ""
+
+
+def as_text(value: Any) -> str:
+    return "—" if value is None or value == "" else str(value)
+
+
+def as_yuan(amount_fen: Any) -> str:
+    """Fen as yuan with separators: `1234567` → `12,345.67`."""
+    if amount_fen is None:
+        return "—"
+    yuan, _, fen = yuan_text(int(amount_fen)).partition(".")
+    return f"{int(yuan):,}.{fen}" if yuan != "-0" else f"-0.{fen}"
+
+
+def as_area(code: Any) -> str:
+    """An area by its own name, and its code."""
+    if not code:
+        return "—"
+    name = name_of(str(code), business_today())
+    return str(code) if name == code else f"{name} {code}"
+
+
+def as_moment(text: Any) -> str:
+    """A timestamp in Beijing time, to the minute."""
+    return datetime.fromisoformat(text).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M") if text else "—"
+
+
+def as_words(words: Words) -> Callable[[Any], str]:
+    """A list of status words, or one, in Chinese."""
+
+    def show(value: Any) -> str:
+        values = value if isinstance(value, list) else [value]
+        return "、".join(words.get(item, (as_text(item), ""))[0] for item in values) or "—"
+
+    return show
+
+
+def options_of(words: Words) -> dict[str, str]:
+    """The words as a filter's options."""
+    return {key: chinese for key, (chinese, _) in words.items()}
+
+
+def area_filter(desk: Desk) -> Filter:
+    """The area that a list is about: at first one's own."""
+    return Filter("area", "地区代码", initial=desk.area, hint=full_name_of(desk.area, business_today()))
+
+
+SUBSIDIES: Words = {"living": ("困难残疾人生活补贴", "quiet"), "care": ("重度残疾人护理补贴", "quiet")}
+
+
+def heading(title: str, about: str = "") -> None:
+    """The title of a page and one sentence on what it shows."""
+    with ui.column().classes("lb-heading"):
+        ui.label(title).classes("lb-title").props("role=heading aria-level=1")
+        if about:
+            ui.label(about).classes("lb-about")
+
+
+def section(title: str) -> ui.column:
+    """A titled card; use it as a context manager."""
+    with ui.column().classes("lb-card") as card:
+        ui.label(title).classes("lb-section").props("role=heading aria-level=2")
+    return card
+
+
+def problem(refusal: Refused) -> None:
+    """A refusal, readable, where its answer would have stood."""
+    with ui.row().classes("lb-problem").props("role=alert"):
+        ui.icon("error_outline").props("aria-hidden=true")
+        ui.label(str(refusal))
+
+
+def table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, empty: str = "没有记录") -> ui.table:
+    """A plain table of what a service answered."""
+    made = ui.table(rows=[], columns=[_quasar_column(column) for column in columns], row_key="_row")
+    made.classes("lb-table").props(f'flat dense no-data-label="{empty}" hide-pagination wrap-cells')
+    made.add_slot("body-cell", _CELL)
+    fill(made, columns, items)
+    return made
+
+
+def fill(made: ui.table, columns: Sequence[Column], items: Sequence[Mapping[str, Any]]) -> None:
+    """Shows other rows in a table that `table` made."""
+    made.rows = [_row(number, columns, item) for number, item in enumerate(items)]
+
+
+async def listing(
+    desk: Desk,
+    path: str,
+    columns: Sequence[Column],
+    filters: Sequence[Filter] = (),
+    *,
+    empty: str = "没有符合条件的记录",
+    on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+) -> None:
+    """A list endpoint (`{items, next_cursor}`) as a table with filters and paging; `on_open` gets the opened row."""
+    await _Listing(desk, path, columns, filters, empty, on_open).show()
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> None:
+    """Labelled values, in a grid."""
+    with ui.element("dl").classes("lb-facts"):
+        for label, value in pairs:
+            with ui.element("div"):
+                with ui.element("dt"):
+                    ui.label(label)
+                with ui.element("dd"):
+                    ui.label(value)
+
+
+def word(value: str | None, words: Words) -> None:
+    """One status word as a coloured badge."""
+    chinese, tone = words.get(value or "", (as_text(value), "quiet"))
+    ui.label(chinese).classes(f"lb-word lb-{tone}")
+
+
+class _Listing:
+    def __init__(
+        self,
+        desk: Desk,
+        path: str,
+        columns: Sequence[Column],
+        filters: Sequence[Filter],
+        empty: str,
+        on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None,
+    ) -> None:
+        self._desk, self._path, self._columns, self._filters = desk, path, columns, filters
+        self._empty, self._on_open = empty, on_open
+        self._asked: dict[str, Any] = {item.key: item.initial for item in filters}
+        self._cursors: list[str | None] = [None]
+        self._next: str | None = None
+        self._items: list[Mapping[str, Any]] = []
+
+    async def show(self) -> None:
+        self._bar()
+        self._problem = ui.column().classes("w-full")
+        with ui.column().classes("lb-card lb-flush"):
+            self._table = table(self._columns, [], empty=self._empty)
+            if self._on_open is not None:
+                self._table.columns = [
+                    *self._table.columns,
+                    {"name": "_open", "label": "操作", "field": "_row", "align": "right"},
+                ]
+                self._table.add_slot("body-cell-_open", _OPEN_CELL)
+                self._table.on("open", self._open)
+            with ui.row().classes("lb-pager"):
+                self._place = ui.label().classes("lb-about").props("role=status")
+                ui.space()
+                self._back = ui.button("上一页", icon="chevron_left", on_click=self._previous_page).props(
+                    "flat no-caps"
+                )
+                self._forward = ui.button("下一页", on_click=self._next_page).props(
+                    "flat no-caps icon-right=chevron_right"
+                )
+        await self._load()
+
+    def _bar(self) -> None:
+        if not self._filters:
+            return
+        with ui.row().classes("lb-filters").props("role=search"):
+            for item in self._filters:
+                self._control(item)
+            ui.button("查询", icon="search", on_click=self._ask).props("unelevated no-caps")
+
+    def _control(self, item: Filter) -> None:
+        def note(event: Any) -> None:
+            self._asked[item.key] = event.value or ""
+
+        if item.options is not None:
+            ui.select({"": "全部", **item.options}, value=item.initial, label=item.label, on_change=note).props(
+                f'outlined dense aria-label="{item.label}" options-dense behavior=menu'
+            ).classes("lb-field")
+        else:
+            field_ = (
+                ui.input(item.label, value=item.initial, on_change=note).props("outlined dense").classes("lb-field")
+            )
+            field_.on("keydown.enter", self._ask)
+            if item.hint:
+                field_.tooltip(item.hint)
+
+    async def _ask(self) -> None:
+        self._cursors = [None]
+        await self._load()
+
+    async def _next_page(self) -> None:
+        self._cursors.append(self._next)
+        await self._load()
+
+    async def _previous_page(self) -> None:
+        self._cursors.pop()
+        await self._load()
+
+    async def _load(self) -> None:
+        self._problem.clear()
+        try:
+            answer = await self._desk.rest.get(self._path, **self._asked, limit=PAGE_ROWS, cursor=self._cursors[-1])
+        except Refused as refusal:
+            answer = {"items": [], "next_cursor": None}
+            with self._problem:
+                problem(refusal)
+        self._items, self._next = answer["items"], answer.get("next_cursor")
+        fill(self._table, self._columns, self._items)
+        self._place.text = f"第 {len(self._cursors)} 页，本页 {len(self._items)} 条"
+        self._back.set_enabled(len(self._cursors) > 1)
+        self._forward.set_enabled(self._next is not None)
+
+    async def _open(self, event: Any) -> None:
+        if self._on_open is not None:
+            await self._on_open(self._items[event.args["_row"]])
+
+
+def _quasar_column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.key,
+        "label": column.label,
+        "field": column.key,
+        "align": "right" if column.numeric else "left",
+        "classes": " ".join(name for name, on in (("lb-number", column.numeric), ("lb-mono", column.mono)) if on),
+    }
+
+
+def _row(number: int, columns: Sequence[Column], item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the browser gets of a row: the shown columns as text, and the tones of its words. Nothing else."""
+    row: dict[str, Any] = {"_row": number, "_tones": {}}
+    for column in columns:
+        value = item.get(column.key)
+        if column.words is not None:
+            row[column.key], row["_tones"][column.key] = column.words.get(str(value), (as_text(value), "quiet"))
+        else:
+            row[column.key] = column.show(value)
+    return row
+
+
+_CELL = """
+<q-td :props="props">
+  <span v-if="props.row._tones[props.col.name]" :class="'lb-word lb-' + props.row._tones[props.col.name]">
+    {{ props.value }}
+  </span>
+  <template v-else>{{ props.value }}</template>
+</q-td>
+"""
+
+_OPEN_CELL = """
+<q-td :props="props" class="text-right">
+  <q-btn flat dense no-caps color="primary" label="查看" @click="$parent.$emit('open', {_row: props.row._row})" />
+</q-td>
+"""
