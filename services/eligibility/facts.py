@@ -1,0 +1,123 @@
+"""What is known of a person: dated intervals, as an assessment reads them.
+
+`folding.py` makes them from the assertions that departments and reviewers sent; an outside party may also give them as
+they are (`POST /v1/assessments`). Both ends of an interval belong to it; `to` None is open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from libs.common.vocabulary import (
+    BenefitKind,
+    Category,
+    CertificateStatus,
+    CustodyKind,
+    IncomeCategory,
+    LifeEvent,
+    Subsidy,
+)
+
+BEGINNING = date(1900, 1, 1)
+"""The first day of what has no known beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A disability certificate (残疾人证) in one status. `level` of a multiple disability is its heaviest."""
+
+    category: Category
+    level: int
+    status: CertificateStatus
+    from_: date
+    to: date | None = None
+    components: tuple[tuple[Category, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LowIncome:
+    """An economic status of the family. It lasts until the formal exit, a time of grace (渐退期) included."""
+
+    category: IncomeCategory
+    from_: date
+    to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """Hukou in an area, a code of six or nine digits."""
+
+    area: str
+    from_: date
+    to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The county of `area` accepted to go on paying a person who moved there."""
+
+    area: str
+    accepted_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Benefit:
+    """Another benefit paid to the person, by the month."""
+
+    kind: BenefitKind
+    from_: date
+    to: date | None = None
+    amount_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    kind: CustodyKind
+    from_: date
+    to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """`on` is the day of a death; of any other event the first day of the new state."""
+
+    event: LifeEvent
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class CareNeed:
+    """An assessed need, or lack of need, of long-term care. Before any assessment the policy presumes."""
+
+    needed: bool
+    from_: date
+    to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application for one subsidy. `decided_on` None: judged as if decided at the end of the month of application.
+
+    `withdrawn_on` is the first day without it.
+    """
+
+    subsidy: Subsidy
+    applied_on: date
+    decided_on: date | None = None
+    withdrawn_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything about one person that rules look at. An empty tuple means: none known."""
+
+    applications: tuple[Application, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    low_income: tuple[LowIncome, ...] = ()
+    residences: tuple[Residence, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    benefits: tuple[Benefit, ...] = ()
+    custody: tuple[Custody, ...] = ()
+    life: tuple[Life, ...] = ()
+    care_needs: tuple[CareNeed, ...] = ()

@@ -1,0 +1,113 @@
+"""The names that a policy layer may give a value to: what each means, its unit, what a lower layer may do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from libs.common.vocabulary import BenefitKind, Category, IncomeCategory
+
+Latitude = Literal["raise", "widen", "narrow", "set", "fixed"]
+"""What a lower layer may do: raise an amount, add to a scope, take from a list of exclusions, set it, nothing."""
+
+Value = Any
+"""A parameter's value as YAML and JSON write it: int, bool, str, list or a mapping of level to fen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterName:
+    """One thing that policy decides. `problem` says what is wrong with a value, or None."""
+
+    name: str
+    title: str
+    unit: str
+    latitude: Latitude
+    problem: Callable[[Value], str | None]
+
+
+def _count(least: int, most: int) -> Callable[[Value], str | None]:
+    def problem(value: Value) -> str | None:
+        fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return None if fits else f"must be a whole number from {least} to {most}"
+
+    return problem
+
+
+def _flag(value: Value) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _one_of(*words: str) -> Callable[[Value], str | None]:
+    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
+
+
+def _words(known: tuple[Any, ...]) -> Callable[[Value], str | None]:
+    def problem(value: Value) -> str | None:
+        if not isinstance(value, list):
+            return "must be a list"
+        unknown = [entry for entry in value if isinstance(entry, bool) or entry not in known]
+        return f"unknown: {', '.join(map(str, unknown))}" if unknown else None
+
+    return problem
+
+
+_amount = _count(1, 10_000_000)
+_levels = _words((1, 2, 3, 4))
+
+
+def _amount_by_level(value: Value) -> str | None:
+    if not isinstance(value, dict) or not value:
+        return _amount(value)
+    wrong = _levels(list(value)) or next(filter(None, map(_amount, value.values())), None)
+    return f"must be fen, or fen by level: {wrong}" if wrong else None
+
+
+def _extensions(value: Value) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(e, dict) and set(e) == {"category", "levels"} for e in value):
+        return "must be a list of {category, levels}"
+    for entry in value:
+        wrong = _words(get_args(Category))([entry["category"]]) or _levels(entry["levels"])
+        if wrong:
+            return wrong
+    return None
+
+
+_incomes = _words(get_args(IncomeCategory))
+_benefits = _words(get_args(BenefitKind))
+_months = _count(0, 60)
+_days = _count(0, 366)
+
+NAMES: dict[str, ParameterName] = {
+    entry.name: entry
+    for entry in (
+        ParameterName("living.amount_fen", "困难残疾人生活补贴标准", "fen a month", "raise", _amount_by_level),
+        ParameterName("living.categories", "生活补贴的经济状况范围", "economic status", "widen", _incomes),
+        ParameterName("living.excluding_income", "不享受生活补贴的救助供养", "economic status", "narrow", _incomes),
+        ParameterName("living.excluding_benefits", "不享受生活补贴的其他待遇", "benefit", "narrow", _benefits),
+        ParameterName("living.same_class_benefits", "与生活补贴同类、只享其一的待遇", "benefit", "narrow", _benefits),
+        ParameterName("care.amount_fen", "重度残疾人护理补贴标准", "fen a month, by level", "raise", _amount_by_level),
+        ParameterName("care.levels", "护理补贴的残疾等级范围", "level", "widen", _levels),
+        ParameterName("care.extended", "护理补贴扩大到的类别和等级", "category and level", "widen", _extensions),
+        ParameterName("care.excluding_income", "不享受护理补贴的救助供养", "economic status", "narrow", _incomes),
+        ParameterName("care.excluding_benefits", "不享受护理补贴的其他待遇", "benefit", "narrow", _benefits),
+        ParameterName("care.same_class_benefits", "与护理补贴同类、只享其一的待遇", "benefit", "narrow", _benefits),
+        ParameterName("long_term_care.presumed_levels", "推定需要长期照护的等级", "level", "widen", _levels),
+        ParameterName("low_income.grace_counts", "渐退期内仍视为低保", "yes or no", "set", _flag),
+        ParameterName("low_income.last_paid_month_ends", "只给末次发放月份的退出日", "day", "set", _one_of("last_day")),
+        ParameterName("certificate.expired_gap_arrears_months", "过期换证的补发上限", "months", "set", _count(0, 3)),
+        ParameterName("certificate.frozen_gap_arrears_months", "冻结期间的补发上限", "months", "set", _count(0, 3)),
+        ParameterName("spell.max_pause_months", "暂停的最长月数", "months", "set", _count(1, 60)),
+        ParameterName("application.max_wait_months", "申请等待其他待遇终止的最长月数", "months", "set", _count(1, 60)),
+        ParameterName("application.completion_days", "补正期限", "working days", "set", _days),
+        ParameterName("application.after_death", "批准前死亡的处理", "rule", "set", _one_of("decided_on_facts")),
+        ParameterName("move.continuity", "省内迁移的接续方式", "rule", "set", _one_of("acceptance", "automatic")),
+        ParameterName("review.township_days", "乡镇（街道）初审期限", "working days", "set", _days),
+        ParameterName("review.cdpf_days", "残联审核期限", "working days", "set", _days),
+        ParameterName("review.civil_affairs_days", "民政审定期限", "working days", "set", _days),
+        ParameterName("finding.verification_days", "核查期限", "working days", "set", _days),
+        ParameterName("outreach.deadline_months", "主动提醒告知的期限", "months", "fixed", _months),
+        ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
+        ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "set", _months),
+    )
+}

@@ -1,0 +1,222 @@
+"""Policy numbers as dated, area-scoped data with a source each (notice 2.1, 8.1).
+
+A layer belongs to the nation or to an area and gives values to names, each from a day on. `PolicySet` is an immutable
+value: the shipped YAML plus whatever layers were approved since. Layers combine by the name's latitude: an amount is
+the highest of the chain, a scope the union, a list of exclusions the intersection, a free choice the lowest layer's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from services.eligibility.policy.names import NAMES, Latitude, Value
+
+NATION = ""
+_FOLDER = Path(__file__).parent / "parameters"
+
+Confidence = Literal["V", "K", "U"]
+
+
+class BadLayer(ValueError):
+    """A layer's YAML does not have the shape of a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value of one name, in force at its layer from `since` until a later one of the same name and layer.
+
+    `layer` is the area that decided it, empty for the nation. `confidence`: V text found, K general knowledge,
+    U uncertain. `sample` marks values that stand in until the area enters its own.
+    """
+
+    name: str
+    value: Value
+    layer: str
+    since: date
+    source: str
+    clause: str
+    confidence: Confidence
+    sample: bool = False
+
+    @property
+    def unit(self) -> str:
+        return NAMES[self.name].unit
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLayer:
+    """What one document gives to one area. Where it names a name and a day that an older layer of the same area also
+    names, it replaces that value."""
+
+    area: str
+    title: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that parameters rest on. `repealed_by` is empty while it is in force (notice 8.1)."""
+
+    number: str
+    title: str
+    rank: str
+    repealed_by: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PolicySet:
+    """Every layer in force or to come. Pure: same layers, same answers, same versions. Hashed by identity."""
+
+    layers: tuple[PolicyLayer, ...]
+    documents: tuple[Document, ...] = field(default=())
+
+    def with_layers(self, approved: Iterable[PolicyLayer]) -> PolicySet:
+        """This set and the approved layers, in the order of their approval."""
+        return replace(self, layers=(*self.layers, *approved))
+
+    @cached_property
+    def areas(self) -> frozenset[str]:
+        """The areas that have a layer of their own."""
+        return frozenset(layer.area for layer in self.layers)
+
+    def chain(self, area: str) -> tuple[str, ...]:
+        """The layers that speak to `area`, from the nation down."""
+        return tuple(area[:length] for length in range(len(area) + 1) if area[:length] in self.areas)
+
+    def changes(self, chain: tuple[str, ...]) -> tuple[date, ...]:
+        """The days on which something in the chain begins to hold, ascending."""
+        return tuple(sorted({parameter.since for area in chain for parameter in self._of_layer.get(area, ())}))
+
+    def in_force(self, area: str, on: date) -> tuple[Parameter, ...]:
+        """Every parameter that decides in `area` on that day, by name. Where layers combine, the value is the combined
+        one and the rest is that of the lowest layer that matters."""
+        chain = self.chain(area)
+        found = (self._combined(name, chain, on) for name in NAMES)
+        return tuple(parameter for parameter in found if parameter is not None)
+
+    def value(self, name: str, area: str, on: date) -> Value | None:
+        """The value of one name, None where no layer gives one."""
+        parameter = self._combined(name, self.chain(area), on)
+        return None if parameter is None else parameter.value
+
+    def values(self, chain: tuple[str, ...], on: date) -> dict[str, Value]:
+        """Every value in force for a chain of layers."""
+        found = {name: self._combined(name, chain, on) for name in NAMES}
+        return {name: parameter.value for name, parameter in found.items() if parameter is not None}
+
+    def own(self, name: str, area: str, on: date) -> Parameter | None:
+        """The value that the layer of `area` itself gives, not those above it."""
+        held = [p for p in self._of_layer.get(area, ()) if p.name == name and p.since <= on]
+        return max(held, key=lambda p: p.since, default=None)
+
+    def version(self, area: str = NATION) -> str:
+        """A digest of every value, past and to come, that can decide in `area`: same content, same version."""
+        return self._versions(self.chain(area))
+
+    def _versions(self, chain: tuple[str, ...]) -> str:
+        if chain not in self._version_of_chain:
+            content = [
+                [p.name, p.layer, p.since.isoformat(), p.value, p.source]
+                for area in chain
+                for p in sorted(self._of_layer[area], key=lambda p: (p.name, p.since))
+            ]
+            text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+            self._version_of_chain[chain] = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self._version_of_chain[chain]
+
+    @cached_property
+    def _version_of_chain(self) -> dict[tuple[str, ...], str]:
+        return {}
+
+    @cached_property
+    def _of_layer(self) -> dict[str, tuple[Parameter, ...]]:
+        held: dict[str, dict[tuple[str, date], Parameter]] = {}
+        for layer in self.layers:
+            values = held.setdefault(layer.area, {})
+            values.update({(p.name, p.since): p for p in layer.parameters})
+        return {area: tuple(values.values()) for area, values in held.items()}
+
+    def _combined(self, name: str, chain: tuple[str, ...], on: date) -> Parameter | None:
+        held = [p for area in chain if (p := self.own(name, area, on)) is not None]
+        if not held:
+            return None
+        decides = held[0]
+        for lower in held[1:]:
+            value = _COMBINE[NAMES[name].latitude](decides.value, lower.value)
+            if value != decides.value:
+                decides = replace(lower, value=value)
+        return decides
+
+
+def by_level(amount: Value) -> dict[int, int]:
+    """An amount as fen by level: a single amount holds for all four."""
+    return dict(amount) if isinstance(amount, dict) else dict.fromkeys((1, 2, 3, 4), amount)
+
+
+def _highest(upper: Value, lower: Value) -> Value:
+    if isinstance(upper, int) and isinstance(lower, int):
+        return max(upper, lower)
+    first, second = by_level(upper), by_level(lower)
+    return {level: max(first.get(level, 0), second.get(level, 0)) for level in sorted({*first, *second})}
+
+
+_COMBINE: dict[Latitude, Callable[[Value, Value], Value]] = {
+    "raise": _highest,
+    "widen": lambda upper, lower: [*upper, *(entry for entry in lower if entry not in upper)],
+    "narrow": lambda upper, lower: [entry for entry in upper if entry in lower],
+    "set": lambda upper, lower: lower,
+    "fixed": lambda upper, lower: upper,
+}
+
+
+def read_layer(text: str) -> PolicyLayer:
+    """A layer from its YAML. BadLayer where it has not the shape of one; what it says is for `lint.py` to judge."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadLayer(f"not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
+        raise BadLayer("a layer is a mapping with layer, title and parameters")
+    area = NATION if content.get("layer") == "nation" else str(content.get("layer", "?"))
+    if area != NATION and not (area.isdigit() and len(area) in (2, 4, 6, 9)):
+        raise BadLayer(f"layer: must be nation or the code of an area, not {area!r}")
+    return PolicyLayer(area, str(content.get("title", "")), tuple(_parameters(area, content["parameters"])))
+
+
+def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
+    for name, values in content.items():
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            raise BadLayer(f"parameters.{name}: must be a list of values")
+        for position, entry in enumerate(values):
+            if not isinstance(entry.get("since"), date) or "value" not in entry:
+                raise BadLayer(f"parameters.{name}[{position}]: needs since (a date) and value")
+            yield Parameter(
+                name=str(name),
+                value=entry["value"],
+                layer=area,
+                since=entry["since"],
+                source=str(entry.get("source") or ""),
+                clause=str(entry.get("clause") or ""),
+                confidence=entry.get("confidence", "U"),
+                sample=bool(entry.get("sample", False)),
+            )
+
+
+@lru_cache(maxsize=1)
+def shipped() -> PolicySet:
+    """The layers that come with the program."""
+    files = sorted(path for path in _FOLDER.rglob("*.yaml") if path.name != "documents.yaml")
+    listed = yaml.safe_load((_FOLDER / "documents.yaml").read_text(encoding="utf-8"))["documents"]
+    return PolicySet(
+        layers=tuple(read_layer(path.read_text(encoding="utf-8")) for path in files),
+        documents=tuple(Document(**entry) for entry in listed),
+    )
