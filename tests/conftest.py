@@ -26,9 +26,11 @@ from libs.common.settings import Settings
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    with tempfile.TemporaryDirectory(prefix="liangbu-test-") as home:
-        with PostgresServer(Path(home), databases=("spare",), durable=False) as server:
-            yield server
+    with (
+        tempfile.TemporaryDirectory(prefix="liangbu-test-") as home,
+        PostgresServer(Path(home), databases=("spare",), durable=False) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session")

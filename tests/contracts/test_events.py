@@ -1,0 +1,122 @@
+"""Events are a public API: their stored schemas may only grow."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from libs.common.events.envelope import Envelope, UnreadableEvent, event_types, read_data, read_envelope
+from libs.common.events.schemas import breaking_changes, schema_of
+
+STORED = Path(__file__).parents[2] / "docs" / "events"
+
+
+@pytest.mark.parametrize("event_type", sorted(event_types()))
+def test_the_stored_schema_is_not_broken(event_type: str) -> None:
+    stored = json.loads((STORED / f"{event_type}.json").read_text())
+    assert breaking_changes(stored, schema_of(event_type)) == []
+
+
+@pytest.mark.parametrize("event_type", sorted(event_types()))
+def test_the_stored_schema_is_what_the_code_writes(event_type: str) -> None:
+    stored = json.loads((STORED / f"{event_type}.json").read_text())
+    assert stored == schema_of(event_type), "run `liangbu export-contracts`"
+
+
+def test_no_stored_event_type_has_vanished() -> None:
+    assert {path.stem for path in STORED.glob("*.json")} <= set(event_types())
+
+
+def test_every_schema_is_valid_json_schema_and_every_type_carries_its_version() -> None:
+    for event_type in event_types():
+        jsonschema.Draft202012Validator.check_schema(schema_of(event_type))
+        assert event_type.endswith(".v1")
+
+
+def _without_field(schema: dict[str, Any]) -> None:
+    del schema["properties"]["occurred_on"]
+
+
+def _other_type(schema: dict[str, Any]) -> None:
+    schema["properties"]["occurred_on"] = {"type": "integer"}
+
+
+def _new_required(schema: dict[str, Any]) -> None:
+    schema["properties"]["county"] = {"type": "string"}
+    schema["required"].append("county")
+
+
+def _narrower(schema: dict[str, Any]) -> None:
+    schema["properties"]["kind"]["enum"] = ["serving"]
+
+
+def _moved(schema: dict[str, Any]) -> None:
+    schema["x-producer"] = "intake"
+
+
+def _no_longer_nullable(schema: dict[str, Any]) -> None:
+    schema["properties"]["area"] = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "break_it", [_without_field, _other_type, _new_required, _narrower, _moved, _no_longer_nullable]
+)
+def test_a_breaking_change_is_refused(break_it: Any) -> None:
+    stored = schema_of("person.imprisoned.v1")
+    changed = copy.deepcopy(stored)
+    break_it(changed)
+    assert breaking_changes(stored, changed)
+
+
+def test_an_optional_field_may_be_added() -> None:
+    stored = schema_of("person.imprisoned.v1")
+    changed = copy.deepcopy(stored)
+    changed["properties"]["prison_code"] = {"type": "string"}
+    assert breaking_changes(stored, changed) == []
+
+
+def test_no_event_has_a_plain_field_for_a_name_a_number_or_a_phone() -> None:
+    """Names, ID numbers, phones and accounts travel sealed (architecture: no plaintext identity travels)."""
+    for event_type in event_types():
+        for path, field in _fields(schema_of(event_type)):
+            name = path.rsplit(".", 1)[-1]
+            if name in {"name", "person_name", "holder_name", "phone", "number", "id_number"}:
+                assert "sm4" in json.dumps(field), f"{event_type}: {path} is not sealed"
+
+
+def _fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    own = [(name, field) for name, field in schema.get("properties", {}).items()]
+    return own + [item for part in schema.get("$defs", {}).values() for item in _fields(part)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"\xff", "envelope"),
+        (b"{}", "envelope"),
+        (b'{"specversion": "0.3"}', "envelope"),
+    ],
+)
+def test_what_is_no_envelope_is_unreadable(raw: bytes, says: str) -> None:
+    with pytest.raises(UnreadableEvent, match=says):
+        read_envelope(raw)
+
+
+def test_bad_data_names_its_field() -> None:
+    envelope = Envelope.model_validate(
+        {
+            "id": "01a209c2-6895-7139-bb2d-2986d4d1a418",
+            "source": "/liangbu/matching",
+            "type": "person.died.v1",
+            "subject": "p1-x",
+            "time": "2026-03-01T00:00:00Z",
+            "data": {"person_id": "p1-x", "fact_id": "01a209c2-6895-7139-bb2d-2986d4d1a418", "source": "deaths"},
+        }
+    )
+    with pytest.raises(UnreadableEvent, match=r"occurred_on, known_at"):
+        read_data(envelope)
