@@ -1,0 +1,258 @@
+"""The HTTP edge of every service, shown on a small one: transactions, idempotency keys, problems, tokens, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import Depends
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import BigInteger, column, select, table, text
+
+from deploy.local.issuer import issue_token, new_key_pair
+from deploy.local.postgres import PostgresServer
+from libs.common.auth import CivilAffairs, Official
+from libs.common.database import asyncpg_dsn, rows
+from libs.common.errors import Conflict
+from libs.common.operations import DailyTask, Invariant
+from libs.common.platform_schema import PLATFORM_V1
+from libs.common.service import Service, create_app
+from libs.common.settings import Settings
+from libs.common.web import Page, Paging, Tx, router
+from tests.conftest import Issuer, Running, running
+
+NOTES = table("notes", column("note_id", BigInteger), column("text"), column("area"))
+
+api = router(prefix="/v1")
+
+
+class Note(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    area: str
+    text: str
+    then: str = ""
+
+
+@api.post("/notes", status_code=201)
+async def write_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
+    caller.require_area(body.area)
+    if body.then == "slow":
+        await asyncio.sleep(1.0)
+    result = await tx.connection.execute(
+        text("INSERT INTO notes (text, area) VALUES (:text, :area) RETURNING note_id"),
+        {"text": body.text, "area": body.area},
+    )
+    if body.then == "refuse":
+        raise Conflict("written and then refused")
+    if body.then == "crash":
+        raise ZeroDivisionError
+    return {"note_id": result.scalar_one()}
+
+
+@api.get("/notes")
+async def list_notes(tx: Tx, caller: Official, paging: Annotated[Paging, Depends()], area: str | None = None) -> Page:
+    query = select(NOTES).where(caller.within(NOTES.c.area, area))
+    return paging.page(rows(await tx.connection.execute(paging.cut(query, NOTES.c.note_id))), "note_id")
+
+
+async def _count_due(tx: Any, as_of: Any) -> int:
+    return int((await tx.connection.execute(text("SELECT count(*) FROM notes"))).scalar_one())
+
+
+SERVICE = Service(
+    name="matching",
+    version="0",
+    routers=[api],
+    daily_tasks=[DailyTask("notes counted", _count_due)],
+    invariants=[Invariant("no empty note", "every note has a text", "SELECT note_id FROM notes WHERE text = ''")],
+)
+
+
+@pytest.fixture(scope="module")
+async def notes(postgres: PostgresServer, issuer: Issuer) -> AsyncIterator[Running]:
+    name = f"web_{uuid4().hex[:8]}"
+    postgres.create_databases(name)
+    raw = await asyncpg.connect(asyncpg_dsn(postgres.url(name)))
+    await raw.execute(PLATFORM_V1 + "CREATE TABLE notes (note_id bigserial PRIMARY KEY, text text, area text);")
+    await raw.close()
+    settings = Settings(
+        database_url=postgres.url(name), roles="api", jwt_public_key=issuer.public_key, idempotency_wait_s=0.3
+    )
+    async with running(create_app(SERVICE, settings), settings) as started:
+        yield started
+
+
+@pytest.fixture
+def civil(issuer: Issuer) -> dict[str, str]:
+    return issuer.bearer("civil_affairs", "530102")
+
+
+async def _texts(notes: Running) -> list[str]:
+    async with notes.app.state.database.transaction() as tx:
+        return list((await tx.connection.execute(text("SELECT text FROM notes"))).scalars())
+
+
+def _note(**changes: str) -> dict[str, str]:
+    return {"area": "530102", "text": uuid4().hex, **changes}
+
+
+async def test_a_refused_request_leaves_nothing_behind(notes: Running, civil: dict[str, str]) -> None:
+    body = _note(then="refuse")
+    answer = await notes.http.post("/v1/notes", json=body, headers=civil)
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "written and then refused"
+    assert body["text"] not in await _texts(notes)
+
+
+async def test_the_same_key_and_body_get_the_first_answer_again(notes: Running, civil: dict[str, str]) -> None:
+    body, headers = _note(), {**civil, "Idempotency-Key": "k-1"}
+    first = await notes.http.post("/v1/notes", json=body, headers=headers)
+    second = await notes.http.post("/v1/notes", json=body, headers=headers)
+    assert (first.status_code, first.json()) == (second.status_code, second.json())
+    assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_the_same_key_with_another_body_is_refused(notes: Running, civil: dict[str, str]) -> None:
+    headers = {**civil, "Idempotency-Key": "k-2"}
+    assert (await notes.http.post("/v1/notes", json=_note(), headers=headers)).status_code == 201
+    assert (await notes.http.post("/v1/notes", json=_note(), headers=headers)).status_code == 409
+
+
+async def test_the_same_key_of_another_person_is_another_key(
+    notes: Running, civil: dict[str, str], issuer: Issuer
+) -> None:
+    headers = {**civil, "Idempotency-Key": "k-3"}
+    other = {**issuer.bearer("civil_affairs", "530102", sub="somebody else"), "Idempotency-Key": "k-3"}
+    one = await notes.http.post("/v1/notes", json=_note(), headers=headers)
+    two = await notes.http.post("/v1/notes", json=_note(), headers=other)
+    assert one.json() != two.json()
+
+
+async def test_a_refusal_is_not_kept_under_its_key(notes: Running, civil: dict[str, str]) -> None:
+    headers = {**civil, "Idempotency-Key": "k-4"}
+    assert (await notes.http.post("/v1/notes", json=_note(then="refuse"), headers=headers)).status_code == 409
+    assert (await notes.http.post("/v1/notes", json=_note(), headers=headers)).status_code == 201
+
+
+async def test_a_concurrent_twin_waits_then_is_told_to_come_again(notes: Running, civil: dict[str, str]) -> None:
+    body, headers = _note(then="slow"), {**civil, "Idempotency-Key": "k-5"}
+    first = asyncio.create_task(notes.http.post("/v1/notes", json=body, headers=headers))
+    await asyncio.sleep(0.2)
+    twin = await notes.http.post("/v1/notes", json=body, headers=headers)
+    assert twin.status_code == 409
+    assert twin.headers["retry-after"] == "1"
+    assert (await first).status_code == 201
+    again = await notes.http.post("/v1/notes", json=body, headers=headers)
+    assert again.json() == (await first).json()
+    assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_without_a_token_or_with_a_bad_one_it_is_401(notes: Running) -> None:
+    stranger, _ = new_key_pair()
+    forged = issue_token(stranger, role="civil_affairs", area="530102")
+    expired = issue_token(stranger, role="civil_affairs", area="530102", hours=-1)
+    for headers in (
+        {},
+        {"Authorization": "Basic x"},
+        *({"Authorization": f"Bearer {t}"} for t in (forged, expired, "x")),
+    ):
+        answer = await notes.http.post("/v1/notes", json=_note(), headers=headers)
+        assert answer.status_code == 401, headers
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_wrong_role_or_an_area_outside_one_s_own_is_403(notes: Running, issuer: Issuer) -> None:
+    wrong_role = await notes.http.post("/v1/notes", json=_note(), headers=issuer.bearer("finance", "530102"))
+    wrong_area = await notes.http.post("/v1/notes", json=_note(), headers=issuer.bearer("civil_affairs", "530103"))
+    asked_for = await notes.http.get("/v1/notes?area=530103", headers=issuer.bearer("auditor", "530102"))
+    assert [wrong_role.status_code, wrong_area.status_code, asked_for.status_code] == [403, 403, 403]
+
+
+async def test_a_list_shows_only_one_s_own_area_and_pages_through_all_of_it(notes: Running, issuer: Issuer) -> None:
+    for number in range(5):
+        body = _note(area="5303", text=f"5303 {number}")
+        await notes.http.post("/v1/notes", json=body, headers=issuer.bearer("civil_affairs", "53"))
+    seen, cursor = [], ""
+    while True:
+        answer = await notes.http.get(f"/v1/notes?limit=2{cursor}", headers=issuer.bearer("auditor", "5303"))
+        seen += [item["text"] for item in answer.json()["items"]]
+        if answer.json()["next_cursor"] is None:
+            break
+        cursor = f"&cursor={answer.json()['next_cursor']}"
+    assert seen == [f"5303 {number}" for number in range(5)]
+
+
+async def test_broken_json_and_wrong_fields_are_named(notes: Running, civil: dict[str, str]) -> None:
+    headers = {**civil, "content-type": "application/json"}
+    broken = await notes.http.post("/v1/notes", content=b'{"area": ', headers=headers)
+    assert broken.status_code == 400
+    wrong = await notes.http.post("/v1/notes", json={"area": 5, "extra": 1}, headers=civil)
+    assert wrong.status_code == 422
+    assert {error["path"] for error in wrong.json()["errors"]} == {"area", "text", "extra"}
+    cursor = await notes.http.get("/v1/notes?cursor=nonsense", headers=civil)
+    assert cursor.json()["errors"][0]["path"] == "query.cursor"
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_of_10_megabytes_is_refused(notes: Running, civil: dict[str, str], declared: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(160):
+            yield b" " * 65536
+
+    content: Any = b" " * (10 << 20) if declared else chunks()
+    answer = await notes.http.post("/v1/notes", content=content, headers=civil)
+    assert answer.status_code == 413
+    assert answer.json()["title"] == "The body is larger than this endpoint takes."
+
+
+async def test_a_crash_is_500_without_its_inside(notes: Running, civil: dict[str, str]) -> None:
+    transport = httpx.ASGITransport(app=notes.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        answer = await http.post("/v1/notes", json=_note(then="crash"), headers=civil)
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_health_readiness_metrics_and_openapi_need_no_token(notes: Running) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        assert (await notes.http.get(path)).status_code == 200
+    assert (await notes.http.get("/openapi.json")).json()["openapi"].startswith("3.1")
+    assert (await notes.http.get("/nowhere")).status_code == 404
+
+
+async def test_the_audit_log_can_only_grow(notes: Running, issuer: Issuer) -> None:
+    admin = issuer.bearer("admin", "53")
+    assert (await notes.http.post("/v1/daily-runs", json={"as_of": "2026-11-01"}, headers=admin)).status_code == 201
+    entries = (await notes.http.get("/v1/audit-log", headers=admin)).json()["items"]
+    assert entries[0]["action"] == "run daily"
+    for statement in ("UPDATE audit_log SET sub = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"):
+        with pytest.raises(Exception, match="append-only"):
+            await _execute(notes, statement)
+
+
+async def _execute(notes: Running, statement: str) -> None:
+    async with notes.app.state.database.transaction() as tx:
+        await tx.connection.execute(text(statement))
+
+
+async def test_an_invariant_names_what_breaks_it(notes: Running, issuer: Issuer, civil: dict[str, str]) -> None:
+    admin = issuer.bearer("admin", "53")
+    assert (await notes.http.get("/v1/invariants", headers=admin)).json()["holds"] is True
+    await notes.http.post("/v1/notes", json=_note(text=""), headers=civil)
+    answer = (await notes.http.get("/v1/invariants", headers=admin)).json()
+    assert answer["holds"] is False
+    assert len(answer["invariants"][0]["broken_by"]) == 1
+
+
+@pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("x" * 65, False), ("a\tb", False)])
+async def test_a_request_id_of_the_caller_comes_back_only_if_harmless(notes: Running, given: str, kept: bool) -> None:
+    answer = await notes.http.get("/healthz", headers={"x-request-id": given})
+    assert (answer.headers["x-request-id"] == given) is kept
