@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -58,10 +58,17 @@ class _Child:
 class Launcher:
     """Starts, watches and stops the embedded run in `home`. Use it from the main thread's event loop."""
 
-    def __init__(self, home: Home, base_port: int, report: Report = lambda line: None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        base_port: int,
+        report: Report = lambda line: None,
+        names: Sequence[str] = PROCESSES,
+    ) -> None:
         self.home = home
         self.base_port = base_port
         self.report = report
+        self.names = tuple(names)
         self.keys = home.keys()
         self.postgres = PostgresServer(home.folder)
         self.broker = Broker(log=home.log("broker"))
@@ -75,7 +82,7 @@ class Launcher:
 
     async def start(self) -> None:
         """Start everything and return once all of it is ready. Raises `PortTaken`, `ProcessFailed`."""
-        for name in PROCESSES:
+        for name in self.names:
             if processes.accepts_connections(self.port(name)):
                 raise PortTaken(name, self.port(name))
         self.home.rotate_logs()
@@ -84,9 +91,10 @@ class Launcher:
         self.report("broker")
         self.broker.start()
         self.report("migrations")
-        for name in SERVICES:
-            await asyncio.to_thread(migrations.upgrade, name, self.postgres.url(name))
-        for name in PROCESSES:
+        for name in self.names:
+            if name in _DATABASE:
+                await asyncio.to_thread(migrations.upgrade, name, self.postgres.url(_DATABASE[name]))
+        for name in self.names:
             self.children[name] = _Child(name, self.port(name), self._spawn(name))
         self._write_state()
         await self._wait_until_ready()
@@ -105,7 +113,7 @@ class Launcher:
 
     async def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        waiting = list(PROCESSES)
+        waiting = list(self.names)
         async with httpx.AsyncClient(timeout=2) as http:
             while waiting:
                 for name in [name for name in waiting if await _is_ready(http, self.url(name))]:

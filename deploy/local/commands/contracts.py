@@ -7,18 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import libs.common.events  # noqa: F401 - importing it declares the events
 from deploy.local.launcher import PROCESSES
-from libs.common.events.envelope import event_types, topic_of
+from libs.common.events.envelope import event_types
+from libs.common.events.schemas import schema_of
 from libs.common.settings import Settings
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """The JSON schema of each event's data, by type, with its topic."""
-    return {
-        name: {"x-topic": topic_of(payload.producer), **payload.model_json_schema(mode="serialization")}
-        for name, payload in sorted(event_types().items())
-    }
+    """The JSON schema of each event's data, by type."""
+    return {name: schema_of(name) for name in sorted(event_types())}
 
 
 def api_documents() -> dict[str, dict[str, Any]]:
@@ -43,6 +40,6 @@ def _write(folder: Path, documents: dict[str, dict[str, Any]]) -> list[Path]:
     for stale in set(folder.glob("*.json")) - {folder / f"{name}.json" for name in documents}:
         stale.unlink()
     for name, document in documents.items():
-        text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
+        text = json.dumps(document, ensure_ascii=False, indent=2)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return [folder / f"{name}.json" for name in documents]
