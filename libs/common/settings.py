@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
 
     person_keys: str = Field(default="", description="`version:hex`, current first; intake and matching only")
     sealing_keys: str = Field(default="", description="`id:hex of 16 bytes`, comma-separated, current first")
+
+    data_dir: Path = Field(default=Path(".liangbu/data"), description="folder of feeds and of what was compared")
 
     onecard_url: str = "http://127.0.0.1:8010"
     onecard_client_id: str = "liangbu"
