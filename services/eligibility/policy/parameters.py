@@ -159,7 +159,10 @@ class PolicySet:
 
 def by_level(amount: Value) -> dict[int, int]:
     """An amount as fen by level: a single amount holds for all four."""
-    return dict(amount) if isinstance(amount, dict) else dict.fromkeys((1, 2, 3, 4), amount)
+    if isinstance(amount, dict):
+        return {level: int(amount_fen) for level, amount_fen in amount.items()}
+    fen = int(amount)
+    return {1: fen, 2: fen, 3: fen, 4: fen}
 
 
 def _highest(upper: Value, lower: Value) -> Value:

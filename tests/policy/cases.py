@@ -1,0 +1,49 @@
+"""The cases that officials can read: facts, an area, a period, and what each subsidy pays for it, in fen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from libs.common.period import Period
+from services.eligibility.assessments import GivenFacts
+from services.eligibility.facts import Facts
+
+_FILES = sorted(Path(__file__).parent.glob("*.yaml"))
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    area: str
+    period: Period
+    facts: Facts
+    expect: dict[str, int]
+    unmet: dict[str, str]
+
+
+def read_cases() -> list[Case]:
+    """Every case of every file. `person` of a file's head is what its cases share; a case's own lists replace those."""
+    cases = []
+    for path in _FILES:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        listed = content if isinstance(content, list) else content["cases"]
+        shared: dict[str, Any] = {} if isinstance(content, list) else content["person"]
+        cases += [_case(entry, shared) for entry in listed]
+    return cases
+
+
+def _case(entry: dict[str, Any], shared: dict[str, Any]) -> Case:
+    area = entry.get("area", "530102")
+    given = GivenFacts.model_validate({**shared, **entry.get("facts", {})})
+    return Case(
+        name=entry["name"],
+        area=area,
+        period=Period.parse(str(entry["period"])),
+        facts=given.as_facts(area),
+        expect=entry["expect"],
+        unmet=entry.get("unmet", {}),
+    )
