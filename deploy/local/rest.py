@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -31,9 +32,18 @@ class Caller:
 class Refused(Exception):
     """A service refused a call; the message holds its problem document."""
 
-    def __init__(self, method: str, url: str, status: int, problem: str) -> None:
-        super().__init__(f"{method} {url} → {status}: {problem[:600]}")
+    def __init__(self, method: str, url: str, status: int, text: str) -> None:
+        super().__init__(f"{method} {url} → {status}: {text[:600]}")
         self.status = status
+        self.problem = _problem(text)
+
+
+def _problem(text: str) -> dict[str, Any]:
+    try:
+        problem = json_format.loads(text)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
 
 
 class _Unavailable(Exception):
@@ -63,8 +73,11 @@ class Rest:
         given = {name: value for name, value in params.items() if value is not None}
         return await self._call("GET", service, path, caller, params=given)
 
-    async def post(self, service: str, path: str, caller: Caller | None = None, json: Any = None, **params: Any) -> Any:
-        return await self._call("POST", service, path, caller, json=json, params=params)
+    async def post(
+        self, service: str, path: str, caller: Caller | None = None, json: Any = None, *, key: str | None = None
+    ) -> Any:
+        """The answer's JSON. `key` names the deed, so that doing it twice is doing it once. Raises `Refused`."""
+        return await self._call("POST", service, path, caller, {"Idempotency-Key": key or str(uuid.uuid4())}, json=json)
 
     async def put(self, service: str, path: str, caller: Caller, json: Any) -> Any:
         return await self._call("PUT", service, path, caller, json=json)
@@ -72,9 +85,11 @@ class Rest:
     async def delete(self, service: str, path: str, caller: Caller | None = None) -> Any:
         return await self._call("DELETE", service, path, caller)
 
-    async def upload_csv(self, service: str, path: str, caller: Caller, text: str, **params: Any) -> Any:
+    async def upload_csv(
+        self, service: str, path: str, caller: Caller, text: str, *, key: str | None = None, **params: Any
+    ) -> Any:
         """POST a CSV file as the body."""
-        headers = {"Content-Type": "text/csv; charset=utf-8"}
+        headers = {"Content-Type": "text/csv; charset=utf-8", "Idempotency-Key": key or str(uuid.uuid4())}
         return await self._call("POST", service, path, caller, headers, content=text.encode(), params=params)
 
     async def items(self, service: str, path: str, caller: Caller, **params: Any) -> AsyncIterator[dict[str, Any]]:
@@ -101,8 +116,6 @@ class Rest:
         sent = dict(headers or {})
         if caller is not None:
             sent["Authorization"] = f"Bearer {self._token(caller)}"
-        if method == "POST":
-            sent["Idempotency-Key"] = str(uuid.uuid4())
         async for attempt in stamina.retry_context(on=_Unavailable, attempts=ATTEMPTS, timeout=60, wait_max=8):
             with attempt:
                 answer = await self._once(method, url, sent, rest)

@@ -1,0 +1,50 @@
+"""What the play shows in the end: a row per month."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+from libs.common.money import yuan_text
+
+
+@dataclass(slots=True)
+class MonthRow:
+    period: str
+    applications: int = 0
+    granted: int = 0
+    entitled: int = 0
+    paid: int = 0
+    failed: int = 0
+    reissued: int = 0
+    held: int = 0
+    unpayable: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)
+    arrears: int = 0
+    recoveries: int = 0
+    sms: int = 0
+    fen: int = 0
+
+
+def summary_table(rows: list[MonthRow]) -> Table:
+    """Months × what became of them; counts are payments (a person's month of one subsidy), the amount is yuan."""
+    table = Table(title="The sample county, month by month")
+    for column in ("month", "applications", "granted", "entitled", "paid", "failed", "re-issued", "held", "unpayable"):
+        table.add_column(column, justify="left" if column == "month" else "right")
+    table.add_column("stopped by cause")
+    for column in ("arrears", "recoveries", "SMS checked", "yuan paid", "fen"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        stopped = ", ".join(f"{cause} {count}" for cause, count in sorted(row.stopped.items()))
+        counts = (row.applications, row.granted, row.entitled, row.paid, row.failed, row.reissued, row.held)
+        table.add_row(
+            row.period,
+            *(str(count) for count in (*counts, row.unpayable)),
+            stopped or "-",
+            *(str(count) for count in (row.arrears, row.recoveries, row.sms)),
+            yuan_text(row.fen),
+            str(row.fen),
+        )
+    return table
