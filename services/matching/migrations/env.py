@@ -1,0 +1,4 @@
+from libs.common.migrations import run
+from services.matching.tables import metadata
+
+run(metadata)

@@ -1,0 +1,24 @@
+-- Left dibao or the dibao borderline (退出低保), notice 3: only living rests on it, and only who is in no other category
+-- on the day after. What civil affairs itself stated is a fact already and is not opened as a lead.
+WITH ended AS (
+    SELECT person_id, category, feed_id, name_sealed, LEAST(COALESCE(to_on, last_paid_on), COALESCE(last_paid_on, to_on)) + 1
+        AS exited_on
+    FROM low_income
+    WHERE to_on IS NOT NULL OR last_paid_on IS NOT NULL
+),
+lasting AS (
+    SELECT person_id, COALESCE(from_on, as_of) AS entered_on
+    FROM low_income
+    WHERE to_on IS NULL AND last_paid_on IS NULL AND category <> 'monitored'
+)
+SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, e.exited_on AS alleged_on,
+    e.category AS word, e.feed_id, e.name_sealed
+FROM roster r
+JOIN ended e ON e.person_id = r.person_id
+WHERE r.subsidy = 'living'
+    AND e.category <> 'monitored'
+    AND (r.to_month IS NULL OR r.to_month >= year(e.exited_on) * 12 + month(e.exited_on) - 1
+        + CASE WHEN day(e.exited_on) = 1 THEN 0 ELSE 1 END)
+    AND NOT EXISTS (
+        SELECT 1 FROM lasting l WHERE l.person_id = e.person_id AND l.entered_on >= e.exited_on
+    )

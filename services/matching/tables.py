@@ -1,0 +1,149 @@
+"""The tables of matching as queries name them; the constraints stand in `migrations/schema_v1.sql`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Date, DateTime, MetaData, String, Table, Uuid
+from sqlalchemy.dialects.postgresql import BIGINT, JSONB
+
+metadata = MetaData()
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("feed_id", Uuid, primary_key=True),
+    Column("source", String),
+    Column("area", String),
+    Column("as_of", Date),
+    Column("mode", String),
+    Column("digest", String),
+    Column("status", String),
+    Column("authoritative", Boolean),
+    Column("sent_by", String),
+    Column("received_at", DateTime(timezone=True)),
+    Column("accepted", BIGINT),
+    Column("rejected", BIGINT),
+    Column("stored_digest", String),
+    Column("facts", BIGINT),
+    Column("refusal", String),
+)
+
+_FACT_COLUMNS = (
+    ("fact_id", Uuid),
+    ("person_id", String),
+    ("kind", String),
+    ("occurred_on", Date),
+    ("known_at", DateTime(timezone=True)),
+    ("source", String),
+    ("area", String),
+    ("data", JSONB),
+    ("feed_id", Uuid),
+    ("finding_id", Uuid),
+    ("asserted_by", String),
+    ("retracts", Uuid),
+)
+
+facts = Table("facts", metadata, *(Column(name, kind) for name, kind in _FACT_COLUMNS))
+
+standing_facts = Table("standing_facts", metadata, *(Column(name, kind) for name, kind in _FACT_COLUMNS))
+"""A view: the facts that are not retracted."""
+
+roster = Table(
+    "roster",
+    metadata,
+    Column("person_id", String, primary_key=True),
+    Column("subsidy", String, primary_key=True),
+    Column("version", BIGINT),
+    Column("area", String),
+    Column("schedule", JSONB),
+    Column("stopped_because", String),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    Column("application_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("version", BIGINT),
+    Column("area", String),
+    Column("status", String),
+    Column("applied_on", Date),
+    Column("certificate", JSONB(none_as_null=True)),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("comparison_id", Uuid, primary_key=True),
+    Column("level", String),
+    Column("area", String),
+    Column("as_of", Date),
+    Column("status", String),
+    Column("compared", BIGINT),
+    Column("findings", BIGINT),
+    Column("by_kind", JSONB),
+    Column("inputs", JSONB),
+    Column("missing", JSONB),
+    Column("digest", String),
+    Column("run_by", String),
+    Column("run_at", DateTime(timezone=True)),
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("comparison_id", Uuid, primary_key=True),
+    Column("seq", BIGINT, primary_key=True),
+    Column("body", String),
+    Column("hash", String),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("finding_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("kind", String),
+    Column("area", String),
+    Column("status", String),
+    Column("version", BIGINT),
+    Column("alleged_on", Date),
+    Column("hold_from", String),
+    Column("opened_on", Date),
+    Column("due_on", Date),
+    Column("overdue_since", Date),
+    Column("detail", JSONB),
+    Column("comparison_id", Uuid),
+    Column("method", String),
+    Column("effective_on", Date),
+    Column("note", String),
+    Column("evidence", JSONB(none_as_null=True)),
+    Column("verified_by", String),
+    Column("verified_at", DateTime(timezone=True)),
+    Column("fact_id", Uuid),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("claim_id", Uuid, primary_key=True),
+    Column("finding_id", Uuid),
+    Column("person_id", String),
+    Column("kind", String),
+    Column("source", String),
+    Column("alleged_on", Date),
+    Column("detail", JSONB),
+    Column("name_sealed", String),
+    Column("feed_id", Uuid),
+    Column("reported_by", String),
+    Column("noted_at", DateTime(timezone=True)),
+)
+
+monthly_signoffs = Table(
+    "monthly_signoffs",
+    metadata,
+    Column("area", String, primary_key=True),
+    Column("period", String, primary_key=True),
+    Column("changes", Boolean),
+    Column("signed_by", String),
+    Column("signed_at", DateTime(timezone=True)),
+)
