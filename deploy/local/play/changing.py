@@ -11,9 +11,6 @@ from deploy.local.sample.county import Account, LifeChange, Person
 from deploy.local.sample.files import FEED_COLUMNS, Row, feed_csv, feed_rows
 from libs.common.period import Period
 
-RAISE_FEN = 1000
-"""How much a month the prefecture adds to living in the story."""
-
 
 async def load_benefits(stage: Stage, as_of: date) -> None:
     """What other departments pay, known before anybody applies."""

@@ -1,0 +1,49 @@
+"""The registers of the dead: delivered, compared, and each lead verified by the township."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from deploy.local.play import changing
+from deploy.local.play.stage import Stage
+from deploy.local.sample.county import LifeChange
+from libs.common.period import Period
+
+
+@dataclass(slots=True)
+class Registers:
+    """What the county was told so far. `late` are those whom it hears of only by `tell_late`."""
+
+    stage: Stage
+    late: list[LifeChange] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
+
+    async def tell_month(self, month: Period, also: list[LifeChange]) -> None:
+        """The registers of a month arrive when it is over; `also` holds leads that stay open."""
+        late = {change.id_number for change in self.late}
+        deaths = [
+            change
+            for change in self.stage.county.changes
+            if change.feed in ("cremations", "deaths") and change.on in month and change.id_number not in late
+        ]
+        await self._tell(deaths, also, month.next)
+
+    async def tell_late(self, month: Period) -> None:
+        """The register that was late arrives at the beginning of a month."""
+        await self._tell(self.late, [], month)
+
+    async def _tell(self, deaths: list[LifeChange], left_open: list[LifeChange], month: Period) -> None:
+        """Upload, compare, confirm. Whoever has the name of a dead person, but not the ID, must not become a finding."""
+        stage = self.stage
+        await changing.report_deaths(stage, [*deaths, *left_open], month.first_day)
+        await changing.compare(stage, month.first_day)
+        dead = {stage.person_ids[death.id_number]: death for death in deaths if death.id_number in stage.person_ids}
+        self.reported |= dead.keys() | {stage.person_ids[change.id_number] for change in left_open}
+        findings = await changing.findings(stage)
+        found = {finding["person_id"] for finding in findings}
+        stage.expectations.equal(f"reported dead until {month} without a finding", self.reported - found, set())
+        stage.expectations.equal(f"with a finding in {month}, and never reported", found - self.reported, set())
+        for finding in findings:
+            death = dead.get(finding["person_id"])
+            if death is not None and finding["status"] == "open":
+                await changing.verify(stage, finding, "confirmed", death.on, "经殡葬部门核实")
