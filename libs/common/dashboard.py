@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from nicegui import ui
 
-from libs.common.areas import full_name_of, name_of
+from libs.common.areas import full_name_of, lineage, name_of
 from libs.common.auth import OFFICIALS, Role
 from libs.common.clock import business_today
 from libs.common.money import yuan_text
@@ -104,7 +104,10 @@ Words = Mapping[str, tuple[str, Tone]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: `show` turns the value into text; `words` makes it a coloured word instead."""
+    """One column of a table: `show` turns the value into text; `words` makes it a coloured word instead.
+
+    `numeric` stands right, `wide` may wrap; `link` is the address of a page of the console with `{}` for the value.
+    """
 
     key: str
     label: str
@@ -112,6 +115,8 @@ class Column:
     words: Words | None = None
     numeric: bool = False
     mono: bool = False
+    wide: bool = False
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +143,23 @@ def as_yuan(amount_fen: Any) -> str:
 
 
 def as_area(code: Any) -> str:
-    """An area by its own name, and its code."""
+    """An area's code with the name of the nearest area around it that the table names."""
     if not code:
         return "—"
-    name = name_of(str(code), business_today())
-    return str(code) if name == code else f"{name} {code}"
+    names = (name_of(around, business_today()) for around in reversed(lineage(str(code))))
+    nearest = next((name for name in names if not name.isdigit()), "")
+    return f"{nearest} {code}".strip()
 
 
 def as_moment(text: Any) -> str:
     """A timestamp in Beijing time, to the minute."""
     return datetime.fromisoformat(text).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M") if text else "—"
+
+
+def as_short(identity: Any) -> str:
+    """The head of a long identifier: enough to tell two apart."""
+    text = as_text(identity)
+    return text if len(text) <= 12 else f"{text[:11]}…"
 
 
 def as_words(words: Words) -> Callable[[Any], str]:
@@ -170,6 +182,8 @@ def area_filter(desk: Desk) -> Filter:
     return Filter("area", "地区代码", initial=desk.area, hint=full_name_of(desk.area, business_today()))
 
 
+PERSON = Column("person_id", "人员", show=as_short, mono=True, link="/persons/{}")
+SHORT_SUBSIDIES: Words = {"living": ("生活补贴", "quiet"), "care": ("护理补贴", "quiet")}
 SUBSIDIES: Words = {"living": ("困难残疾人生活补贴", "quiet"), "care": ("重度残疾人护理补贴", "quiet")}
 
 
@@ -198,8 +212,9 @@ def problem(refusal: Refused) -> None:
 def table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, empty: str = "没有记录") -> ui.table:
     """A plain table of what a service answered."""
     made = ui.table(rows=[], columns=[_quasar_column(column) for column in columns], row_key="_row")
-    made.classes("lb-table").props(f'flat dense no-data-label="{empty}" hide-pagination wrap-cells')
+    made.classes("lb-table").props(f'flat dense no-data-label="{empty}" hide-pagination')
     made.add_slot("body-cell", _CELL)
+    made.add_slot("no-data", '<span class="lb-about">{{ props.message }}</span>')
     fill(made, columns, items)
     return made
 
@@ -222,9 +237,9 @@ async def listing(
     await _Listing(desk, path, columns, filters, empty, on_open).show()
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> None:
-    """Labelled values, in a grid."""
-    with ui.element("dl").classes("lb-facts"):
+def facts(pairs: Sequence[tuple[str, str]], *, in_rows: bool = False) -> None:
+    """Labelled values: in a grid, or one to a row where there is little room."""
+    with ui.element("dl").classes("lb-rows" if in_rows else "lb-facts"):
         for label, value in pairs:
             with ui.element("div"):
                 with ui.element("dt"):
@@ -233,10 +248,22 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
                     ui.label(value)
 
 
+def subheading(title: str) -> None:
+    """A heading inside a section."""
+    ui.label(title).classes("lb-subheading").props("role=heading aria-level=3")
+
+
 def word(value: str | None, words: Words) -> None:
     """One status word as a coloured badge."""
     chinese, tone = words.get(value or "", (as_text(value), "quiet"))
     ui.label(chinese).classes(f"lb-word lb-{tone}")
+
+
+async def timeline(desk: Desk, person_id: str) -> None:
+    """A service's part of a person's story, newest first: the panel of a service that has nothing better."""
+    answer = await desk.rest.get(f"/v1/persons/{person_id}/timeline")
+    told = [Column("at", "时间", show=as_moment), Column("what", "事项"), Column("detail", "说明", wide=True)]
+    table(told, answer["items"], empty="没有相关记录")
 
 
 class _Listing:
@@ -340,19 +367,21 @@ def _quasar_column(column: Column) -> dict[str, Any]:
         "label": column.label,
         "field": column.key,
         "align": "right" if column.numeric else "left",
-        "classes": " ".join(name for name, on in (("lb-number", column.numeric), ("lb-mono", column.mono)) if on),
+        "classes": " ".join(name for name, on in (("lb-mono", column.mono), ("lb-wide-cell", column.wide)) if on),
     }
 
 
 def _row(number: int, columns: Sequence[Column], item: Mapping[str, Any]) -> dict[str, Any]:
     """What the browser gets of a row: the shown columns as text, and the tones of its words. Nothing else."""
-    row: dict[str, Any] = {"_row": number, "_tones": {}}
+    row: dict[str, Any] = {"_row": number, "_tones": {}, "_links": {}}
     for column in columns:
         value = item.get(column.key)
         if column.words is not None:
             row[column.key], row["_tones"][column.key] = column.words.get(str(value), (as_text(value), "quiet"))
         else:
             row[column.key] = column.show(value)
+        if column.link is not None and value:
+            row["_links"][column.key] = column.link.format(value)
     return row
 
 
@@ -361,12 +390,14 @@ _CELL = """
   <span v-if="props.row._tones[props.col.name]" :class="'lb-word lb-' + props.row._tones[props.col.name]">
     {{ props.value }}
   </span>
+  <a v-else-if="props.row._links[props.col.name]" :href="props.row._links[props.col.name]">{{ props.value }}</a>
   <template v-else>{{ props.value }}</template>
 </q-td>
 """
 
 _OPEN_CELL = """
 <q-td :props="props" class="text-right">
-  <q-btn flat dense no-caps color="primary" label="查看" @click="$parent.$emit('open', {_row: props.row._row})" />
+  <q-btn flat dense no-caps color="primary" label="查看" class="lb-open"
+    @click="$parent.$emit('open', {_row: props.row._row})" />
 </q-td>
 """

@@ -22,6 +22,7 @@ from libs.common.dashboard import (
     heading,
     problem,
     section,
+    subheading,
     table,
 )
 
@@ -55,8 +56,8 @@ CAUSES: dict[str, str] = {
 }
 
 _MONTHS = [
-    Column("from", "自", numeric=True),
-    Column("to", "至", show=lambda value: as_text(value) if value else "持续", numeric=True),
+    Column("from", "自"),
+    Column("to", "至", show=lambda value: as_text(value) if value else "持续"),
     Column("amount_fen", "月标准（元）", show=as_yuan, numeric=True),
     Column("level", "等级", numeric=True),
     Column("area", "发放地", show=as_area),
@@ -78,8 +79,9 @@ async def entitlements(desk: Desk) -> None:
             try:
                 given = entered.value.strip()
                 person_id = given if given.startswith("p") else await desk.find_person(given)
-                await schedule(desk, person_id)
-                ui.link("该人员在各服务的全部记录", f"/persons/{person_id}")
+                with section("应发月份"):
+                    await schedule(desk, person_id)
+                    ui.link("该人员在各服务的全部记录", f"/persons/{person_id}")
             except Refused as refusal:
                 problem(refusal)
 
@@ -91,8 +93,8 @@ async def schedule(desk: Desk, person_id: str) -> None:
     """The months payable to a person, by subsidy."""
     found: dict[str, Any] = await desk.rest.get(f"/v1/persons/{person_id}/entitlements")
     for subsidy, (name, _) in SUBSIDIES.items():
-        with section(name).classes("lb-plain"):
-            table(_MONTHS, found[subsidy], empty="没有应发月份")
+        subheading(name)
+        table(_MONTHS, found[subsidy], empty="没有应发月份")
 
 
 async def policies(desk: Desk) -> None:
@@ -123,8 +125,8 @@ _PARAMETERS = [
     Column("name", "参数", mono=True),
     Column("value", "取值"),
     Column("layer", "层级", show=as_area),
-    Column("since", "自", numeric=True),
-    Column("source", "依据"),
+    Column("since", "自"),
+    Column("source", "依据", wide=True),
     Column("confidence", "可信程度", words=CONFIDENCE),
 ]
 

@@ -46,10 +46,10 @@ async def findings(desk: Desk) -> None:
             Column("kind", "线索", show=as_words(KINDS)),
             PERSON,
             Column("area", "地区", show=as_area),
-            Column("alleged_on", "所涉日期", numeric=True),
-            Column("hold_from", "暂缓起始月", numeric=True),
+            Column("alleged_on", "所涉日期"),
+            Column("hold_from", "暂缓起始月"),
             Column("status", "状态", words=STATUSES),
-            Column("due_on", "核实期限", numeric=True),
+            Column("due_on", "核实期限"),
         ],
         [
             area_filter(desk),

@@ -1,0 +1,85 @@
+"""REST to the services, with the user's own token; refusals become sentences that the user can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import stamina
+
+from libs.common.dashboard import Refused
+
+SERVICE_NAMES = {
+    "intake": "申请受理",
+    "eligibility": "资格认定",
+    "matching": "数据比对",
+    "disbursement": "资金发放",
+    "notification": "消息通知",
+}
+
+_SENTENCES = {
+    400: "请求格式不正确",
+    403: "当前角色或地区无权进行此操作",
+    404: "没有找到，或不在您的管辖地区内",
+    409: "当前状态不允许此操作",
+    413: "内容过大",
+    422: "输入有误",
+    429: "操作过于频繁，请稍后再试",
+}
+
+
+class HttpRest:
+    """One service's REST for one user (`libs.common.dashboard.Rest`). `on_expired` is called when the token is refused.
+
+    A lost answer is asked for again, a POST under its own Idempotency-Key, so that it takes effect once.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, service: str, url: str, token: str, on_expired: Callable[[], None]
+    ) -> None:
+        self._http = http
+        self._name = SERVICE_NAMES[service]
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._on_expired = on_expired
+
+    async def get(self, path: str, **query: object) -> Any:
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return await self._ask("GET", path, params=given)
+
+    async def post(self, path: str, body: object = None) -> Any:
+        return await self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
+
+    async def put(self, path: str, body: object) -> Any:
+        return await self._ask("PUT", path, json=body)
+
+    async def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any) -> Any:
+        try:
+            async for attempt in stamina.retry_context(on=httpx.TransportError, attempts=2, wait_max=0.5):
+                with attempt:
+                    answer = await self._http.request(
+                        method, self._url + path, headers={**self._headers, **(headers or {})}, **request
+                    )
+        except httpx.TransportError as error:
+            raise Refused(f"{self._name}服务没有应答，请稍后再试") from error
+        if answer.is_success:
+            return answer.json()
+        if answer.status_code == 401:
+            self._on_expired()
+        raise Refused(self._sentence(answer), answer.status_code)
+
+    def _sentence(self, answer: httpx.Response) -> str:
+        if answer.status_code == 401:
+            return "登录已过期，请重新登录"
+        if answer.status_code >= 500:
+            return f"{self._name}服务出错（{answer.status_code}），请求编号 {answer.headers.get('x-request-id', '无')}"
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        errors = "；".join(f"{error['path']}：{error['message']}" for error in body.get("errors", []))
+        detail = errors or body.get("detail") or body.get("title") or ""
+        sentence = _SENTENCES.get(answer.status_code, f"请求未被接受（{answer.status_code}）")
+        return f"{sentence}（{detail}）" if detail else sentence
