@@ -66,6 +66,8 @@ class RunningState:
     port: int
     postgres_port: int
     broker_port: int
+    ready: bool = False
+    """Whether the start is over."""
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By name: pid, port, and how often it was started again."""
 

@@ -73,6 +73,7 @@ class Launcher:
         self.postgres = PostgresServer(home.folder)
         self.broker = Broker(log=home.log("broker"))
         self.children: dict[str, _Child] = {}
+        self._is_ready = False
 
     def port(self, name: str) -> int:
         return self.base_port + PORT_OFFSETS[name]
@@ -98,6 +99,8 @@ class Launcher:
             self.children[name] = _Child(name, self.port(name), self._spawn(name))
         self._write_state()
         await self._wait_until_ready()
+        self._is_ready = True
+        self._write_state()
 
     async def _start_postgres(self) -> None:
         # The server of a run that was killed a moment ago may still be shutting down.
@@ -209,6 +212,7 @@ class Launcher:
                 port=self.base_port,
                 postgres_port=self.postgres.port,
                 broker_port=self.broker.port,
+                ready=self._is_ready,
                 services=services,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -37,23 +37,23 @@ class SamplePlay:
     seed: int
 
 
-def serve(play: SamplePlay | None = None, *, leave: bool = False) -> int:
+def serve(play: SamplePlay | None = None, *, leave: bool = False, names: Sequence[str] = PROCESSES) -> int:
     """Run until SIGINT or SIGTERM (or, with `leave`, until the summary); the exit status."""
     home = Home()
     try:
         with home.locked():
-            return asyncio.run(_serve(home, play, leave))
+            return asyncio.run(_serve(home, play, leave, names))
     except (AlreadyRunning, PortTaken, ProcessFailed) as problem:
         Console(stderr=True, soft_wrap=True).print(str(problem), style="red", markup=False)
         return 1
 
 
-async def _serve(home: Home, play: SamplePlay | None, leave: bool) -> int:
+async def _serve(home: Home, play: SamplePlay | None, leave: bool, names: Sequence[str]) -> int:
     stop = asyncio.Event()
     # Our own handlers: a shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    launcher = Launcher(home, Settings().port, report=lambda line: output.print(f"  {line}", style="dim", markup=False))
+    launcher = Launcher(home, Settings().port, _report, names)
     try:
         began = time.monotonic()
         output.print(f"Starting in {home.folder}")
@@ -73,6 +73,10 @@ async def _serve(home: Home, play: SamplePlay | None, leave: bool) -> int:
     finally:
         launcher.stop()
     return 0
+
+
+def _report(line: str) -> None:
+    output.print(f"  {line}", style="dim", markup=False)
 
 
 async def _play(launcher: Launcher, play: SamplePlay) -> bool:
@@ -102,7 +106,7 @@ async def _unless_stopped(
 
 def _show_addresses(launcher: Launcher) -> None:
     table = Table("service", "address", show_edge=False)
-    for name in sorted(PROCESSES, key=launcher.port):
+    for name in sorted(launcher.names, key=launcher.port):
         table.add_row(name, launcher.url(name))
     output.print(table)
     output.print("A token: liangbu token --role civil_affairs --area 530102. Ctrl-C stops everything.", markup=False)

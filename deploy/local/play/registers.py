@@ -33,7 +33,7 @@ class Registers:
         await self._tell(self.late, [], month)
 
     async def _tell(self, deaths: list[LifeChange], left_open: list[LifeChange], month: Period) -> None:
-        """Upload, compare, confirm. Whoever has the name of a dead person, but not the ID, must not become a finding."""
+        """Upload, compare, confirm. Who has a dead person's name but another ID must not become a finding."""
         stage = self.stage
         await changing.report_deaths(stage, [*deaths, *left_open], month.first_day)
         await changing.compare(stage, month.first_day)
