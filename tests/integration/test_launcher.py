@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from deploy.local.home import Home
+from deploy.local.home import Home, NotRunning
 from libs.common.settings import PORT_OFFSETS
 
 _UP = "from deploy.local.commands.serving import serve; raise SystemExit(serve(names=('onecard_mock',)))"
@@ -64,7 +64,10 @@ class Run:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(self.process.communicate()[0])
-        return (self.folder / "running.json").exists() and Home(self.folder).state().ready
+        try:
+            return Home(self.folder).state().ready
+        except NotRunning:
+            return False
 
     def answers(self) -> bool:
         try:
