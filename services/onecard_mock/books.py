@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from importlib.resources import files
 from random import Random
 from typing import Annotated, Any
 from uuid import uuid4
@@ -63,17 +62,13 @@ class Books:
         self._pool = pool
         self._dice = Random()  # noqa: S311 (faults, not secrets)
 
-    async def prepare(self) -> None:
-        async with self._pool.acquire() as connection:
-            await connection.execute(files("services.onecard_mock").joinpath("schema.sql").read_text("utf-8"))
-
     async def faults(self) -> Faults:
         stored = await self._pool.fetchval("SELECT faults FROM faults")
         return Faults.model_validate_json(stored) if stored else Faults()
 
     async def set_faults(self, faults: Faults) -> None:
         await self._pool.execute(
-            "INSERT INTO faults (faults) VALUES ($1) ON CONFLICT (only) DO UPDATE SET faults = excluded.faults",
+            "INSERT INTO faults (faults) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET faults = excluded.faults",
             faults.model_dump_json(),
         )
 
@@ -103,7 +98,8 @@ class Books:
             )
             changed = await connection.fetchval(
                 "SELECT count(*) FROM unnest($1::text[], $2::text[], $3::bigint[])"
-                " AS i (payment_id, account, amount_fen) JOIN transfers t USING (payment_id) WHERE (t.account, t.amount_fen) <> (i.account, i.amount_fen)",
+                " AS i (payment_id, account, amount_fen) JOIN transfers t USING (payment_id)"
+                " WHERE (t.account, t.amount_fen) <> (i.account, i.amount_fen)",
                 *columns,
             )
             if changed:

@@ -31,7 +31,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with asyncpg.create_pool(asyncpg_dsn(settings.database_url), min_size=1, max_size=6) as pool:
             books = Books(pool)
-            await books.prepare()
             deliveries = Deliveries(
                 books, url=settings.onecard_webhook_url, secret=settings.onecard_webhook_secrets.split(",")[0]
             )

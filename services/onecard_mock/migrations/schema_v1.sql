@@ -1,5 +1,5 @@
 -- The bank's books. What it accepted it never forgets: a killed bank goes on where it was.
-CREATE TABLE IF NOT EXISTS batches (
+CREATE TABLE batches (
     batch_id    text PRIMARY KEY,
     digest      text NOT NULL,
     period      text NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS batches (
     accepted_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE TABLE IF NOT EXISTS transfers (
+CREATE TABLE transfers (
     payment_id  text PRIMARY KEY,
     batch_id    text NOT NULL REFERENCES batches,
     payee_name  text NOT NULL,
@@ -28,18 +28,18 @@ CREATE TABLE IF NOT EXISTS transfers (
     CHECK ((status IN ('settled', 'returned')) = (bank_ref IS NOT NULL)),
     CHECK ((status IN ('failed', 'returned')) = (code IS NOT NULL))
 );
-CREATE INDEX IF NOT EXISTS transfers_due ON transfers (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS transfers_by_batch ON transfers (batch_id);
+CREATE INDEX transfers_due ON transfers (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX transfers_by_batch ON transfers (batch_id);
 
 -- Which payments a batch asked for, also those that an earlier batch had brought already.
-CREATE TABLE IF NOT EXISTS batch_items (
+CREATE TABLE batch_items (
     batch_id   text NOT NULL REFERENCES batches,
     position   integer NOT NULL,
     payment_id text NOT NULL REFERENCES transfers,
     PRIMARY KEY (batch_id, position)
 );
 
-CREATE TABLE IF NOT EXISTS sms (
+CREATE TABLE sms (
     sms_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     payment_id text NOT NULL REFERENCES transfers,
     phone      text,
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS sms (
     sent_at    timestamptz NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS webhooks (
+CREATE TABLE webhooks (
     webhook_id   text PRIMARY KEY,
     body         text NOT NULL,
     created_at   timestamptz NOT NULL,
@@ -55,9 +55,9 @@ CREATE TABLE IF NOT EXISTS webhooks (
     attempts     integer NOT NULL DEFAULT 0,
     delivered_at timestamptz
 );
-CREATE INDEX IF NOT EXISTS webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS faults (
-    only   boolean PRIMARY KEY DEFAULT true CHECK (only),
-    faults jsonb NOT NULL
+CREATE TABLE faults (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    faults   jsonb NOT NULL
 );

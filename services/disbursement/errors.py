@@ -1,0 +1,48 @@
+"""What disbursement refuses, by condition."""
+
+from __future__ import annotations
+
+from libs.common.errors import Conflict, DomainError
+
+
+class WrongState(Conflict):
+    """The cycle is not at that step."""
+
+    type = "wrong-state"
+
+
+class FundsShort(Conflict):
+    """The funds do not cover this cycle."""
+
+    type = "funds-short"
+
+
+class PolicyUnderReevaluation(Conflict):
+    """A policy change is still being applied to everybody it touches; draw the cycle up afterwards."""
+
+    type = "policy-under-reevaluation"
+
+
+class DocumentBookedOtherwise(Conflict):
+    """This document number was booked with another amount."""
+
+    type = "document-booked-otherwise"
+
+
+class MoreThanOutstanding(Conflict):
+    """That is more than is still outstanding."""
+
+    type = "more-than-outstanding"
+
+
+class CaseResolved(Conflict):
+    """The case is resolved already."""
+
+    type = "case-resolved"
+
+
+class BadSignature(DomainError):
+    """The webhook's signature or timestamp is not valid."""
+
+    status = 401
+    type = "bad-signature"

@@ -1,0 +1,72 @@
+"""What a person is shown of: the account of each month, the payments, the story (read only)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import text
+
+from libs.common.auth import Principal
+from libs.common.database import Transaction, rows
+from libs.common.errors import NotFound
+from libs.common.period import Period
+from services.disbursement.balance import account_for
+from services.disbursement.queries import query
+
+
+async def require_person(tx: Transaction, principal: Principal, person_id: str) -> None:
+    """NotFound unless disbursement knows the person, in the principal's area."""
+    areas = (
+        await tx.connection.execute(
+            text(
+                "SELECT area FROM entitlements WHERE person_id = :id"
+                " UNION SELECT area FROM payees WHERE person_id = :id"
+                " UNION SELECT area FROM payments WHERE person_id = :id"
+            ),
+            {"id": person_id},
+        )
+    ).scalars()
+    if not any(principal.covers(area) for area in areas):
+        raise NotFound("no such person")
+
+
+async def read_account(tx: Transaction, person_id: str, *, through: Period) -> list[dict[str, Any]]:
+    """Where each fen of each month is, oldest first, up to `through` or the last month paid if that is later."""
+    last_paid: date | None = (
+        await tx.connection.execute(text("SELECT max(period) FROM payments WHERE person_id = :id"), {"id": person_id})
+    ).scalar_one()
+    upto = max(through.first_day, last_paid) if last_paid else through.first_day
+    found = await tx.connection.execute(query("account"), {"person_id": person_id, "upto": upto})
+    return [_month(row) for row in found.mappings()]
+
+
+def _month(row: Any) -> dict[str, Any]:
+    account = account_for(
+        entitled_fen=row["entitled_fen"],
+        paid_fen=row["paid_fen"],
+        sent_fen=row["sent_fen"],
+        pending_fen=row["pending_fen"],
+        held=row["hold_kind"] is not None,
+        payable=row["obstacle"] is None,
+    )
+    return {
+        "subsidy": row["subsidy"],
+        "period": Period.of(row["period"]),
+        "entitled_fen": account.entitled_fen,
+        "paid_fen": account.paid_fen,
+        "in_flight_fen": account.in_flight_fen,
+        "held_fen": account.held_fen,
+        "owed_fen": account.owed_fen,
+        "due_fen": account.due_fen,
+        "unpayable_fen": account.unpayable_fen,
+        "overpaid_fen": account.overpaid_fen,
+        "payee_ready": row["obstacle"] is None,
+        "obstacle": row["obstacle"],
+        "held_by": row["hold_kind"],
+    }
+
+
+async def read_timeline(tx: Transaction, person_id: str) -> list[dict[str, Any]]:
+    """What disbursement did about a person, newest first."""
+    return list(rows(await tx.connection.execute(query("timeline"), {"person_id": person_id})))

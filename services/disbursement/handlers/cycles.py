@@ -1,0 +1,191 @@
+"""The monthly cycle (notice 4.2, 6.1): drawn up by civil affairs, concurred by the federation, approved and submitted
+by finance. What is due is entitled less paid and on the way, for every month up to the cycle's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import text
+
+from libs.common import audit
+from libs.common.areas import lineage
+from libs.common.auth import Principal
+from libs.common.database import Transaction, rows
+from libs.common.errors import FourEyes, NotFound
+from libs.common.period import Period
+from libs.common.settings import Settings
+from libs.common.vocabulary import SUBSIDIES, CycleStatus, Subsidy
+from services.disbursement.errors import PolicyUnderReevaluation, WrongState
+from services.disbursement.handlers.books import require_funds
+from services.disbursement.handlers.lifting import absorb_reevaluations, lift_answered_holds
+from services.disbursement.queries import query
+
+
+async def draw_up_cycle(
+    tx: Transaction, principal: Principal, settings: Settings, *, area: str, period: Period, subsidy: Subsidy | None
+) -> UUID:
+    """Draws up the draft of this area, period and subsidy (both without one), anew if it exists; its id.
+
+    Months of earlier periods that are due are in it. A further cycle for the same period holds what became due since.
+    Raises `PolicyUnderReevaluation`.
+    """
+    for each in [subsidy] if subsidy else SUBSIDIES:
+        await _lock_area(tx, area, each)
+    await lift_answered_holds(tx, settings)
+    await absorb_reevaluations(tx, settings)
+    await _require_settled_policy(tx, area)
+    cycle_id = await _draft_for(tx, principal, area=area, period=period, subsidy=subsidy)
+    scope = {
+        "area": area,
+        "subsidies": [subsidy] if subsidy else list(SUBSIDIES),
+        "upto": period.first_day,
+        "cycle_id": cycle_id,
+    }
+    await tx.connection.execute(
+        text(
+            "SELECT ensure_payment_partitions(min(lower(months)), :upto) FROM entitled_spans"
+            " WHERE area LIKE :area || '%' AND lower(months) <= :upto"
+        ),
+        {"area": area, "upto": period.first_day},
+    )
+    await tx.connection.execute(query("draw_up"), scope)
+    await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=area, period=str(period))
+    return cycle_id
+
+
+async def _lock_area(tx: Transaction, area: str, subsidy: Subsidy) -> None:
+    """Nobody else draws up this area, one that covers it, or one that it covers."""
+    *above, own = lineage(area)
+    for code in above:
+        await tx.connection.execute(
+            text("SELECT pg_advisory_xact_lock_shared(7402, hashtext(:key))"), {"key": f"{code}/{subsidy}"}
+        )
+    await tx.connection.execute(text("SELECT pg_advisory_xact_lock(7402, hashtext(:key))"), {"key": f"{own}/{subsidy}"})
+
+
+async def _require_settled_policy(tx: Transaction, area: str) -> None:
+    waiting = (
+        await tx.connection.execute(
+            text(
+                "SELECT policy_id FROM reevaluations WHERE absorbed_at IS NULL"
+                " AND (starts_with(area, :area) OR starts_with(:area, area)) LIMIT 1"
+            ),
+            {"area": area},
+        )
+    ).scalar_one_or_none()
+    if waiting is not None:
+        raise PolicyUnderReevaluation(f"policy {waiting}")
+
+
+async def _draft_for(
+    tx: Transaction, principal: Principal, *, area: str, period: Period, subsidy: Subsidy | None
+) -> UUID:
+    """The emptied draft of this area, period and subsidy, or a new one."""
+    key = {"area": area, "period": period.first_day, "subsidy": subsidy}
+    cycle_id: UUID | None = (
+        await tx.connection.execute(
+            text(
+                "SELECT cycle_id FROM cycles WHERE status = 'draft' AND area = :area AND period = :period"
+                " AND subsidy IS NOT DISTINCT FROM CAST(:subsidy AS text) FOR UPDATE"
+            ),
+            key,
+        )
+    ).scalar_one_or_none()
+    if cycle_id is not None:
+        await _empty(tx, cycle_id)
+        await tx.connection.execute(
+            text("UPDATE cycles SET created_by = :sub, created_at = :now WHERE cycle_id = :id"),
+            {"id": cycle_id, "sub": principal.sub, "now": tx.now},
+        )
+        return cycle_id
+    new: UUID = (
+        await tx.connection.execute(
+            text(
+                "INSERT INTO cycles (area, period, subsidy, created_by) VALUES (:area, :period, :subsidy, :sub)"
+                " RETURNING cycle_id"
+            ),
+            key | {"sub": principal.sub},
+        )
+    ).scalar_one()
+    return new
+
+
+async def _empty(tx: Transaction, cycle_id: UUID) -> None:
+    await tx.connection.execute(
+        text("DELETE FROM payments WHERE cycle_id = :id AND status = 'pending'"), {"id": cycle_id}
+    )
+    await tx.connection.execute(text("DELETE FROM cycle_exceptions WHERE cycle_id = :id"), {"id": cycle_id})
+
+
+async def withdraw_draft(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
+    """Gives up a draft; what it held is due again. `WrongState` once it was concurred."""
+    await _at_step(tx, principal, cycle_id, "draft")
+    await _empty(tx, cycle_id)
+    await tx.connection.execute(text("DELETE FROM cycles WHERE cycle_id = :id"), {"id": cycle_id})
+    await audit.record(tx, principal, "withdraw draft", str(cycle_id))
+
+
+async def concur_with_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
+    """The federation concurs (会签)."""
+    await _at_step(tx, principal, cycle_id, "draft")
+    await _advance(tx, principal, cycle_id, "concurred")
+
+
+async def approve_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
+    """Finance approves what the funds cover. `FourEyes`, `FundsShort`."""
+    cycle = await _at_step(tx, principal, cycle_id, "concurred")
+    if cycle["created_by"] == principal.sub:
+        raise FourEyes("who drew up a cycle does not approve it")
+    await require_funds(tx, cycle_id, budget_year=cycle["period"].year)
+    await _advance(tx, principal, cycle_id, "approved")
+
+
+async def request_submission(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
+    """Asks for the cycle to be submitted as soon as everything known by now has arrived. `FundsShort` at once."""
+    cycle = await _at_step(tx, principal, cycle_id, "approved")
+    if cycle["requested_at"] is not None:
+        return
+    await require_funds(tx, cycle_id, budget_year=cycle["period"].year)
+    await tx.connection.execute(
+        text(
+            "UPDATE cycles SET requested_by = :sub, requested_at = clock_timestamp(), refused_because = NULL"
+            " WHERE cycle_id = :id"
+        ),
+        {"id": cycle_id, "sub": principal.sub},
+    )
+    await audit.record(tx, principal, "submit cycle", str(cycle_id))
+
+
+async def load_cycle(tx: Transaction, cycle_id: UUID, *, lock: bool = False) -> dict[str, Any]:
+    """The cycle's row. NotFound."""
+    found = rows(
+        await tx.connection.execute(
+            text(f"SELECT * FROM cycles WHERE cycle_id = :id{' FOR UPDATE' if lock else ''}"),  # noqa: S608
+            {"id": cycle_id},
+        )
+    )
+    if not found:
+        raise NotFound("no such cycle")
+    return found[0] | {"period": Period.of(found[0]["period"])}
+
+
+async def _at_step(tx: Transaction, principal: Principal, cycle_id: UUID, step: CycleStatus) -> dict[str, Any]:
+    cycle = await load_cycle(tx, cycle_id, lock=True)
+    principal.require_sight(cycle["area"], "cycle")
+    if cycle["status"] != step:
+        raise WrongState(f"the cycle is {cycle['status']}, not {step}")
+    return cycle
+
+
+async def _advance(
+    tx: Transaction, principal: Principal, cycle_id: UUID, status: Literal["concurred", "approved"]
+) -> None:
+    await tx.connection.execute(
+        text(
+            f"UPDATE cycles SET status = :status, {status}_by = :sub, {status}_at = :now"  # noqa: S608 (a literal)
+            " WHERE cycle_id = :id"
+        ),
+        {"id": cycle_id, "status": status, "sub": principal.sub, "now": tx.now},
+    )
+    await audit.record(tx, principal, f"{status} cycle", str(cycle_id))

@@ -1,0 +1,250 @@
+"""Overpayments: cases claim exactly what was paid too much, whatever changes (notice 7.1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from libs.common.database import Transaction, new_id, rows
+from libs.common.errors import NotFound
+from libs.common.events.disbursement import OverpaidMonth, RecoveryClosed, RecoveryOpened
+from libs.common.period import Period
+from libs.common.vocabulary import Subsidy
+from services.disbursement import ledger
+from services.disbursement.handlers.books import book
+from services.disbursement.ledger import Book
+from services.disbursement.queries import query
+from services.disbursement.recovery import Case, ClaimedMonth, review_claims
+
+_EVERY_MONTH = date(9999, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the money of a month came from."""
+
+    area: str
+    book_area: str
+    book_year: int
+
+
+async def review_overpayments(tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]], *, on: date) -> None:
+    """Makes the cases of these persons claim exactly what was paid too much. Their locks are held by the caller."""
+    found = await tx.connection.execute(
+        query("excess"),
+        {
+            "person_ids": [person_id for person_id, _ in entitlements],
+            "subsidies": [subsidy for _, subsidy in entitlements],
+            "upto": _EVERY_MONTH,
+        },
+    )
+    excess: dict[tuple[str, Subsidy], dict[Period, int]] = defaultdict(dict)
+    sources: dict[tuple[str, Subsidy, Period], _Source] = {}
+    for row in found:
+        period = Period.of(row.period)
+        excess[row.person_id, row.subsidy][period] = row.excess_fen
+        sources[row.person_id, row.subsidy, period] = _Source(row.area, row.book_area, row.book_year)
+    with_cases = await _cases_of(tx, entitlements)
+    for person_id, subsidy in sorted(excess.keys() | with_cases.keys()):
+        cases = with_cases.get((person_id, subsidy), [])
+        cause = await _cause_of(tx, person_id, subsidy)
+        for case in review_claims(excess.get((person_id, subsidy), {}), cases, cause):
+            if case.key is None:
+                await _open(tx, person_id, subsidy, case, sources, on=on)
+            else:
+                await _adjust(tx, person_id, subsidy, case, sources, on=on)
+
+
+async def _cases_of(
+    tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]]
+) -> dict[tuple[str, Subsidy], list[Case]]:
+    found = await tx.connection.execute(
+        text(
+            "SELECT r.person_id, r.subsidy, r.recovery_id, r.cause, m.period, m.claimed_fen, m.repaid_fen,"
+            " m.written_off_fen FROM recoveries r JOIN recovery_months m USING (recovery_id)"
+            " JOIN unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[])) AS s (person_id, subsidy)"
+            " USING (person_id, subsidy) ORDER BY r.recovery_id, m.period"
+        ),
+        {"person_ids": [person for person, _ in entitlements], "subsidies": [subsidy for _, subsidy in entitlements]},
+    )
+    months: dict[tuple[str, Subsidy, UUID, str], list[ClaimedMonth]] = defaultdict(list)
+    for row in found:
+        months[row.person_id, row.subsidy, row.recovery_id, row.cause].append(
+            ClaimedMonth(Period.of(row.period), row.claimed_fen, row.repaid_fen, row.written_off_fen)
+        )
+    cases: dict[tuple[str, Subsidy], list[Case]] = defaultdict(list)
+    for (person_id, subsidy, recovery_id, cause), claimed in months.items():
+        cases[person_id, subsidy].append(Case(str(recovery_id), cause, tuple(claimed)))
+    return cases
+
+
+async def _cause_of(tx: Transaction, person_id: str, subsidy: Subsidy) -> str:
+    cause: str | None = (
+        await tx.connection.execute(
+            text(
+                "SELECT coalesce(stopped_because, cause) FROM entitlements"
+                " WHERE person_id = :person_id AND subsidy = :subsidy"
+            ),
+            {"person_id": person_id, "subsidy": subsidy},
+        )
+    ).scalar_one_or_none()
+    return cause or "never_entitled"
+
+
+async def _open(
+    tx: Transaction,
+    person_id: str,
+    subsidy: Subsidy,
+    case: Case,
+    sources: dict[tuple[str, Subsidy, Period], _Source],
+    *,
+    on: date,
+) -> None:
+    recovery_id = new_id()
+    area = sources[person_id, subsidy, case.months[-1].period].area
+    await tx.connection.execute(
+        text(
+            "INSERT INTO recoveries (recovery_id, person_id, subsidy, area, cause, opened_on, version)"
+            " VALUES (:id, :person_id, :subsidy, :area, :cause, :on, 0)"
+        ),
+        {"id": recovery_id, "person_id": person_id, "subsidy": subsidy, "area": area, "cause": case.cause, "on": on},
+    )
+    await _adjust(tx, person_id, subsidy, Case(str(recovery_id), case.cause, case.months), sources, on=on)
+
+
+async def _adjust(
+    tx: Transaction,
+    person_id: str,
+    subsidy: Subsidy,
+    case: Case,
+    sources: dict[tuple[str, Subsidy, Period], _Source],
+    *,
+    on: date,
+) -> None:
+    """Saves what the case claims from now on, books the difference, and tells."""
+    recovery_id = UUID(str(case.key))
+    before = {
+        row.period: row
+        for row in await tx.connection.execute(
+            text("SELECT period, claimed_fen, book_area, book_year FROM recovery_months WHERE recovery_id = :id"),
+            {"id": recovery_id},
+        )
+    }
+    version = await grow_version(tx, recovery_id)
+    for month in case.months:
+        known = before.get(month.period.first_day)
+        source = known or sources[person_id, subsidy, month.period]
+        more_fen = month.claimed_fen - (known.claimed_fen if known else 0)
+        if more_fen == 0:
+            continue
+        await tx.connection.execute(
+            text(
+                "INSERT INTO recovery_months (recovery_id, period, claimed_fen, book_area, book_year)"
+                " VALUES (:id, :period, :claimed_fen, :book_area, :book_year)"
+                " ON CONFLICT (recovery_id, period) DO UPDATE SET claimed_fen = excluded.claimed_fen"
+            ),
+            {
+                "id": recovery_id,
+                "period": month.period.first_day,
+                "claimed_fen": month.claimed_fen,
+                "book_area": source.book_area,
+                "book_year": source.book_year,
+            },
+        )
+        entry = ledger.claim if more_fen > 0 else ledger.reduce_claim
+        budget = Book(source.book_area, subsidy, source.book_year)
+        await book(tx, [entry(budget, f"{recovery_id}/{version}/{month.period}", abs(more_fen), on=on)])
+    await tell_state(tx, recovery_id, on=on)
+
+
+async def grow_version(tx: Transaction, recovery_id: UUID) -> int:
+    version: int = (
+        await tx.connection.execute(
+            text("UPDATE recoveries SET version = version + 1 WHERE recovery_id = :id RETURNING version"),
+            {"id": recovery_id},
+        )
+    ).scalar_one()
+    return version
+
+
+async def tell_state(tx: Transaction, recovery_id: UUID, *, on: date) -> None:
+    """Closes the case when nothing is outstanding, opens it again when something is, and publishes its state."""
+    state = await load(tx, recovery_id)
+    closed = state["outstanding_fen"] == 0
+    await tx.connection.execute(
+        text("UPDATE recoveries SET status = :status, closed_on = CAST(:closed_on AS date) WHERE recovery_id = :id"),
+        {"id": recovery_id, "status": "closed" if closed else "open", "closed_on": on if closed else None},
+    )
+    event = RecoveryClosed if closed else RecoveryOpened
+    tx.publish(
+        event(
+            person_id=state["person_id"],
+            version=state["version"],
+            recovery_id=recovery_id,
+            subsidy=state["subsidy"],
+            area=state["area"],
+            cause=state["cause"],
+            months=tuple(
+                OverpaidMonth(period=month["period"], amount_fen=month["amount_fen"])
+                for month in state["months"]
+                if month["amount_fen"]
+            ),
+            amount_fen=state["amount_fen"],
+            recovered_fen=state["recovered_fen"],
+            status="closed" if closed else "open",
+        )
+    )
+
+
+async def load(tx: Transaction, recovery_id: UUID) -> dict[str, Any]:
+    """A case with its months. NotFound."""
+    found = await list_cases(tx, [recovery_id])
+    if not found:
+        raise NotFound("no such recovery")
+    return found[0]
+
+
+async def list_cases(tx: Transaction, recovery_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """These cases with their months and sums, newest first."""
+    cases = rows(
+        await tx.connection.execute(
+            text("SELECT * FROM recoveries WHERE recovery_id = ANY(CAST(:ids AS uuid[])) ORDER BY recovery_id DESC"),
+            {"ids": list(recovery_ids)},
+        )
+    )
+    months: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in await tx.connection.execute(
+        text(
+            "SELECT recovery_id, period, claimed_fen, repaid_fen, written_off_fen FROM recovery_months"
+            " WHERE recovery_id = ANY(CAST(:ids AS uuid[])) ORDER BY period"
+        ),
+        {"ids": list(recovery_ids)},
+    ):
+        months[row.recovery_id].append(
+            {
+                "period": Period.of(row.period),
+                "amount_fen": row.claimed_fen,
+                "repaid_fen": row.repaid_fen,
+                "written_off_fen": row.written_off_fen,
+            }
+        )
+    return [case | _sums(months[case["recovery_id"]]) for case in cases]
+
+
+def _sums(months: list[dict[str, Any]]) -> dict[str, Any]:
+    claimed = sum(month["amount_fen"] for month in months)
+    repaid = sum(month["repaid_fen"] for month in months)
+    written_off = sum(month["written_off_fen"] for month in months)
+    return {
+        "months": months,
+        "amount_fen": claimed,
+        "recovered_fen": repaid,
+        "written_off_fen": written_off,
+        "outstanding_fen": claimed - repaid - written_off,
+    }

@@ -1,0 +1,182 @@
+"""What other services tell, kept as disbursement needs it. Each handler takes the newest version, no older one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from libs.common.clock import business_today
+from libs.common.consumer import Received
+from libs.common.database import Transaction
+from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
+from libs.common.events.intake import PayeeChanged
+from libs.common.events.matching import FindingState
+from libs.common.privacy import Sealer
+from services.disbursement.handlers.overpayments import review_overpayments
+from services.disbursement.holds import held_subsidies
+from services.disbursement.payee import Account, obstacle_to_paying
+
+
+async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
+    """The newest schedules, whole; what they make overpaid becomes a recovery."""
+    newest = _newest(received, lambda data: (data.person_id, data.subsidy))
+    await tx.lock(*{data.person_id for data in (item.data for item in newest)})
+    kept = await tx.connection.execute(
+        text(
+            "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, area, told_at)"
+            " SELECT person_id, subsidy, version, cause, stopped_because, area, :now"
+            " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,"
+            " cause text, stopped_because text, area text) ORDER BY person_id, subsidy"
+            " ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, cause = excluded.cause,"
+            " stopped_because = excluded.stopped_because, area = excluded.area, told_at = excluded.told_at"
+            " WHERE entitlements.version < excluded.version RETURNING person_id, subsidy"
+        ),
+        {"told": json.dumps([item.data.model_dump(mode="json") for item in newest]), "now": tx.now},
+    )
+    changed = {(row.person_id, row.subsidy) for row in kept}
+    if not changed:
+        return
+    schedules = [item.data for item in newest if (item.data.person_id, item.data.subsidy) in changed]
+    await _replace_spans(tx, schedules)
+    await review_overpayments(tx, sorted(changed), on=business_today())
+
+
+async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> None:
+    await tx.connection.execute(
+        text(
+            "DELETE FROM entitled_spans s USING unnest(CAST(:persons AS text[]), CAST(:subsidies AS text[]))"
+            " AS gone (person_id, subsidy) WHERE s.person_id = gone.person_id AND s.subsidy = gone.subsidy"
+        ),
+        {"persons": [data.person_id for data in schedules], "subsidies": [data.subsidy for data in schedules]},
+    )
+    spans = [
+        {
+            "person_id": data.person_id,
+            "subsidy": data.subsidy,
+            "first": span.from_.first_day.isoformat(),
+            "after": span.to.next.first_day.isoformat() if span.to else None,
+            **span.model_dump(mode="json", include={"amount_fen", "area", "level", "category"}),
+            **span.model_dump(mode="json", include={"policy_version", "cause"}),
+        }
+        for data in schedules
+        for span in data.schedule
+    ]
+    await tx.connection.execute(
+        text(
+            "INSERT INTO entitled_spans (person_id, subsidy, months, amount_fen, area, level, category,"
+            " policy_version, cause) SELECT person_id, subsidy, daterange(first, after), amount_fen, area, level,"
+            " category, policy_version, cause FROM jsonb_to_recordset(CAST(:spans AS jsonb)) AS span (person_id text,"
+            " subsidy text, first date, after date, amount_fen bigint, area text, level smallint, category text,"
+            " policy_version text, cause text)"
+        ),
+        {"spans": json.dumps(spans)},
+    )
+
+
+async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
+    """The newest approved payee, sealed to its place here, with what stands in the way of paying (notice 4.4)."""
+    newest = _newest(received, lambda data: data.person_id)
+    await tx.lock(*{item.data.person_id for item in newest})
+    await tx.connection.execute(
+        text(
+            "INSERT INTO payees (person_id, version, area, person_name, phone, holder, holder_name, bank, number,"
+            " number_last4, number_token, obstacle)"
+            " SELECT person_id, version, area, person_name, phone, holder, holder_name, bank, number,"
+            " number_last4, number_token, obstacle FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told"
+            " (person_id text, version bigint, area text, person_name text, phone text, holder text,"
+            " holder_name text, bank text, number text, number_last4 text, number_token text, obstacle text)"
+            " ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, area = excluded.area,"
+            " person_name = excluded.person_name, phone = excluded.phone, holder = excluded.holder,"
+            " holder_name = excluded.holder_name, bank = excluded.bank, number = excluded.number,"
+            " number_last4 = excluded.number_last4, number_token = excluded.number_token,"
+            " obstacle = excluded.obstacle WHERE payees.version < excluded.version"
+        ),
+        {"told": json.dumps([_payee_row(sealer, item) for item in newest])},
+    )
+
+
+def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:
+    data: PayeeChanged = item.data
+    account = data.account
+    known = Account(account.holder, account.status, account.reason) if account else None
+
+    def resealed(sealed: str | None, field: str, column: str) -> str | None:
+        if sealed is None:
+            return None
+        return sealer.seal(sealer.open(sealed, item.event_id, field), "payees", data.person_id, column)
+
+    row: dict[str, Any] = {
+        **data.model_dump(mode="json", include={"person_id", "version", "area"}),
+        "person_name": resealed(data.person_name, "person_name", "person_name"),
+        "phone": resealed(data.phone, "phone", "phone"),
+        "obstacle": obstacle_to_paying(known, cannot_act=data.cannot_act),
+    }
+    if account is not None:
+        row |= account.model_dump(mode="json", include={"holder", "bank", "number_last4", "number_token"})
+        row["holder_name"] = resealed(account.holder_name, "account.holder_name", "holder_name")
+        row["number"] = resealed(account.number, "account.number", "number")
+    return row
+
+
+async def keep_findings(tx: Transaction, received: Sequence[Received]) -> None:
+    """The newest state of each finding. Dismissed, it lifts at once; confirmed, when `lift_answered_holds` says so."""
+    newest = _newest(received, lambda data: data.finding_id)
+    await tx.lock(*{item.data.person_id for item in newest})
+    told = [_finding_row(item.data) for item in newest]
+    await tx.connection.execute(
+        text(
+            "INSERT INTO findings (finding_id, person_id, version, kind, subsidies, area, status, hold_from, due_on,"
+            " told_at, lifted_at) SELECT finding_id, person_id, version, kind, subsidies, area, status, hold_from,"
+            " due_on, CAST(:now AS timestamptz),"
+            " CASE status WHEN 'dismissed' THEN CAST(:now AS timestamptz) END"
+            " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (finding_id uuid, person_id text, version bigint,"
+            " kind text, subsidies text[], area text, status text, hold_from date, due_on date)"
+            " ON CONFLICT (finding_id) DO UPDATE SET person_id = excluded.person_id, version = excluded.version,"
+            " kind = excluded.kind, subsidies = excluded.subsidies, area = excluded.area, status = excluded.status,"
+            " hold_from = excluded.hold_from, due_on = excluded.due_on, told_at = excluded.told_at,"
+            " lifted_at = excluded.lifted_at WHERE findings.version < excluded.version"
+        ),
+        {"told": json.dumps(told), "now": tx.now},
+    )
+
+
+def _finding_row(data: FindingState) -> dict[str, Any]:
+    return {
+        **data.model_dump(mode="json", include={"finding_id", "person_id", "version", "kind", "area", "status"}),
+        "subsidies": list(held_subsidies(data.kind)),
+        "hold_from": data.hold_from.first_day.isoformat(),
+        "due_on": data.due_on.isoformat(),
+    }
+
+
+async def keep_reevaluations(tx: Transaction, received: Sequence[Received]) -> None:
+    """Which policy changes are still being applied: no cycle is drawn up over them."""
+    told = [item.data for item in _newest(received, lambda data: data.policy_id)]
+    await tx.connection.execute(
+        text(
+            "INSERT INTO reevaluations (policy_id, version, area, status, told_at)"
+            " SELECT policy_id, version, area, status, :now FROM jsonb_to_recordset(CAST(:told AS jsonb))"
+            " AS told (policy_id uuid, version bigint, area text, status text)"
+            " ON CONFLICT (policy_id) DO UPDATE SET version = excluded.version, area = excluded.area,"
+            " status = excluded.status, told_at = excluded.told_at, absorbed_at = NULL"
+            " WHERE reevaluations.version < excluded.version"
+        ),
+        {"told": json.dumps([_reevaluation_row(data) for data in told]), "now": tx.now},
+    )
+
+
+def _reevaluation_row(data: PolicyReevaluated) -> dict[str, Any]:
+    return data.model_dump(mode="json", include={"policy_id", "version", "area", "status"})
+
+
+def _newest(received: Iterable[Received], key: Any) -> list[Received]:
+    """Of each aggregate the event with the highest version."""
+    newest: dict[Any, Received] = {}
+    for item in received:
+        known = newest.get(key(item.data))
+        if known is None or known.data.version < item.data.version:
+            newest[key(item.data)] = item
+    return list(newest.values())

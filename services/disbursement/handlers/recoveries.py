@@ -1,0 +1,167 @@
+"""Recoveries (追回; notice 7.1): claims are planned, repaid to the treasury (缴回), or written off by two persons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import text
+
+from libs.common import audit
+from libs.common.auth import Principal
+from libs.common.database import Transaction, new_id
+from libs.common.errors import Conflict, FourEyes
+from services.disbursement import ledger
+from services.disbursement.errors import MoreThanOutstanding
+from services.disbursement.handlers.books import book
+from services.disbursement.handlers.overpayments import grow_version, load, tell_state
+from services.disbursement.ledger import Book, Entry
+from services.disbursement.recovery import ClaimedMonth, allocate
+
+
+async def _load_locked(tx: Transaction, principal: Principal, recovery_id: UUID) -> dict[str, Any]:
+    case = await load(tx, recovery_id)
+    principal.require_sight(case["area"], "recovery")
+    await tx.lock(case["person_id"])
+    return await load(tx, recovery_id)
+
+
+async def plan_recovery(tx: Transaction, principal: Principal, recovery_id: UUID, plan: dict[str, Any]) -> None:
+    """Sets how an open case is to be repaid: instalments, consent, remarks."""
+    case = await _load_locked(tx, principal, recovery_id)
+    if case["status"] == "closed":
+        raise Conflict("the case is closed")
+    await tx.connection.execute(
+        text("UPDATE recoveries SET plan = CAST(:plan AS jsonb) WHERE recovery_id = :id"),
+        {"id": recovery_id, "plan": json.dumps(plan, ensure_ascii=False, default=str)},
+    )
+    await audit.record(tx, principal, "plan recovery", str(recovery_id), person_id=case["person_id"])
+
+
+async def record_repayment(
+    tx: Transaction, principal: Principal, recovery_id: UUID, *, amount_fen: int, repaid_on: date, document_no: str
+) -> UUID:
+    """Money that came back, and goes to the treasury (缴回). `MoreThanOutstanding`; a document counts once."""
+    case = await _load_locked(tx, principal, recovery_id)
+    repayment_id = new_id()
+    known = (
+        await tx.connection.execute(
+            text("SELECT amount_fen FROM repayments WHERE recovery_id = :id AND document_no = :document_no"),
+            {"id": recovery_id, "document_no": document_no},
+        )
+    ).one_or_none()
+    if known is not None:
+        raise Conflict(f"{document_no} was recorded with {known.amount_fen} fen")
+    await _reduce_outstanding(
+        tx, case, amount_fen, column="repaid_fen", cause_id=str(repayment_id), entry=ledger.repay, on=repaid_on
+    )
+    await tx.connection.execute(
+        text(
+            "INSERT INTO repayments (repayment_id, recovery_id, amount_fen, repaid_on, document_no, recorded_by)"
+            " VALUES (:repayment_id, :id, :amount_fen, :repaid_on, :document_no, :sub)"
+        ),
+        {
+            "repayment_id": repayment_id,
+            "id": recovery_id,
+            "amount_fen": amount_fen,
+            "repaid_on": repaid_on,
+            "document_no": document_no,
+            "sub": principal.sub,
+        },
+    )
+    await grow_version(tx, recovery_id)
+    await tell_state(tx, recovery_id, on=repaid_on)
+    await audit.record(
+        tx, principal, "record repayment", str(recovery_id), person_id=case["person_id"], amount_fen=amount_fen
+    )
+    return repayment_id
+
+
+async def propose_write_off(tx: Transaction, principal: Principal, recovery_id: UUID, reason: str) -> UUID:
+    """Proposes to give up what is outstanding; a second person approves."""
+    case = await _load_locked(tx, principal, recovery_id)
+    if case["outstanding_fen"] == 0:
+        raise Conflict("nothing is outstanding")
+    write_off_id: UUID | None = (
+        await tx.connection.execute(
+            text(
+                "INSERT INTO write_offs (recovery_id, amount_fen, reason, proposed_by)"
+                " VALUES (:id, :amount_fen, :reason, :sub)"
+                " ON CONFLICT (recovery_id) WHERE approved_at IS NULL DO NOTHING RETURNING write_off_id"
+            ),
+            {"id": recovery_id, "amount_fen": case["outstanding_fen"], "reason": reason, "sub": principal.sub},
+        )
+    ).scalar_one_or_none()
+    if write_off_id is None:
+        raise Conflict("a write-off is proposed already")
+    await audit.record(tx, principal, "propose write-off", str(recovery_id), person_id=case["person_id"], reason=reason)
+    return write_off_id
+
+
+async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: UUID, *, on: date) -> None:
+    """Writes off what was proposed, by a second person. `FourEyes`, `MoreThanOutstanding`."""
+    case = await _load_locked(tx, principal, recovery_id)
+    proposed = (
+        await tx.connection.execute(
+            text("SELECT * FROM write_offs WHERE recovery_id = :id AND approved_at IS NULL FOR UPDATE"),
+            {"id": recovery_id},
+        )
+    ).one_or_none()
+    if proposed is None:
+        raise Conflict("no write-off is proposed")
+    if proposed.proposed_by == principal.sub:
+        raise FourEyes("who proposed a write-off does not approve it")
+    await _reduce_outstanding(
+        tx,
+        case,
+        proposed.amount_fen,
+        column="written_off_fen",
+        cause_id=str(proposed.write_off_id),
+        entry=ledger.write_off,
+        on=on,
+    )
+    await tx.connection.execute(
+        text("UPDATE write_offs SET approved_by = :sub, approved_at = :now WHERE write_off_id = :id"),
+        {"id": proposed.write_off_id, "sub": principal.sub, "now": tx.now},
+    )
+    await grow_version(tx, recovery_id)
+    await tell_state(tx, recovery_id, on=on)
+    await audit.record(tx, principal, "approve write-off", str(recovery_id), person_id=case["person_id"])
+
+
+async def _reduce_outstanding(
+    tx: Transaction,
+    case: dict[str, Any],
+    amount_fen: int,
+    *,
+    column: Literal["repaid_fen", "written_off_fen"],
+    cause_id: str,
+    entry: Callable[..., Entry],
+    on: date,
+) -> None:
+    """Spreads an amount over the outstanding months, oldest first, and books it against the budgets they came from."""
+    months = [
+        ClaimedMonth(month["period"], month["amount_fen"], month["repaid_fen"], month["written_off_fen"])
+        for month in case["months"]
+    ]
+    try:
+        shares = allocate(months, amount_fen)
+    except ValueError as error:
+        raise MoreThanOutstanding(f"{case['outstanding_fen']} fen are outstanding") from error
+    by_book: dict[Book, int] = {}
+    for period, share_fen in shares.items():
+        row = (
+            await tx.connection.execute(
+                text(
+                    f"UPDATE recovery_months SET {column} = {column} + :share_fen"  # noqa: S608 (one of two columns)
+                    " WHERE recovery_id = :id AND period = :period RETURNING book_area, book_year"
+                ),
+                {"share_fen": share_fen, "id": case["recovery_id"], "period": period.first_day},
+            )
+        ).one()
+        budget = Book(row.book_area, case["subsidy"], row.book_year)
+        by_book[budget] = by_book.get(budget, 0) + share_fen
+    await book(tx, [entry(budget, cause_id, fen, on=on) for budget, fen in by_book.items()])

@@ -1,0 +1,41 @@
+"""What must hold of the money at any time (notice 4.1, 6.1). Each query returns what breaks it."""
+
+from __future__ import annotations
+
+from libs.common.operations import Invariant
+from services.disbursement.queries import sql
+
+INVARIANTS = [
+    Invariant(
+        "books balance",
+        "in every book debits equal credits, and no account but what was appropriated is overdrawn",
+        "SELECT book_area, subsidy, book_year, CAST(NULL AS text) AS account, sum(balance_fen) AS balance_fen"
+        " FROM balances GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) <> 0"
+        " UNION ALL SELECT book_area, subsidy, book_year, account, balance_fen FROM balances"
+        " WHERE account <> 'appropriated' AND balance_fen < 0",
+    ),
+    Invariant(
+        "ledger equals payments",
+        "per book: committed is what is not sent, clearing what is with the bank, and what was paid, claimed, repaid"
+        " and written off is what was settled",
+        sql("control"),
+    ),
+    Invariant(
+        "every entitled month is accounted for",
+        "whatever was due when a cycle was drawn up over it is paid, on its way, held, or unpayable with a reason",
+        sql("silent"),
+    ),
+    Invariant(
+        "no month is paid twice",
+        "what was settled for a month beyond its entitlement is claimed back, to the fen",
+        sql("unclaimed"),
+    ),
+    Invariant(
+        "ledger equals the bank's statement",
+        "of every payment with a result the bank's last statement says the same amount and nothing else",
+        "SELECT p.payment_id, p.status, p.amount_fen, l.status AS bank_status, l.amount_fen AS bank_fen"
+        " FROM payments p JOIN statement_lines l USING (payment_id)"
+        " WHERE l.amount_fen <> p.amount_fen OR (l.status = 'failed') <> (p.status = 'failed')"
+        " AND p.status IN ('settled', 'failed', 'returned') AND l.status <> 'accepted'",
+    ),
+]

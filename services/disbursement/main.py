@@ -1,0 +1,80 @@
+"""Disbursement: pays what eligibility says is due, once, to the right account, and keeps the books of it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from libs.common.database import Transaction
+from libs.common.operations import DailyTask
+from libs.common.privacy import Sealer
+from libs.common.service import Service, Worker, create_app, serve
+from libs.common.settings import Settings
+from services.disbursement.api import cycles, payments, reconciliations, recoveries, statistics, webhooks
+from services.disbursement.bank import Bank, OneCardPlatform
+from services.disbursement.handlers.lifting import UPSTREAMS
+from services.disbursement.invariants import INVARIANTS
+from services.disbursement.subscriptions import subscriptions
+from services.disbursement.workers import Following, Sending
+
+
+def build(settings: Settings, bank: Bank | None = None) -> FastAPI:
+    """The service. A test may give it another bank than the one-card platform of the settings."""
+    sealer = Sealer.parse(settings.sealing_keys)
+    app = create_app(_service(sealer), settings)
+    app.state.sealer = sealer
+    app.state.bank = bank or OneCardPlatform(
+        settings.onecard_url,
+        client_id=settings.onecard_client_id,
+        client_secret=settings.onecard_client_secret,
+        timeout_s=settings.bank_timeout_s,
+    )
+    return app
+
+
+def _service(sealer: Sealer) -> Service:
+    return Service(
+        name="disbursement",
+        version="0.1.0",
+        title="Liangbu disbursement 发放",
+        routers=[
+            cycles.api,
+            payments.api,
+            recoveries.api,
+            reconciliations.bank_side,
+            reconciliations.api,
+            statistics.api,
+            webhooks.api,
+        ],
+        subscriptions=subscriptions(sealer),
+        listens_to=UPSTREAMS,
+        bulk_from=("eligibility",),
+        daily_tasks=[DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries)],
+        invariants=INVARIANTS,
+        workers=[_sending, _following],
+    )
+
+
+def _sending(app: FastAPI) -> Worker:
+    state = app.state
+    return Sending(state.database, state.settings, state.sealer, state.bank).worker()
+
+
+def _following(app: FastAPI) -> Worker:
+    state = app.state
+    return Following(state.database, state.settings, state.bank).worker()
+
+
+async def _forget_webhook_deliveries(tx: Transaction, as_of: date) -> int:
+    """A repeat older than this is refused by its timestamp anyway, and would change nothing."""
+    gone = await tx.connection.execute(
+        text("DELETE FROM webhook_deliveries WHERE received_at < CAST(:as_of AS date) - interval '30 days'"),
+        {"as_of": as_of},
+    )
+    return gone.rowcount
+
+
+if __name__ == "__main__":
+    serve("disbursement", build)

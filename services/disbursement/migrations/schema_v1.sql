@@ -1,0 +1,362 @@
+-- What disbursement keeps. A period is stored as the first day of its month; money is in fen.
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+
+-- Projections of what other services tell ---------------------------------------------------------------------------
+
+-- The newest schedule of each person and subsidy (entitlement.changed).
+CREATE TABLE entitlements (
+    person_id       text NOT NULL,
+    subsidy         text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    version         bigint NOT NULL,
+    cause           text NOT NULL,
+    stopped_because text,
+    area            text NOT NULL,
+    told_at         timestamptz NOT NULL,
+    PRIMARY KEY (person_id, subsidy)
+);
+
+CREATE TABLE entitled_spans (
+    person_id      text NOT NULL,
+    subsidy        text NOT NULL,
+    months         daterange NOT NULL CHECK (NOT isempty(months) AND lower_inc(months)),
+    amount_fen     bigint NOT NULL CHECK (amount_fen > 0),
+    area           text NOT NULL,
+    level          smallint NOT NULL,
+    category       text,
+    policy_version text NOT NULL,
+    cause          text NOT NULL,
+    CHECK (extract(day FROM lower(months)) = 1 AND (upper(months) IS NULL OR extract(day FROM upper(months)) = 1)),
+    PRIMARY KEY (person_id, subsidy, months WITHOUT OVERLAPS),
+    FOREIGN KEY (person_id, subsidy) REFERENCES entitlements
+);
+CREATE INDEX entitled_spans_by_person ON entitled_spans (person_id, subsidy);
+CREATE INDEX entitled_spans_by_area ON entitled_spans (area text_pattern_ops);
+
+-- Whom to pay (payee.changed). Names, phone and number are sealed to their place here.
+CREATE TABLE payees (
+    person_id     text PRIMARY KEY,
+    version       bigint NOT NULL,
+    area          text NOT NULL,
+    person_name   text NOT NULL,
+    phone         text,
+    holder        text CHECK (holder IN ('own', 'guardian', 'institution')),
+    holder_name   text,
+    bank          text,
+    number        text,
+    number_last4  text,
+    number_token  text,
+    obstacle      text,
+    -- The account version that the bank could not pay to; a newer version may be paid again.
+    failed_version bigint,
+    failed_code    text,
+    CHECK (obstacle IS NOT NULL OR (holder_name IS NOT NULL AND bank IS NOT NULL AND number IS NOT NULL))
+);
+CREATE INDEX payees_by_account ON payees (number_token) WHERE number_token IS NOT NULL;
+
+-- Leads that hold what is not sent yet (finding.*). A confirmed one holds until eligibility's schedule knows the fact.
+CREATE TABLE findings (
+    finding_id   uuid PRIMARY KEY,
+    person_id    text NOT NULL,
+    version      bigint NOT NULL,
+    kind         text NOT NULL,
+    subsidies    text[] NOT NULL,
+    area         text NOT NULL,
+    status       text NOT NULL CHECK (status IN ('open', 'confirmed', 'dismissed')),
+    hold_from    date NOT NULL CHECK (extract(day FROM hold_from) = 1),
+    due_on       date NOT NULL,
+    told_at      timestamptz NOT NULL,
+    lifted_at    timestamptz,
+    CHECK (status <> 'open' OR lifted_at IS NULL)
+);
+CREATE INDEX findings_in_force ON findings (person_id) WHERE lifted_at IS NULL;
+
+-- Policy changes whose re-evaluation is under way (policy.reevaluated): no cycle is drawn up over them.
+CREATE TABLE reevaluations (
+    policy_id   uuid PRIMARY KEY,
+    version     bigint NOT NULL,
+    area        text NOT NULL,
+    status      text NOT NULL CHECK (status IN ('started', 'finished')),
+    told_at     timestamptz NOT NULL,
+    absorbed_at timestamptz
+);
+
+-- Budget and ledger ---------------------------------------------------------------------------------------------------
+
+CREATE TABLE appropriations (
+    appropriation_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    area             text NOT NULL,
+    subsidy          text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    year             integer NOT NULL CHECK (year BETWEEN 2000 AND 2200),
+    amount_fen       bigint NOT NULL CHECK (amount_fen > 0),
+    document_no      text NOT NULL,
+    recorded_by      text NOT NULL,
+    recorded_at      timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (area, subsidy, year, document_no)
+);
+
+-- Append-only double entry: each row moves an amount from `credit` to `debit`. Booked once per cause and book.
+CREATE TABLE postings (
+    posting_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cause      text NOT NULL,
+    cause_id   text NOT NULL,
+    book_area  text NOT NULL,
+    subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    book_year  integer NOT NULL,
+    debit      text NOT NULL,
+    credit     text NOT NULL,
+    amount_fen bigint NOT NULL CHECK (amount_fen > 0),
+    booked_on  date NOT NULL,
+    booked_at  timestamptz NOT NULL DEFAULT now(),
+    CHECK (debit <> credit),
+    UNIQUE (cause, cause_id, book_area, subsidy, book_year, debit, credit)
+);
+CREATE INDEX postings_by_book ON postings (book_area, subsidy, book_year);
+CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE VIEW balances AS
+SELECT book_area, subsidy, book_year, account, sum(amount_fen)::bigint AS balance_fen
+FROM (
+    SELECT book_area, subsidy, book_year, debit AS account, amount_fen FROM postings
+    UNION ALL
+    SELECT book_area, subsidy, book_year, credit, -amount_fen FROM postings
+) AS sides
+GROUP BY book_area, subsidy, book_year, account;
+
+-- Cycles and payments -------------------------------------------------------------------------------------------------
+
+CREATE TABLE cycles (
+    cycle_id       uuid PRIMARY KEY DEFAULT uuidv7(),
+    area           text NOT NULL,
+    period         date NOT NULL CHECK (extract(day FROM period) = 1),
+    subsidy        text CHECK (subsidy IN ('living', 'care')),
+    status         text NOT NULL DEFAULT 'draft'
+                   CHECK (status IN ('draft', 'concurred', 'approved', 'submitted', 'settled', 'closed')),
+    created_by     text NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    concurred_by   text,
+    concurred_at   timestamptz,
+    approved_by    text CHECK (approved_by <> created_by),
+    approved_at    timestamptz,
+    -- When submission was asked for; the moment that the watermark has to pass.
+    requested_by   text,
+    requested_at   timestamptz,
+    refused_because text,
+    submitted_at   timestamptz,
+    settled_at     timestamptz,
+    reconciled_at  timestamptz,
+    closed_at      timestamptz,
+    CHECK (status = 'draft' OR concurred_by IS NOT NULL),
+    CHECK (status IN ('draft', 'concurred') OR approved_by IS NOT NULL)
+);
+CREATE UNIQUE INDEX cycles_one_draft ON cycles (area, period, subsidy) NULLS NOT DISTINCT WHERE status = 'draft';
+CREATE INDEX cycles_under_way ON cycles (status) WHERE status NOT IN ('draft', 'closed');
+
+-- One attempt to pay one month. Partitioned by period only, so that a month is unique whoever pays it.
+CREATE TABLE payments (
+    payment_id      uuid NOT NULL,
+    period          date NOT NULL CHECK (extract(day FROM period) = 1),
+    person_id       text NOT NULL,
+    subsidy         text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    attempt         integer NOT NULL CHECK (attempt > 0),
+    cycle_id        uuid NOT NULL REFERENCES cycles,
+    area            text NOT NULL,
+    level           smallint NOT NULL,
+    amount_fen      bigint NOT NULL CHECK (amount_fen > 0),
+    -- What was entitled, and what had been paid already, when this was drawn up: never more than the rest is paid.
+    entitled_fen    bigint NOT NULL,
+    paid_before_fen bigint NOT NULL,
+    status          text NOT NULL DEFAULT 'pending'
+                    CHECK (status IN ('pending', 'sent', 'settled', 'failed', 'returned')),
+    version         integer NOT NULL DEFAULT 1,
+    book_area       text,
+    book_year       integer,
+    batch_id        uuid,
+    payee_version   bigint,
+    bank_ref        text,
+    code            text,
+    settled_on      date,
+    failed_on       date,
+    returned_on     date,
+    PRIMARY KEY (payment_id, period),
+    UNIQUE (person_id, subsidy, period, attempt),
+    CHECK (paid_before_fen + amount_fen <= entitled_fen),
+    CHECK (status = 'pending' OR (batch_id IS NOT NULL AND book_area IS NOT NULL AND book_year IS NOT NULL)),
+    CHECK (status <> 'settled' OR settled_on IS NOT NULL),
+    CHECK (status <> 'failed' OR (failed_on IS NOT NULL AND code IS NOT NULL)),
+    CHECK (status <> 'returned' OR (returned_on IS NOT NULL AND code IS NOT NULL))
+) PARTITION BY RANGE (period);
+-- A month has one attempt on its way at a time. The next one is drawn up on what the last one came to, and carries the
+-- next number: of two drawn up on the same state the database takes one.
+CREATE UNIQUE INDEX payments_one_on_its_way ON payments (person_id, subsidy, period)
+    WHERE status IN ('pending', 'sent');
+CREATE INDEX payments_by_cycle ON payments (cycle_id, status);
+CREATE INDEX payments_by_batch ON payments (batch_id);
+CREATE INDEX payments_by_area ON payments (area text_pattern_ops, status);
+
+CREATE FUNCTION payment_id(person_id text, subsidy text, period date, attempt integer) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT encode(set_byte(set_byte(digest, 6, get_byte(digest, 6) & 15 | 128), 8, get_byte(digest, 8) & 63 | 128), 'hex')::uuid
+    FROM (SELECT substring(sha256(convert_to(
+        'liangbu.payment/' || person_id || '/' || subsidy || '/' || to_char(period, 'YYYY-MM') || '/' || attempt, 'UTF8'
+    )) FOR 16)) AS hashed (digest)
+$$;
+COMMENT ON FUNCTION payment_id IS 'the same as services/disbursement/payments.py';
+
+-- Makes the partitions of the months from `first` to `last`. Attached, not created in place: readers are not locked out.
+CREATE FUNCTION ensure_payment_partitions(first date, last date) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    month date := date_trunc('month', first);
+    name  text;
+BEGIN
+    WHILE month <= last LOOP
+        name := to_char(month, '"payments_"YYYY_MM');
+        IF to_regclass(name) IS NULL THEN
+            PERFORM pg_advisory_xact_lock(7401);
+            IF to_regclass(name) IS NULL THEN
+                EXECUTE format('CREATE TABLE %I (LIKE payments INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+                EXECUTE format('ALTER TABLE payments ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                               name, month, month + interval '1 month');
+            END IF;
+        END IF;
+        month := month + interval '1 month';
+    END LOOP;
+END $$;
+
+-- What a cycle does not pay, and why: nothing is silent.
+CREATE TABLE cycle_exceptions (
+    cycle_id   uuid NOT NULL REFERENCES cycles ON DELETE CASCADE,
+    person_id  text NOT NULL,
+    subsidy    text NOT NULL,
+    period     date NOT NULL,
+    amount_fen bigint NOT NULL CHECK (amount_fen > 0),
+    outcome    text NOT NULL CHECK (outcome IN ('held', 'unpayable', 'dropped')),
+    reason     text NOT NULL,
+    finding_id uuid,
+    PRIMARY KEY (cycle_id, person_id, subsidy, period)
+);
+
+-- The bank ------------------------------------------------------------------------------------------------------------
+
+-- What was handed to the bank. `request` is the sealed batch, to be sent again word for word until it is acknowledged.
+CREATE TABLE batches (
+    batch_id    uuid PRIMARY KEY,
+    cycle_id    uuid NOT NULL REFERENCES cycles,
+    state       text NOT NULL DEFAULT 'prepared' CHECK (state IN ('prepared', 'unknown', 'accepted', 'refused', 'done')),
+    payments    integer NOT NULL CHECK (payments > 0),
+    amount_fen  bigint NOT NULL CHECK (amount_fen > 0),
+    department  text NOT NULL,
+    request     text,
+    attempts    integer NOT NULL DEFAULT 0,
+    due_at      timestamptz DEFAULT now(),
+    prepared_at timestamptz NOT NULL DEFAULT now(),
+    accepted_at timestamptz,
+    CHECK (state IN ('accepted', 'done') OR request IS NOT NULL)
+);
+CREATE INDEX batches_due ON batches (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX batches_by_cycle ON batches (cycle_id);
+
+-- The bank's statement as last read, line by line.
+CREATE TABLE statement_lines (
+    payment_id  uuid PRIMARY KEY,
+    batch_id    uuid NOT NULL REFERENCES batches,
+    amount_fen  bigint NOT NULL,
+    status      text NOT NULL CHECK (status IN ('accepted', 'settled', 'failed', 'returned')),
+    bank_ref    text,
+    code        text,
+    settled_on  date,
+    failed_on   date,
+    returned_on date,
+    read_at     timestamptz NOT NULL
+);
+CREATE INDEX statement_lines_by_batch ON statement_lines (batch_id);
+
+CREATE TABLE webhook_deliveries (
+    webhook_id  text PRIMARY KEY,
+    type        text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (received_at);
+
+-- The SMS that the bank says it sent. `missing` is null until it could be checked against the settled payment.
+CREATE TABLE sms_receipts (
+    payment_id uuid PRIMARY KEY,
+    text       text NOT NULL,
+    sent_at    timestamptz NOT NULL,
+    missing    text[]
+);
+
+-- Differences and oddities for a person to resolve. One per kind and subject; it comes back if it changes.
+CREATE TABLE cases (
+    case_id     uuid PRIMARY KEY DEFAULT uuidv7(),
+    kind        text NOT NULL,
+    subject     text NOT NULL,
+    area        text NOT NULL,
+    period      date,
+    person_id   text,
+    payment_id  uuid,
+    cycle_id    uuid,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    opened_at   timestamptz NOT NULL DEFAULT now(),
+    resolved_at timestamptz,
+    resolved_by text,
+    resolution  text,
+    UNIQUE (kind, subject),
+    CHECK ((resolved_at IS NULL) = (resolved_by IS NULL) AND (resolved_at IS NULL) = (resolution IS NULL))
+);
+CREATE INDEX cases_by_area ON cases (area text_pattern_ops, period);
+CREATE INDEX cases_by_cycle ON cases (cycle_id) WHERE cycle_id IS NOT NULL;
+
+-- Recoveries ------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE recoveries (
+    recovery_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    person_id   text NOT NULL,
+    subsidy     text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    area        text NOT NULL,
+    cause       text NOT NULL,
+    status      text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closed')),
+    version     integer NOT NULL DEFAULT 1,
+    opened_on   date NOT NULL,
+    closed_on   date,
+    plan        jsonb,
+    CHECK ((status = 'closed') = (closed_on IS NOT NULL))
+);
+CREATE UNIQUE INDEX recoveries_one_open ON recoveries (person_id, subsidy, cause) WHERE status = 'open';
+CREATE INDEX recoveries_by_person ON recoveries (person_id, subsidy);
+CREATE INDEX recoveries_by_area ON recoveries (area text_pattern_ops, status);
+
+CREATE TABLE recovery_months (
+    recovery_id     uuid NOT NULL REFERENCES recoveries,
+    period          date NOT NULL CHECK (extract(day FROM period) = 1),
+    claimed_fen     bigint NOT NULL,
+    repaid_fen      bigint NOT NULL DEFAULT 0 CHECK (repaid_fen >= 0),
+    written_off_fen bigint NOT NULL DEFAULT 0 CHECK (written_off_fen >= 0),
+    book_area       text NOT NULL,
+    book_year       integer NOT NULL,
+    PRIMARY KEY (recovery_id, period),
+    CHECK (repaid_fen + written_off_fen <= claimed_fen)
+);
+
+CREATE TABLE repayments (
+    repayment_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    recovery_id  uuid NOT NULL REFERENCES recoveries,
+    amount_fen   bigint NOT NULL CHECK (amount_fen > 0),
+    repaid_on    date NOT NULL,
+    document_no  text NOT NULL,
+    recorded_by  text NOT NULL,
+    recorded_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (recovery_id, document_no)
+);
+
+CREATE TABLE write_offs (
+    write_off_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    recovery_id  uuid NOT NULL REFERENCES recoveries,
+    amount_fen   bigint NOT NULL CHECK (amount_fen > 0),
+    reason       text NOT NULL,
+    proposed_by  text NOT NULL,
+    proposed_at  timestamptz NOT NULL DEFAULT now(),
+    approved_by  text CHECK (approved_by <> proposed_by),
+    approved_at  timestamptz
+);
+CREATE UNIQUE INDEX write_offs_one_proposed ON write_offs (recovery_id) WHERE approved_at IS NULL;

@@ -1,0 +1,71 @@
+-- Common table expressions between `scope` (person_id, subsidy) and what a query asks: every month of these persons up
+-- to the last one asked for, with what is entitled, settled, repaid, with the bank (sent), drawn up (pending), and what
+-- stands in the way of paying.
+sides AS (
+    SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen AS entitled_fen, s.area, s.level,
+           0 AS settled_fen, 0 AS repaid_fen, 0 AS sent_fen, 0 AS pending_fen, 0 AS attempt
+    FROM scope
+    JOIN entitled_spans s USING (person_id, subsidy)
+    CROSS JOIN LATERAL generate_series(
+        lower(s.months)::timestamp,
+        least(upper(s.months) - interval '1 month', CAST(:upto AS date)),
+        interval '1 month'
+    ) AS month
+    UNION ALL
+    SELECT p.person_id, p.subsidy, p.period, 0, NULL, NULL,
+           CASE p.status WHEN 'settled' THEN p.amount_fen ELSE 0 END,
+           0,
+           CASE p.status WHEN 'sent' THEN p.amount_fen ELSE 0 END,
+           CASE p.status WHEN 'pending' THEN p.amount_fen ELSE 0 END,
+           p.attempt
+    FROM scope
+    JOIN payments p USING (person_id, subsidy)
+    WHERE p.period <= CAST(:upto AS date)
+    UNION ALL
+    SELECT r.person_id, r.subsidy, m.period, 0, NULL, NULL, 0, m.repaid_fen, 0, 0, 0
+    FROM scope
+    JOIN recoveries r USING (person_id, subsidy)
+    JOIN recovery_months m USING (recovery_id)
+    WHERE m.repaid_fen > 0 AND m.period <= CAST(:upto AS date)
+),
+months AS (
+    SELECT person_id, subsidy, period, max(area) AS area, max(level) AS level,
+           sum(entitled_fen)::bigint AS entitled_fen,
+           sum(settled_fen)::bigint AS settled_fen,
+           sum(repaid_fen)::bigint AS repaid_fen,
+           (sum(settled_fen) - sum(repaid_fen))::bigint AS paid_fen,
+           sum(sent_fen)::bigint AS sent_fen,
+           sum(pending_fen)::bigint AS pending_fen,
+           max(attempt) AS attempts
+    FROM sides
+    GROUP BY person_id, subsidy, period
+),
+holds AS (
+    SELECT DISTINCT ON (person_id, subsidy) *
+    FROM (
+        SELECT f.person_id, held AS subsidy, f.finding_id, f.kind AS hold_kind, f.hold_from
+        FROM findings f
+        CROSS JOIN LATERAL unnest(f.subsidies) AS held
+        WHERE f.lifted_at IS NULL
+        UNION ALL
+        -- An event about the person that could not be taken in may be a stop.
+        SELECT CASE WHEN event_id IS NOT NULL THEN convert_from(body, 'UTF8')::jsonb ->> 'subject' END,
+               held, NULL, 'event_unread', DATE '0001-01-01'
+        FROM dead_letters
+        CROSS JOIN (VALUES ('living'), ('care')) AS both (held)
+        WHERE resolved_at IS NULL
+    ) AS reasons
+    WHERE person_id IN (SELECT person_id FROM scope)
+    ORDER BY person_id, subsidy, hold_from
+),
+judged AS (
+    SELECT m.*, h.finding_id, h.hold_kind,
+           CASE
+               WHEN p.person_id IS NULL THEN 'no_payee'
+               WHEN p.obstacle IS NOT NULL THEN p.obstacle
+               WHEN p.failed_version = p.version THEN 'account_failed'
+           END AS obstacle
+    FROM months m
+    LEFT JOIN holds h ON h.person_id = m.person_id AND h.subsidy = m.subsidy AND h.hold_from <= m.period
+    LEFT JOIN payees p ON p.person_id = m.person_id
+)

@@ -1,0 +1,24 @@
+"""Which event goes to which handler."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from libs.common.consumer import Subscription
+from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
+from libs.common.events.intake import PayeeChanged
+from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened
+from libs.common.privacy import Sealer
+from services.disbursement.handlers import projections
+
+
+def subscriptions(sealer: Sealer) -> list[Subscription]:
+    keep_payees = partial(projections.keep_payees, sealer)
+    return [
+        Subscription(EntitlementChanged, projections.keep_schedules),
+        Subscription(PolicyReevaluated, projections.keep_reevaluations),
+        Subscription(PayeeChanged, keep_payees),
+        Subscription(FindingOpened, projections.keep_findings),
+        Subscription(FindingDismissed, projections.keep_findings),
+        Subscription(FindingConfirmed, projections.keep_findings),
+    ]

@@ -1,0 +1,129 @@
+"""What goes on beside the API: submission, dispatch to the bank, following its statements, closing cycles."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from libs.common.clock import business_today
+from libs.common.database import Database, is_transient
+from libs.common.privacy import Sealer
+from libs.common.settings import Settings
+from services.disbursement.bank import Bank, OutcomeUnknown
+from services.disbursement.handlers import dispatch, lifting, reconciliation, statements, submission
+
+log = structlog.get_logger(__name__)
+
+_IDLE_S = 0.25
+_LONGEST_PAUSE_S = 10.0
+
+Step = Callable[[], Awaitable[bool]]
+"""Does some of what there is to do; True if there may be more."""
+
+
+class Steps:
+    """A worker that repeats its steps for as long as there is something to do, and then looks again in a moment."""
+
+    def __init__(self, name: str, steps: Sequence[Step]) -> None:
+        self.name = name
+        self._steps = steps
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop`; a database that is away is waited for."""
+        pause_s = _IDLE_S
+        while not self._stopping.is_set():
+            try:
+                busy = [await step() for step in self._steps]
+                pause_s = 0.0 if any(busy) else _IDLE_S
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("worker_waits", worker=self.name, error=type(error).__name__)
+                pause_s = min(2 * max(pause_s, _IDLE_S), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
+            await self._pause(pause_s)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+
+class Sending:
+    """From a cycle whose submission was asked for to a batch that the bank acknowledged."""
+
+    def __init__(self, database: Database, settings: Settings, sealer: Sealer, bank: Bank) -> None:
+        self._database = database
+        self._settings = settings
+        self._sealer = sealer
+        self._bank = bank
+
+    async def submit(self) -> bool:
+        async with self._database.transaction() as tx:
+            waiting = await submission.cycles_waiting(tx)
+        for cycle_id in waiting:
+            async with self._database.transaction() as tx:
+                await submission.submit_if_known(tx, self._settings, cycle_id, on=business_today())
+        return False
+
+    async def prepare(self) -> bool:
+        async with self._database.transaction() as tx:
+            return await dispatch.prepare_next_batch(tx, self._settings, self._sealer, on=business_today())
+
+    async def hand_over(self) -> bool:
+        async with self._database.transaction() as tx:
+            due = await dispatch.batches_to_hand_over(tx)
+        for batch_id in due:
+            await dispatch.hand_over(self._database, self._bank, self._sealer, batch_id)
+        return bool(due)
+
+    def worker(self) -> Steps:
+        return Steps("sending", [self.submit, self.prepare, self.hand_over])
+
+
+class Following:
+    """From an acknowledged batch to a closed cycle, and the holds that may lift."""
+
+    def __init__(self, database: Database, settings: Settings, bank: Bank) -> None:
+        self._database = database
+        self._settings = settings
+        self._bank = bank
+
+    async def lift(self) -> bool:
+        async with self._database.transaction() as tx:
+            await lifting.lift_answered_holds(tx, self._settings)
+            await lifting.absorb_reevaluations(tx, self._settings)
+        return False
+
+    async def follow(self) -> bool:
+        async with self._database.transaction() as tx:
+            due = await statements.batches_to_follow(tx)
+        for batch_id in due:
+            await statements.follow_batch(self._database, self._bank, batch_id, on=business_today())
+        return bool(due)
+
+    async def close(self) -> bool:
+        async with self._database.transaction() as tx:
+            await reconciliation.note_settled_cycles(tx)
+            due = await reconciliation.cycles_to_close(tx)
+        for cycle_id in due:
+            async with self._database.transaction() as tx:
+                batch_ids = await reconciliation.batches_of(tx, [cycle_id])
+            try:
+                await statements.read_statements(self._database, self._bank, batch_ids, on=business_today())
+            except OutcomeUnknown:
+                return False  # the bank is away: nothing is compared with an old statement
+            async with self._database.transaction() as tx:
+                await reconciliation.close_if_clean(tx, cycle_id)
+        return False
+
+    def worker(self) -> Steps:
+        return Steps("following", [self.lift, self.follow, self.close])

@@ -1,0 +1,5 @@
+from sqlalchemy import MetaData
+
+from libs.common.migrations import run
+
+run(MetaData())
