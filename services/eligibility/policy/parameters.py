@@ -200,18 +200,36 @@ def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             raise BadLayer(f"parameters.{name}: must be a list of values")
         for position, entry in enumerate(values):
-            if not isinstance(entry.get("since"), date) or "value" not in entry:
+            since = _day(entry.get("since"))
+            if since is None or "value" not in entry:
                 raise BadLayer(f"parameters.{name}[{position}]: needs since (a date) and value")
             yield Parameter(
                 name=str(name),
-                value=entry["value"],
+                value=_whole_keys(entry["value"]),
                 layer=area,
-                since=entry["since"],
+                since=since,
                 source=str(entry.get("source") or ""),
                 clause=str(entry.get("clause") or ""),
                 confidence=entry.get("confidence", "U"),
                 sample=bool(entry.get("sample", False)),
             )
+
+
+def _day(value: Any) -> date | None:
+    """YAML has dates; JSON, which is YAML too, has them as text."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, date) else None
+
+
+def _whole_keys(value: Value) -> Value:
+    """Levels are numbers, also where JSON could only write them as text."""
+    if not isinstance(value, dict):
+        return value
+    return {int(key) if isinstance(key, str) and key.isdigit() else key: entry for key, entry in value.items()}
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,148 @@
+"""What is known of a person, what they are entitled to, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.auth import Official, Principal
+from libs.common.database import Transaction
+from libs.common.errors import NotFound
+from libs.common.period import Period
+from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.web import Tx, router
+from services.eligibility.assessments import AssessedDecision
+from services.eligibility.determination import Determination
+from services.eligibility.handlers.entitlements import Person, end_of, load_persons
+from services.eligibility.handlers.policies import load_policy
+
+api = router(prefix="/v1/persons/{person_id}", tags=["persons"])
+
+PersonId = Annotated[str, Path(max_length=200)]
+AsKnownOn = Annotated[date | None, Query(description="with what was known by the end of that day")]
+
+
+@api.get("/facts")
+async def show_facts(person_id: PersonId, tx: Tx, caller: Official, as_known_on: AsKnownOn = None) -> dict[str, Any]:
+    """The facts as intervals, and the assertions that they were folded from."""
+    person = await _visible(tx, caller, person_id, as_known_on)
+    known = {name: [_plain(entry) for entry in entries] for name, entries in asdict(person.facts()).items()}
+    return {
+        "person_id": person.person_id,
+        "area": person.area,
+        "as_known_on": as_known_on,
+        "applications": known["applications"],
+        "certificate": known["certificates"],
+        "low_income": known["low_income"],
+        "residence": known["residences"],
+        "transfers": known["transfers"],
+        "benefits": known["benefits"],
+        "custody": known["custody"],
+        "life": [{"event": entry["event"], "date": entry["on"]} for entry in known["life"]],
+        "long_term_care": known["care_needs"],
+        "assertions": await _assertions(tx, person, as_known_on),
+    }
+
+
+@api.get("/entitlements")
+async def show_entitlements(
+    person_id: PersonId, tx: Tx, caller: Official, as_known_on: AsKnownOn = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Every payable month, as it stands or as it stood at the end of a day."""
+    person = await _visible(tx, caller, person_id)
+    if as_known_on is None:
+        return {subsidy: person.schedules.get(subsidy, []) for subsidy in SUBSIDIES}
+    found = await tx.connection.execute(_SCHEDULES_THEN, {"person_id": person.person_id, "before": end_of(as_known_on)})
+    then = {row.subsidy: row.schedule for row in found}
+    return {subsidy: then.get(subsidy, []) for subsidy in SUBSIDIES}
+
+
+@api.get("/decisions/{subsidy}/{period}")
+async def explain_month(
+    person_id: PersonId, subsidy: Subsidy, period: str, tx: Tx, caller: Official
+) -> AssessedDecision:
+    """Why one month is payable, or is not."""
+    month = parse_period(period)
+    person = await _visible(tx, caller, person_id)
+    judged = Determination([person.facts()], await load_policy(tx), since=month)
+    return AssessedDecision.of(judged.decision(0, subsidy, month))
+
+
+@api.get("/timeline")
+async def show_timeline(person_id: PersonId, tx: Tx, caller: Official) -> dict[str, Any]:
+    """What this service knows of the person's story, newest first."""
+    person = await _visible(tx, caller, person_id)
+    found = await tx.connection.execute(_TIMELINE, {"person_ids": person.members})
+    return {"items": [dict(row) for row in found.mappings()], "next_cursor": None}
+
+
+def parse_period(text_: str) -> Period:
+    """A period in a path; NotFound where it is none."""
+    try:
+        return Period.parse(text_)
+    except ValueError as error:
+        raise NotFound("no such period") from error
+
+
+async def _visible(tx: Transaction, caller: Principal, person_id: str, as_known_on: date | None = None) -> Person:
+    """The person, if known here and in the caller's area now or before; NotFound otherwise."""
+    known_before = None if as_known_on is None else end_of(as_known_on)
+    [person] = await load_persons(tx, [person_id], known_before)
+    if person.area is None or not any(caller.covers(area) for area in (person.area, *person.lived_in)):
+        raise NotFound("no such person")
+    return person
+
+
+async def _assertions(tx: Transaction, person: Person, as_known_on: date | None) -> list[dict[str, Any]]:
+    known_before = None if as_known_on is None else end_of(as_known_on)
+    found = await tx.connection.execute(_ASSERTIONS, {"person_ids": person.members, "known_before": known_before})
+    return [dict(row) for row in found.mappings()]
+
+
+def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    plain = {name.rstrip("_"): value for name, value in entry.items()}
+    if "components" in plain:
+        plain["components"] = [{"category": category, "level": level} for category, level in plain["components"]]
+    return plain
+
+
+_SCHEDULES_THEN = text(
+    """
+    SELECT DISTINCT ON (subsidy) subsidy, schedule FROM entitlements
+    WHERE person_id = :person_id AND recorded_at < :before ORDER BY subsidy, version DESC
+    """
+).columns(schedule=JSONB)
+
+_ASSERTIONS = text(
+    """
+    SELECT a.fact_id, a.kind, lower(a.valid) AS occurred_on, a.known_at, a.source, a.data, a.recorded_at,
+        EXISTS (SELECT 1 FROM assertions r WHERE r.person_id = ANY(:person_ids) AND r.kind = 'fact.retracted'
+                AND r.data ->> 'retracts' = CAST(a.fact_id AS text)
+                AND (CAST(:known_before AS timestamptz) IS NULL OR r.known_at < :known_before)) AS retracted
+    FROM assertions a
+    WHERE a.person_id = ANY(:person_ids)
+      AND (CAST(:known_before AS timestamptz) IS NULL OR a.known_at < :known_before)
+    ORDER BY lower(a.valid), a.known_at, a.rank, a.fact_id
+    """
+).columns(data=JSONB)
+
+_TIMELINE = text(
+    """
+    SELECT recorded_at AS at, kind AS what, jsonb_build_object('occurred_on', lower(valid), 'source', source,
+        'known_at', known_at) || data AS detail FROM assertions WHERE person_id = ANY(:person_ids)
+    UNION ALL
+    SELECT recorded_at, 'entitlement.changed', jsonb_build_object('subsidy', subsidy, 'version', version,
+        'cause', cause, 'stopped_because', stopped_because, 'schedule', schedule)
+    FROM entitlements WHERE person_id = ANY(:person_ids)
+    UNION ALL
+    SELECT s.assessed_at, 'application.assessed', jsonb_build_object('application_id', s.application_id,
+        'decisions', s.decisions) FROM assessments s JOIN applications a USING (application_id)
+    WHERE a.person_id = ANY(:person_ids)
+    ORDER BY at DESC LIMIT 500
+    """
+).columns(detail=JSONB)

@@ -1,0 +1,114 @@
+"""Policy in the open: what is in force where, and how a layer comes into force."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Request
+
+from libs.common.areas import Area
+from libs.common.audit import record
+from libs.common.auth import Anyone, CivilAffairs
+from libs.common.clock import business_today
+from libs.common.web import Tx, router
+from services.eligibility.handlers.policies import approve_policy, find_policy, load_policy, propose_policy
+from services.eligibility.policy.lint import check_layer, conflicts
+from services.eligibility.policy.names import NAMES
+from services.eligibility.policy.parameters import BadLayer, read_layer
+
+api = router(prefix="/v1/policies", tags=["policies"])
+
+
+@api.get("")
+async def list_parameters(
+    tx: Tx, area: Annotated[Area, Query()], on: Annotated[date | None, Query()] = None
+) -> dict[str, Any]:
+    """Every parameter in force in an area on a day, with what it rests on. Public (notice 1.1)."""
+    day = on or business_today()
+    policy = await load_policy(tx)
+    return {
+        "area": area,
+        "on": day,
+        "policy_version": policy.version(area),
+        "items": [
+            {
+                "name": parameter.name,
+                "title": NAMES[parameter.name].title,
+                "value": parameter.value,
+                "unit": parameter.unit,
+                "layer": parameter.layer or "nation",
+                "source": parameter.source,
+                "clause": parameter.clause,
+                "since": parameter.since,
+                "confidence": parameter.confidence,
+                "sample": parameter.sample,
+            }
+            for parameter in policy.in_force(area, day)
+        ],
+        "next_cursor": None,
+    }
+
+
+@api.post("/check")
+async def check(request: Request, tx: Tx, caller: Anyone) -> dict[str, Any]:
+    """What is wrong with a layer's YAML, each problem with its place and the clause it breaks. Stores nothing."""
+    problems = check_layer(await _layer_of(request), await load_policy(tx))
+    return {
+        "ok": not problems,
+        "problems": [
+            {"path": problem.path, "line": problem.line, "message": problem.message, "clause": problem.clause}
+            for problem in problems
+        ],
+    }
+
+
+@api.get("/conflicts")
+async def list_conflicts(tx: Tx, caller: Anyone) -> dict[str, Any]:
+    """Values in force that contradict a layer above, or rest on a repealed document (notice 2.1, 8.1)."""
+    found = conflicts(await load_policy(tx))
+    return {
+        "items": [
+            {"layer": layer or "nation", "path": problem.path, "message": problem.message, "clause": problem.clause}
+            for layer, problem in found
+            if caller.covers(layer) or not layer or caller.area.startswith(layer)
+        ],
+        "next_cursor": None,
+    }
+
+
+@api.post("", status_code=201)
+async def propose(request: Request, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
+    """Proposes a layer for an area; another person of civil affairs puts it in force."""
+    layer = await _layer_of(request)
+    with suppress(BadLayer):  # `propose_policy` refuses that with its place
+        caller.require_area(read_layer(layer).area)
+    proposed = await propose_policy(tx, layer, caller.sub)
+    await record(tx, caller, "propose policy", str(proposed["policy_id"]), area=proposed["area"])
+    return proposed
+
+
+@api.post("/{policy_id}/approval", status_code=202)
+async def approve(policy_id: UUID, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
+    """Puts a layer in force. Everybody it touches is judged anew, for past months too, as a job."""
+    caller.require_sight((await find_policy(tx, policy_id)).area, "policy")
+    approved = await approve_policy(tx, policy_id, caller.sub)
+    await record(tx, caller, "approve policy", str(policy_id), area=approved["area"])
+    return approved
+
+
+async def _layer_of(request: Request) -> str:
+    """The body: a layer's YAML as it is, or in the member `layer` or `yaml` of a JSON object."""
+    body = (await request.body()).decode("utf-8", errors="replace")
+    if "json" in request.headers.get("content-type", ""):
+        try:
+            content = json.loads(body)
+        except ValueError:
+            return body
+        for member in ("yaml", "layer", "text"):
+            if isinstance(content, dict) and isinstance(content.get(member), str) and "\n" in content[member]:
+                return str(content[member])
+    return body

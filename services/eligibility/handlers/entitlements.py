@@ -1,0 +1,262 @@
+"""Recomputing what persons are entitled to, from all that is known of them, and telling what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.common.database import Transaction
+from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.period import SHANGHAI, Period, business_date
+from libs.common.vocabulary import SUBSIDIES, Subsidy
+from services.eligibility.determination import Determination, Schedule
+from services.eligibility.facts import Application, Facts
+from services.eligibility.folding import Assertion, fold
+from services.eligibility.handlers.policies import load_policy
+from services.eligibility.policy.parameters import PolicySet
+
+_COMPARED = ("from", "to", "amount_fen", "area", "level", "category")
+"""What makes a schedule another one. A new policy that changes no month leaves every entitlement as it is."""
+
+
+@dataclass(slots=True)
+class Person:
+    """Everything stored about one person; `members` are the ids that were merged into this one, itself included."""
+
+    person_id: str
+    members: list[str] = field(default_factory=list)
+    area: str | None = None
+    lived_in: list[str] = field(default_factory=list)
+    assertions: list[Assertion] = field(default_factory=list)
+    applications: list[Application] = field(default_factory=list)
+    versions: dict[Subsidy, int] = field(default_factory=dict)
+    schedules: dict[Subsidy, list[dict[str, Any]]] = field(default_factory=dict)
+    superseded: list[tuple[str, Subsidy, int]] = field(default_factory=list)
+    """Ids merged into this one that still have a schedule of their own, with its version."""
+
+    def facts(self) -> Facts:
+        return fold(self.assertions, tuple(self.applications))
+
+
+async def recompute(tx: Transaction, causes: Mapping[str, str], *, areas: Mapping[str, str], bulk: bool = False) -> int:
+    """Judges the persons in `causes` (person id → what gave occasion) anew; stores and publishes what changed.
+
+    `areas` says where a person was heard of, for one whose residence is not known otherwise. The caller holds the
+    persons' locks. The number of changed entitlements is returned.
+    """
+    persons = await load_persons(tx, causes)
+    policy = await load_policy(tx)
+    cause_of = {person.person_id: _first(causes, person.members) for person in persons}
+    facts = [person.facts() for person in persons]
+    await _save_areas(tx, persons, facts, areas)
+    entitled = [i for i, person in enumerate(persons) if person.applications or any(person.schedules.values())]
+    judged = await asyncio.to_thread(_judge, [facts[i] for i in entitled], policy)
+    today = Period.of(business_date(tx.now))
+    changes = []
+    for i, schedules in zip(entitled, judged, strict=True):
+        for subsidy, schedule in schedules.items():
+            months = [_as_json(entry) for entry in schedule.entitlements]
+            if not _same(months, persons[i].schedules.get(subsidy, [])):
+                stopped = schedule.stopped_because if _has_ended(schedule, today) else None
+                changes.append(_change(persons[i], subsidy, months, stopped, cause_of[persons[i].person_id]))
+    changes += [_emptied(person, *superseded) for person in persons for superseded in person.superseded]
+    await _save_changes(tx, changes, bulk=bulk)
+    return len(changes)
+
+
+def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule]]:
+    if not facts:
+        return []
+    determination = Determination(facts, policy)
+    return [{subsidy: determination.schedule(i, subsidy) for subsidy in SUBSIDIES} for i in range(len(facts))]
+
+
+def _as_json(entry: Any) -> dict[str, Any]:
+    return {
+        "from": str(entry.from_),
+        "to": None if entry.to is None else str(entry.to),
+        "amount_fen": entry.amount_fen,
+        "area": entry.area,
+        "level": entry.level,
+        "category": entry.category,
+        "policy_version": entry.policy_version,
+        "cause": entry.cause,
+    }
+
+
+def _same(months: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
+    return [[m[name] for name in _COMPARED] for m in months] == [[m[name] for name in _COMPARED] for m in before]
+
+
+def _has_ended(schedule: Schedule, today: Period) -> bool:
+    """A last month to come, such as that of a certificate's expiry, is no stop yet."""
+    last = schedule.entitlements[-1].to if schedule.entitlements else None
+    return last is not None and last < today
+
+
+def _first(causes: Mapping[str, str], members: Collection[str]) -> str:
+    return next(causes[member] for member in members if member in causes)
+
+
+def _change(
+    person: Person, subsidy: Subsidy, months: list[dict[str, Any]], stopped_because: str | None, cause: str
+) -> EntitlementChanged:
+    return EntitlementChanged(
+        person_id=person.person_id,
+        version=person.versions.get(subsidy, 0) + 1,
+        subsidy=subsidy,
+        schedule=tuple(EntitledMonths.model_validate(entry) for entry in months),
+        cause=cause,
+        stopped_because=stopped_because,
+        area=person.area or "",
+    )
+
+
+def _emptied(person: Person, member: str, subsidy: Subsidy, version: int) -> EntitlementChanged:
+    return EntitlementChanged(
+        person_id=member,
+        version=version + 1,
+        subsidy=subsidy,
+        schedule=(),
+        cause="person.merged",
+        stopped_because="person.merged",
+        area=person.area or "",
+    )
+
+
+async def _save_changes(tx: Transaction, changes: list[EntitlementChanged], *, bulk: bool) -> None:
+    """Adds the new versions and publishes them."""
+    if not changes:
+        return
+    await tx.connection.execute(
+        _INSERT_ENTITLEMENTS,
+        {
+            "person_ids": [change.person_id for change in changes],
+            "subsidies": [change.subsidy for change in changes],
+            "versions": [change.version for change in changes],
+            "schedules": [json.dumps(change.model_dump(mode="json", by_alias=True)["schedule"]) for change in changes],
+            "stopped": [change.stopped_because for change in changes],
+            "causes": [change.cause for change in changes],
+            "areas": [change.area for change in changes],
+        },
+    )
+    for change in changes:
+        tx.publish(change, bulk=bulk)
+
+
+async def load_persons(
+    tx: Transaction, person_ids: Collection[str], known_before: datetime | None = None
+) -> list[Person]:
+    """The persons, each once and under the id that it was merged into, with what was known before a moment."""
+    found = await tx.connection.execute(_MEMBERS, {"person_ids": list(person_ids)})
+    persons: dict[str, Person] = {}
+    root_of: dict[str, str] = {}
+    for root, member, area, lived_in in found:
+        person = persons.setdefault(root, Person(root))
+        person.members.append(member)
+        root_of[member] = root
+        if member == root and area is not None:
+            person.area, person.lived_in = area, lived_in
+    members = {"person_ids": list(root_of)}
+    for row in await tx.connection.execute(_ASSERTIONS, {**members, "known_before": known_before}):
+        assertion = Assertion(str(row.fact_id), row.kind, row.on, row.known_at, row.rank, row.data)
+        persons[root_of[row.person_id]].assertions.append(assertion)
+    for row in await tx.connection.execute(_GRANTED, members):
+        applications = persons[root_of[row.person_id]].applications
+        applications += [Application(s, row.applied_on, row.decided_on, row.withdrawn_on) for s in row.granted]
+    for row in await tx.connection.execute(_CURRENT, members):
+        person = persons[root_of[row.person_id]]
+        if row.person_id == person.person_id:
+            person.versions[row.subsidy], person.schedules[row.subsidy] = row.version, row.schedule
+        elif row.schedule:
+            person.superseded.append((row.person_id, row.subsidy, row.version))
+    return list(persons.values())
+
+
+async def _save_areas(
+    tx: Transaction, persons: list[Person], facts: list[Facts], heard_of_in: Mapping[str, str]
+) -> None:
+    """Keeps where each person lives now, or was heard of, and every area that a policy may touch them through."""
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for person, known in zip(persons, facts, strict=True):
+        heard = next((heard_of_in[m] for m in person.members if heard_of_in.get(m)), None)
+        area = known.residences[-1].area if known.residences else person.area or heard
+        if area is None:
+            continue
+        lived_in = sorted({area, *(residence.area for residence in known.residences)})
+        if (area, lived_in) != (person.area, person.lived_in):
+            rows["person_ids"].append(person.person_id)
+            rows["areas"].append(area)
+            rows["lived_in"].append(" ".join(lived_in))
+            person.area, person.lived_in = area, lived_in
+    if rows:
+        await tx.connection.execute(_SAVE_AREAS, rows)
+
+
+def end_of(day: date) -> datetime:
+    """The first moment after a business day: what was known by its end."""
+    return datetime.combine(day + timedelta(days=1), time(), SHANGHAI)
+
+
+_MEMBERS = text(
+    """
+    WITH roots AS (
+        SELECT DISTINCT coalesce(p.merged_into, given) AS root
+        FROM unnest(CAST(:person_ids AS text[])) AS given LEFT JOIN persons p ON p.person_id = given
+    )
+    SELECT root, root AS member, p.area, p.lived_in FROM roots LEFT JOIN persons p ON p.person_id = root
+    UNION ALL
+    SELECT root, p.person_id, NULL, NULL FROM roots JOIN persons p ON p.merged_into = root
+    ORDER BY root, member
+    """
+)
+
+_ASSERTIONS = text(
+    """
+    SELECT fact_id, person_id, kind, lower(valid) AS on, known_at, rank, data FROM assertions
+    WHERE person_id = ANY(:person_ids)
+      AND (CAST(:known_before AS timestamptz) IS NULL OR known_at < CAST(:known_before AS timestamptz))
+    """
+).columns(data=JSONB)
+
+_GRANTED = text(
+    """
+    SELECT person_id, granted, applied_on, decided_on, withdrawn_on FROM applications
+    WHERE person_id = ANY(:person_ids) AND granted <> '{}'
+    """
+)
+
+_CURRENT = text(
+    """
+    SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, version, schedule FROM entitlements
+    WHERE person_id = ANY(:person_ids) ORDER BY person_id, subsidy, version DESC
+    """
+).columns(schedule=JSONB)
+
+_INSERT_ENTITLEMENTS = text(
+    """
+    INSERT INTO entitlements (person_id, subsidy, version, schedule, stopped_because, cause, area)
+    SELECT person_id, subsidy, version, CAST(schedule AS jsonb), stopped_because, cause, area
+    FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]), CAST(:versions AS bigint[]),
+        CAST(:schedules AS text[]), CAST(:stopped AS text[]), CAST(:causes AS text[]), CAST(:areas AS text[]))
+        AS given (person_id, subsidy, version, schedule, stopped_because, cause, area)
+    """
+)
+
+_SAVE_AREAS = text(
+    """
+    INSERT INTO persons (person_id, area, lived_in)
+    SELECT person_id, area, string_to_array(lived_in, ' ')
+    FROM unnest(CAST(:person_ids AS text[]), CAST(:areas AS text[]), CAST(:lived_in AS text[]))
+        AS given (person_id, area, lived_in)
+    ON CONFLICT (person_id) DO UPDATE SET area = excluded.area, lived_in = excluded.lived_in
+    """
+)

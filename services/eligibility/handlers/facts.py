@@ -1,0 +1,105 @@
+"""Taking what departments assert: stored once and for ever, then folded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import text
+
+from libs.common.consumer import Received
+from libs.common.database import Transaction
+from libs.common.events.envelope import FactEvent
+from libs.common.events.matching import PersonMerged
+from services.eligibility.folding import Assertion
+from services.eligibility.handlers.entitlements import recompute
+from services.eligibility.sources import rank_of
+
+_COMMON = frozenset(FactEvent.model_fields)
+
+
+async def take_facts(tx: Transaction, received: Sequence[Received]) -> None:
+    """Stores the assertions of a batch and recomputes the persons they speak of."""
+    events: list[FactEvent] = [item.data for item in received]
+    await tx.lock(*{event.person_id for event in events})
+    await store_assertions(tx, ((event.person_id, event.source, _assertion(event)) for event in events))
+    events.sort(key=lambda event: (event.known_at, event.occurred_on))
+    causes = {event.person_id: event.type.removesuffix(".v1") for event in events}
+    areas = {event.person_id: event.area for event in events if event.area}
+    await recompute(tx, causes, areas=areas)
+
+
+async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
+    """Takes two ids for one person from now on: the facts, applications and months of both are the survivor's."""
+    for item in received:
+        event: PersonMerged = item.data
+        await tx.lock(event.person_id, event.into_person_id)
+        root = await _survivor(tx, event.into_person_id)
+        if root == event.person_id:
+            continue  # the two were merged the other way round before; they are one already
+        await tx.connection.execute(_MERGE, {"person_id": event.person_id, "root": root})
+        await recompute(tx, {root: "person.merged"}, areas={})
+
+
+async def store_assertions(tx: Transaction, given: Iterable[tuple[str, str, Assertion]]) -> None:
+    """Adds assertions, each with its person and source; one that is stored already stays as it is."""
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("fact_ids", "person_ids", "kinds", "ons", "untils", "known_at", "sources", "ranks", "data")
+    }
+    for person_id, source, assertion in given:
+        columns["fact_ids"].append(assertion.fact_id)
+        columns["person_ids"].append(person_id)
+        columns["kinds"].append(assertion.kind)
+        columns["ons"].append(assertion.on)
+        columns["untils"].append(_until(assertion))
+        columns["known_at"].append(assertion.known_at)
+        columns["sources"].append(source)
+        columns["ranks"].append(assertion.rank)
+        columns["data"].append(json.dumps(assertion.data, ensure_ascii=False))
+    if columns:
+        await tx.connection.execute(_INSERT_ASSERTIONS, columns)
+
+
+def _assertion(event: FactEvent) -> Assertion:
+    data = event.model_dump(mode="json", exclude=set(_COMMON), exclude_none=True, by_alias=True)
+    kind = event.type.removesuffix(".v1")
+    return Assertion(str(event.fact_id), kind, event.occurred_on, event.known_at, rank_of(event.source), data)
+
+
+def _until(assertion: Assertion) -> date | None:
+    """The last day that the source itself gave, if it gave one."""
+    last = assertion.data.get("until") or assertion.data.get("expires_on")
+    return None if last is None else date.fromisoformat(last)
+
+
+async def _survivor(tx: Transaction, person_id: str) -> str:
+    found = await tx.connection.execute(
+        text("SELECT coalesce(merged_into, person_id) FROM persons WHERE person_id = :id"), {"id": person_id}
+    )
+    return found.scalar_one_or_none() or person_id
+
+
+_INSERT_ASSERTIONS = text(
+    """
+    INSERT INTO assertions (fact_id, person_id, kind, valid, known_at, source, rank, data)
+    SELECT fact_id, person_id, kind, daterange(since, until, '[]'), known_at, source, rank, CAST(data AS jsonb)
+    FROM unnest(CAST(:fact_ids AS uuid[]), CAST(:person_ids AS text[]), CAST(:kinds AS text[]), CAST(:ons AS date[]),
+        CAST(:untils AS date[]), CAST(:known_at AS timestamptz[]), CAST(:sources AS text[]),
+        CAST(:ranks AS smallint[]), CAST(:data AS text[]))
+        AS given (fact_id, person_id, kind, since, until, known_at, source, rank, data)
+    ON CONFLICT (fact_id) DO NOTHING
+    """
+)
+
+_MERGE = text(
+    """
+    WITH named AS (
+        INSERT INTO persons (person_id, lived_in, merged_into) VALUES (:person_id, '{}', :root)
+        ON CONFLICT (person_id) DO UPDATE SET merged_into = excluded.merged_into
+    )
+    UPDATE persons SET merged_into = :root WHERE merged_into = :person_id
+    """
+)

@@ -1,0 +1,114 @@
+"""After a policy was approved: everybody it can touch is judged anew, chunk by chunk, on the bulk lane.
+
+The place reached is stored with each chunk's effects, so a process that dies is continued by the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from sqlalchemy import text
+
+from libs.common.database import Database, Transaction, is_transient
+from libs.common.events.eligibility import PolicyReevaluated
+from services.eligibility.handlers.entitlements import recompute
+
+log = structlog.get_logger(__name__)
+
+_CHUNK_PERSONS = 500
+_POLL_S = 0.3
+
+
+class Reevaluator:
+    """The worker that carries out re-evaluations until it is stopped."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with self._database.transaction() as tx:
+                    worked = await reevaluate_chunk(tx)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("reevaluation_interrupted", error=type(error).__name__)
+                worked = False
+            if not worked:
+                try:
+                    async with asyncio.timeout(_POLL_S):
+                        await self._stopping.wait()
+                except TimeoutError:
+                    pass
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+
+async def reevaluate_chunk(tx: Transaction) -> bool:
+    """Judges the next persons of the oldest unfinished re-evaluation; False when there is nothing to do."""
+    job = (await tx.connection.execute(_NEXT_JOB)).one_or_none()
+    if job is None:
+        return False
+    found = await tx.connection.execute(
+        _NEXT_PERSONS, {"after": job.after_person, "prefix": job.area + "%", "chunk": _CHUNK_PERSONS}
+    )
+    person_ids = list(found.scalars())
+    changed = 0
+    if person_ids:
+        await tx.lock(*person_ids)
+        changed = await recompute(tx, dict.fromkeys(person_ids, "policy.changed"), areas={}, bulk=True)
+    finished = len(person_ids) < _CHUNK_PERSONS
+    row = (
+        await tx.connection.execute(
+            _ADVANCE,
+            {
+                "policy_id": job.policy_id,
+                "after": person_ids[-1] if person_ids else job.after_person,
+                "persons": len(person_ids),
+                "changed": changed,
+                "finished": finished,
+            },
+        )
+    ).one()
+    if finished:
+        tx.publish(
+            PolicyReevaluated(
+                policy_id=job.policy_id,
+                version=2,
+                area=job.area,
+                status="finished",
+                persons=row.persons,
+                changed=row.changed,
+            ),
+            bulk=True,
+        )
+    return True
+
+
+_NEXT_JOB = text(
+    """
+    SELECT policy_id, area, after_person FROM reevaluations WHERE finished_at IS NULL
+    ORDER BY policy_id LIMIT 1 FOR UPDATE SKIP LOCKED
+    """
+)
+
+_NEXT_PERSONS = text(
+    """
+    SELECT person_id FROM persons
+    WHERE person_id > :after AND merged_into IS NULL
+      AND EXISTS (SELECT 1 FROM unnest(lived_in) AS lived (area) WHERE lived.area LIKE :prefix)
+    ORDER BY person_id LIMIT :chunk
+    """
+)
+
+_ADVANCE = text(
+    """
+    UPDATE reevaluations SET after_person = :after, persons = persons + :persons, changed = changed + :changed,
+        finished_at = CASE WHEN :finished THEN now() END
+    WHERE policy_id = :policy_id RETURNING persons, changed
+    """
+)

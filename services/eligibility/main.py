@@ -1,0 +1,61 @@
+"""The composition root of eligibility: facts over time, policy as code."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from libs.common.operations import Invariant
+from libs.common.service import Service, create_app, serve
+from libs.common.settings import Settings
+from services.eligibility.api import assessments, persons, policies
+from services.eligibility.handlers.reevaluation import Reevaluator
+from services.eligibility.subscriptions import SUBSCRIPTIONS
+
+INVARIANTS = [
+    Invariant(
+        "entitled_by_application",
+        "whoever is entitled to a month has an approved application (自愿申请)",
+        """
+        SELECT e.person_id, e.subsidy FROM (
+            SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, schedule FROM entitlements
+            ORDER BY person_id, subsidy, version DESC
+        ) AS e
+        WHERE e.schedule <> '[]' AND NOT EXISTS (
+            SELECT 1 FROM applications a LEFT JOIN persons p ON p.person_id = a.person_id
+            WHERE coalesce(p.merged_into, a.person_id) = e.person_id AND e.subsidy = ANY(a.granted)
+        )
+        """,
+    ),
+    Invariant(
+        "months_entitled_once",
+        "no month of a schedule is entitled twice",
+        """
+        SELECT person_id, subsidy, version FROM (
+            SELECT e.person_id, e.subsidy, e.version, entry ->> 'from' AS since,
+                lag(coalesce(entry ->> 'to', '9999-12')) OVER (
+                    PARTITION BY e.person_id, e.subsidy, e.version ORDER BY position) AS until_before
+            FROM entitlements e, jsonb_array_elements(e.schedule) WITH ORDINALITY AS listed (entry, position)
+        ) AS months WHERE since <= until_before
+        """,
+    ),
+]
+
+SERVICE = Service(
+    name="eligibility",
+    version="0.1.0",
+    title="Liangbu eligibility (资格认定)",
+    routers=[assessments.api, persons.api, policies.api],
+    subscriptions=SUBSCRIPTIONS,
+    listens_to=("intake", "matching"),
+    upstreams=("intake", "matching"),
+    invariants=INVARIANTS,
+    workers=[lambda app: Reevaluator(app.state.database)],
+)
+
+
+def build(settings: Settings) -> FastAPI:
+    return create_app(SERVICE, settings)
+
+
+if __name__ == "__main__":
+    serve("eligibility", build)

@@ -1,0 +1,127 @@
+"""The first tables: persons and what was asserted of them, applications, entitlements, policies.
+
+Revision ID: 0001
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from libs.common import platform_schema
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = (
+    """
+    CREATE TABLE persons (
+        person_id   text PRIMARY KEY,
+        area        text CHECK (area ~ '^[0-9]+$'),
+        lived_in    text[] NOT NULL,
+        merged_into text CHECK (merged_into <> person_id)
+    )
+    """,
+    "CREATE INDEX persons_by_area ON persons (area text_pattern_ops, person_id)",
+    "CREATE INDEX persons_by_merged_into ON persons (merged_into) WHERE merged_into IS NOT NULL",
+    """
+    CREATE TABLE assertions (
+        fact_id     uuid PRIMARY KEY,
+        person_id   text NOT NULL,
+        kind        text NOT NULL,
+        valid       daterange NOT NULL CHECK (NOT isempty(valid) AND NOT lower_inf(valid)),
+        known_at    timestamptz NOT NULL,
+        source      text NOT NULL,
+        rank        smallint NOT NULL CHECK (rank >= 0),
+        data        jsonb NOT NULL,
+        recorded_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    "CREATE INDEX assertions_by_person ON assertions (person_id)",
+    """
+    CREATE TRIGGER assertions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON assertions
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
+    CREATE TABLE applications (
+        application_id uuid PRIMARY KEY,
+        person_id      text NOT NULL,
+        version        bigint NOT NULL CHECK (version > 0),
+        area           text NOT NULL,
+        status         text NOT NULL,
+        subsidies      text[] NOT NULL CHECK (cardinality(subsidies) > 0 AND subsidies <@ '{living,care}'),
+        applied_on     date NOT NULL,
+        facts          jsonb NOT NULL,
+        granted        text[] NOT NULL DEFAULT '{}' CHECK (granted <@ '{living,care}'),
+        decided_on     date,
+        withdrawn_on   date,
+        CHECK (granted = '{}' OR decided_on IS NOT NULL)
+    )
+    """,
+    "CREATE INDEX applications_by_person ON applications (person_id)",
+    """
+    CREATE TABLE assessments (
+        application_id      uuid NOT NULL REFERENCES applications,
+        version             bigint NOT NULL CHECK (version > 0),
+        application_version bigint NOT NULL,
+        policy_version      text NOT NULL,
+        decisions           jsonb NOT NULL,
+        assessed_at         timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (application_id, version)
+    )
+    """,
+    """
+    CREATE TABLE entitlements (
+        person_id       text NOT NULL,
+        subsidy         text NOT NULL CHECK (subsidy IN ('living', 'care')),
+        version         bigint NOT NULL CHECK (version > 0),
+        schedule        jsonb NOT NULL CHECK (jsonb_typeof(schedule) = 'array'),
+        stopped_because text,
+        cause           text NOT NULL,
+        area            text NOT NULL,
+        recorded_at     timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (person_id, subsidy, version)
+    )
+    """,
+    """
+    CREATE TRIGGER entitlements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entitlements
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
+    CREATE TABLE policies (
+        policy_id   uuid PRIMARY KEY DEFAULT uuidv7(),
+        area        text NOT NULL,
+        title       text NOT NULL,
+        layer       text NOT NULL,
+        since       date NOT NULL,
+        status      text NOT NULL CHECK (status IN ('proposed', 'approved')),
+        proposed_by text NOT NULL,
+        proposed_at timestamptz NOT NULL DEFAULT now(),
+        approved_by text CHECK (approved_by <> proposed_by),
+        approved_at timestamptz,
+        approval_no bigint UNIQUE,
+        CHECK ((status = 'approved') = (approved_by IS NOT NULL)),
+        CHECK ((status = 'approved') = (approved_at IS NOT NULL)),
+        CHECK ((status = 'approved') = (approval_no IS NOT NULL))
+    )
+    """,
+    """
+    CREATE TABLE reevaluations (
+        policy_id    uuid PRIMARY KEY REFERENCES policies,
+        area         text NOT NULL,
+        after_person text NOT NULL DEFAULT '',
+        persons      bigint NOT NULL DEFAULT 0,
+        changed      bigint NOT NULL DEFAULT 0,
+        started_at   timestamptz NOT NULL DEFAULT now(),
+        finished_at  timestamptz
+    )
+    """,
+)
+
+
+def upgrade() -> None:
+    bind = op.get_bind()
+    platform_schema.create(bind)
+    for statement in _STATEMENTS:
+        bind.exec_driver_sql(statement)
