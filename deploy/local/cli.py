@@ -51,7 +51,7 @@ def up() -> None:
 
 @app.command()
 def run(
-    persons: Annotated[int, typer.Option(min=30, help="how many persons the sample county has")] = 1000,
+    persons: Annotated[int, typer.Option(min=100, help="how many persons the sample county has")] = 1000,
     months: Annotated[int, typer.Option(min=4, help="how many months are played")] = 5,
     area: AreaOption = "530102",
     seed: Annotated[int, typer.Option(help="another seed is another county")] = 1,

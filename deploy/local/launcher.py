@@ -183,6 +183,7 @@ class Launcher:
         env = {
             **os.environ,
             "LIANGBU_PORT": str(self.base_port),
+            "LIANGBU_DATA_DIR": str(self.home.folder / "data"),
             "LIANGBU_KAFKA_BOOTSTRAP": self.broker.bootstrap,
             "LIANGBU_ONECARD_URL": self.url("onecard_mock"),
             "LIANGBU_ONECARD_WEBHOOK_URL": f"{self.url('disbursement')}/webhooks/onecard",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
+_TRACE_LINES = 12
 
 
 class ProcessFailed(Exception):
@@ -109,8 +111,21 @@ def accepts_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def last_lines(log: Path, count: int = 20) -> str:
-    """The end of a log file; empty if there is none."""
+def last_lines(log: Path, count: int = 8) -> str:
+    """The end of a log file, stack traces unfolded; empty if there is none."""
     if not log.exists():
         return ""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    return "\n".join(_unfolded(line) for line in log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _unfolded(line: str) -> str:
+    """A line of a JSON log as a person reads it: the event, what it says, and the end of a stack trace."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(entry, dict):
+        return line
+    trace = str(entry.pop("exception", "")).splitlines()[-_TRACE_LINES:]
+    said = " ".join(f"{name}={value}" for name, value in entry.items() if name not in ("event", "service", "timestamp"))
+    return "\n".join([f"{entry.get('event', '')} {said}".rstrip(), *(f"    {part}" for part in trace)])

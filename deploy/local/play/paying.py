@@ -17,12 +17,18 @@ Month = tuple[str, str, str]
 """A person's month of a subsidy: person_id, subsidy, period."""
 
 
+def month_of(item: dict[str, Any]) -> Month:
+    return item["person_id"], item["subsidy"], item["period"]
+
+
 @dataclass(slots=True)
 class PaidMonth:
     """One cycle once it is settled, with every payment in it and every month that it could not pay."""
 
     period: Period
     cycle_id: str
+    failed_before: frozenset[Month] = frozenset()
+    """What an earlier cycle had tried in vain."""
     payments: list[dict[str, Any]] = field(default_factory=list)
     exceptions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -33,16 +39,13 @@ class PaidMonth:
         return [payment for payment in self.payments if payment["status"] in ("failed", "returned")]
 
     def reissued(self) -> list[dict[str, Any]]:
-        """Payments of a month that was tried before."""
-        return [payment for payment in self.payments if payment["attempt"] > 1]
+        """Payments of months that failed before."""
+        return [payment for payment in self.payments if month_of(payment) in self.failed_before]
 
     def arrears(self) -> list[dict[str, Any]]:
-        """Payments for earlier months that are due for the first time, or more than was paid."""
-        return [
-            payment
-            for payment in self.payments
-            if payment["period"] < str(self.period) and (payment["attempt"] == 1 or payment["paid_before_fen"] > 0)
-        ]
+        """Payments for earlier months that had not failed: approved late, raised, or held till now."""
+        earlier = [payment for payment in self.payments if payment["period"] < str(self.period)]
+        return [payment for payment in earlier if month_of(payment) not in self.failed_before]
 
     def held(self) -> list[dict[str, Any]]:
         return [month for month in self.exceptions if month["outcome"] == "held"]
@@ -76,7 +79,7 @@ async def appropriate(stage: Stage, year: int) -> None:
         await stage.rest.post("disbursement", "/v1/appropriations", stage.officials.finance, body, key=key)
 
 
-async def pay(stage: Stage, period: Period) -> PaidMonth:
+async def pay(stage: Stage, period: Period, failed_before: frozenset[Month]) -> PaidMonth:
     """The whole cycle of a period, until every payment has its result."""
     officials, rest = stage.officials, stage.rest
     drawn = await until(lambda: _draw_up(stage, period), f"the cycle of {period} to be drawn up")
@@ -92,9 +95,9 @@ async def pay(stage: Stage, period: Period) -> PaidMonth:
         return (await rest.get("disbursement", path, officials.finance))["status"] in ("settled", "closed")
 
     await until(settled, f"the cycle of {period} to settle")
-    month = PaidMonth(period, drawn["cycle_id"])
+    month = PaidMonth(period, drawn["cycle_id"], failed_before)
     async for item in rest.items("disbursement", f"{path}/items", officials.finance):
-        (month.payments if "payment_id" in item else month.exceptions).append(item)
+        (month.payments if item["payment_id"] else month.exceptions).append(item)
     return month
 
 

@@ -13,7 +13,7 @@ from deploy.local.play.applying import apply_and_review
 from deploy.local.play.books import recoveries
 from deploy.local.play.expectations import Expectations
 from deploy.local.play.journal import Journal
-from deploy.local.play.paying import PaidMonth, appropriate, pay
+from deploy.local.play.paying import Month, PaidMonth, appropriate, month_of, pay
 from deploy.local.play.scenes import Scenes
 from deploy.local.play.stage import Officials, Stage, each
 from deploy.local.play.summary import MonthRow, summary_table
@@ -53,6 +53,7 @@ class _Story:
         self.scenes: Scenes | None = None
         self.applied = 0
         self.last: PaidMonth | None = None
+        self.failed: set[Month] = set()
 
     async def play(self, months: int) -> list[MonthRow]:
         rows: list[MonthRow] = []
@@ -80,7 +81,8 @@ class _Story:
             await self.scenes.before(number, period)
         await stage.until_heard()
         stage.report(f"{period}: cycle")
-        month = await pay(stage, period)
+        month = await pay(stage, period, frozenset(self.failed))
+        self.failed |= {month_of(payment) for payment in month.failed()}
         if self.scenes:
             await stage.until_heard()
             await self.scenes.after(number, period, month)
