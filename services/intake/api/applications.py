@@ -1,0 +1,332 @@
+"""Applications over REST: submit, review, complete, withdraw, read."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from libs.common.areas import Area
+from libs.common.audit import record
+from libs.common.auth import Anyone, Principal
+from libs.common.clock import business_today
+from libs.common.database import Transaction, rows
+from libs.common.errors import Forbidden
+from libs.common.events.eligibility import Reason, SubsidyDecision
+from libs.common.events.intake import ApplicationFacts
+from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
+from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
+from libs.common.web import Page, Paging, Tx, router
+from services.intake.api.doors import SEES_WHOLE, Keys, Reviewer, Submitter
+from services.intake.application_records import Filed, load_application
+from services.intake.applications import UNDER_REVIEW, Opinion
+from services.intake.declarations import Choice, Declaration
+from services.intake.handlers import applications as handlers
+from services.intake.payee import Account
+from services.intake.person_records import name_in
+from services.intake.tables import applications, assessments, persons, reviews
+from services.intake.words import Words
+
+api = router(prefix="/v1", tags=["applications"])
+
+
+class Receipt(BaseModel):
+    """The answer to a submission. `receipt_no` and the last four of the resident ID show the progress to anyone."""
+
+    application_id: UUID
+    person_id: str
+    receipt_no: str
+    status: ApplicationStatus
+    stage: Stage | None
+    due_on: date | None
+    account_warnings: list[AccountWarning]
+
+
+class State(BaseModel):
+    """Where an application is now."""
+
+    application_id: UUID
+    person_id: str
+    receipt_no: str
+    status: ApplicationStatus
+    stage: Stage | None
+    due_on: date | None
+    version: int
+
+
+class RefusedSubsidy(BaseModel):
+    subsidy: Subsidy
+    reasons: tuple[Reason, ...]
+
+
+class ReviewView(BaseModel):
+    stage: Stage
+    outcome: str
+    reason: str | None
+    sub: str
+    reviewed_on: date
+
+
+class AssessmentView(BaseModel):
+    """What eligibility made of the facts of `application_version`; every subsidy, with all its reasons."""
+
+    application_version: int
+    policy_version: str
+    decisions: tuple[SubsidyDecision, ...]
+
+
+class ApplicationView(BaseModel):
+    """An application whole; identities are masked unless the reader gave a reason."""
+
+    application_id: UUID
+    person_id: str
+    receipt_no: str
+    area: str
+    channel: Channel
+    accepted_area: str | None
+    subsidies: tuple[Subsidy, ...]
+    applied_on: date
+    accrues_from: date
+    received_on: date
+    status: ApplicationStatus
+    stage: Stage | None
+    due_on: date | None
+    overdue: bool
+    awaits_assessment: bool
+    decided_on: date | None
+    withdrawn_on: date | None
+    reason: str | None
+    granted: tuple[Subsidy, ...]
+    refused: list[RefusedSubsidy]
+    applicant: dict[str, Any]
+    agent: dict[str, Any] | None
+    guardian: dict[str, Any] | None
+    account: dict[str, Any] | None
+    facts: ApplicationFacts
+    reviews: list[ReviewView]
+    assessment: AssessmentView | None
+
+
+class Withdrawal(BaseModel):
+    reason: Words | None = None
+
+
+class Completion(BaseModel):
+    """What was missing, besides documents: signed choices, an account."""
+
+    choices: tuple[Choice, ...] = ()
+    account: Account | None = None
+
+
+class Filters:
+    """The query parameters of the list."""
+
+    def __init__(
+        self,
+        area: Annotated[Area | None, Query()] = None,
+        status: ApplicationStatus | None = None,
+        channel: Channel | None = None,
+        overdue: bool | None = None,
+    ) -> None:
+        self.area = area
+        self.status = status
+        self.channel = channel
+        self.overdue = overdue
+
+
+@api.post("/applications", status_code=201)
+async def submit(declaration: Declaration, tx: Tx, keys: Keys, submitter: Submitter) -> Receipt:
+    """Files an application for one or both subsidies. A person's second one for a subsidy that is open or granted is
+    answered 409 with the first one's id."""
+    submission = await handlers.submit_application(tx, keys, submitter, declaration, on=business_today())
+    state = _state(submission.filed)
+    return Receipt(**state.model_dump(exclude={"version"}), account_warnings=list(submission.warnings))
+
+
+@api.get("/applications")
+async def list_applications(
+    tx: Tx, keys: Keys, reader: Anyone, filters: Annotated[Filters, Depends()], paging: Annotated[Paging, Depends()]
+) -> Page:
+    """Applications in the reader's area, newest first; a partner's are those it submitted."""
+    today = business_today()
+    query = select(applications, persons.c.sealed_name).join(persons, persons.c.person_id == applications.c.person_id)
+    query = query.where(reader.within(applications.c.area, filters.area))
+    if reader.role == "partner":
+        query = query.where(applications.c.submitted_by == reader.sub)
+    if filters.status is not None:
+        query = query.where(applications.c.status == filters.status)
+    if filters.channel is not None:
+        query = query.where(applications.c.channel == filters.channel)
+    if filters.overdue is not None:
+        late = applications.c.status.in_(UNDER_REVIEW) & (applications.c.due_on < today)
+        query = query.where(late if filters.overdue else ~late)
+    found = rows(await tx.connection.execute(paging.cut(query, applications.c.application_id, descending=True)))
+    shown = [
+        {name: row[name] for name in _LISTED}
+        | {
+            "name": mask_name(name_in(keys, row)),
+            "overdue": row["status"] in UNDER_REVIEW and row["due_on"] < today,
+        }
+        for row in found
+    ]
+    return paging.page(shown, "application_id")
+
+
+@api.get("/applications/{application_id}")
+async def read_application(
+    application_id: UUID, tx: Tx, keys: Keys, reader: Anyone, reason: Annotated[Words | None, Query()] = None
+) -> ApplicationView:
+    """The application with every opinion and what eligibility makes of the facts known so far. `reason` unmasks."""
+    filed = await load_application(tx, reader, application_id)
+    if reason:
+        await _unmask(tx, reader, filed, reason)
+    return await _view(tx, keys, filed, whole=bool(reason), on=business_today())
+
+
+@api.post("/applications/{application_id}/reviews", status_code=201)
+async def review(application_id: UUID, opinion: Opinion, tx: Tx, reviewer: Reviewer) -> State:
+    """One office's opinion, in the order township, cdpf, civil_affairs, by three different persons."""
+    return _state(await handlers.review_application(tx, reviewer, application_id, opinion, on=business_today()))
+
+
+@api.post("/applications/{application_id}/completion", status_code=201)
+async def complete(
+    application_id: UUID, tx: Tx, keys: Keys, submitter: Submitter, completion: Completion | None = None
+) -> State:
+    """A returned application is complete now; within its deadline it keeps its first date."""
+    given = completion or Completion()
+    filed = await handlers.complete_application(
+        tx, keys, submitter, application_id, choices=given.choices, account=given.account, on=business_today()
+    )
+    return _state(filed)
+
+
+@api.post("/applications/{application_id}/withdrawal", status_code=201)
+async def withdraw(application_id: UUID, tx: Tx, submitter: Submitter, withdrawal: Withdrawal | None = None) -> State:
+    """The person takes the application back; of a granted one the last payable month is this one."""
+    reason = withdrawal.reason if withdrawal else None
+    return _state(
+        await handlers.withdraw_application(tx, submitter, application_id, reason=reason, on=business_today())
+    )
+
+
+_LISTED = (
+    "application_id",
+    "person_id",
+    "receipt_no",
+    "area",
+    "channel",
+    "subsidies",
+    "applied_on",
+    "received_on",
+    "status",
+    "stage",
+    "due_on",
+    "granted",
+)
+
+
+def _state(filed: Filed) -> State:
+    application = filed.application
+    return State(
+        application_id=application.application_id,
+        person_id=application.person_id,
+        receipt_no=filed.receipt_no,
+        status=application.status,
+        stage=application.stage,
+        due_on=application.due_on,
+        version=application.version,
+    )
+
+
+async def _unmask(tx: Transaction, reader: Principal, filed: Filed, reason: str) -> None:
+    if reader.role not in SEES_WHOLE:
+        raise Forbidden(f"the role {reader.role} reads masked identities only")
+    application = filed.application
+    await record(
+        tx,
+        reader,
+        "read application unmasked",
+        str(application.application_id),
+        person_id=application.person_id,
+        reason=reason,
+    )
+
+
+async def _view(tx: Transaction, keys: Keys, filed: Filed, *, whole: bool, on: date) -> ApplicationView:
+    application, declaration = filed.application, filed.declaration(keys)
+    given = await tx.connection.execute(
+        select(reviews).where(reviews.c.application_id == application.application_id).order_by(reviews.c.version)
+    )
+    assessed = await tx.connection.execute(
+        select(assessments)
+        .where(assessments.c.application_id == application.application_id)
+        .order_by(assessments.c.application_version.desc(), assessments.c.version.desc())
+        .limit(1)
+    )
+    assessment = assessed.mappings().one_or_none()
+    account = declaration.account
+    return ApplicationView(
+        **{name: getattr(application, name) for name in _SHOWN},
+        receipt_no=filed.receipt_no,
+        accepted_area=filed.accepted_area,
+        received_on=filed.received_on,
+        overdue=application.is_overdue(on),
+        refused=[RefusedSubsidy(subsidy=item.subsidy, reasons=item.reasons) for item in application.refused],
+        applicant=_identity(declaration.applicant, whole)
+        | {"certificate_number": _certificate_number(declaration, whole)},
+        agent=declaration.agent and {"relation": declaration.agent.relation} | _identity(declaration.agent, whole),
+        guardian=declaration.guardian
+        and {"kind": declaration.guardian.kind, "org_code": declaration.guardian.org_code}
+        | _identity(declaration.guardian, whole),
+        account=account
+        and {
+            "holder": account.holder,
+            "bank": account.bank,
+            "number": account.number if whole else account.number and mask_account(account.number),
+            "status": account.status,
+            "reason": account.reason,
+        },
+        reviews=[ReviewView.model_validate(dict(row)) for row in given.mappings()],
+        assessment=AssessmentView.model_validate(dict(assessment)) if assessment else None,
+    )
+
+
+_SHOWN = (
+    "application_id",
+    "person_id",
+    "area",
+    "channel",
+    "subsidies",
+    "applied_on",
+    "accrues_from",
+    "status",
+    "stage",
+    "due_on",
+    "awaits_assessment",
+    "decided_on",
+    "withdrawn_on",
+    "reason",
+    "granted",
+    "facts",
+)
+
+
+def _identity(someone: Any, whole: bool) -> dict[str, Any]:
+    """Name, ID number and phone of an applicant, agent or guardian."""
+    if whole:
+        return {"name": someone.name, "id_number": someone.id_number, "phone": someone.phone}
+    return {
+        "name": mask_name(someone.name),
+        "id_number": someone.id_number and mask_id_number(someone.id_number),
+        "phone": someone.phone and mask_phone(someone.phone),
+    }
+
+
+def _certificate_number(declaration: Declaration, whole: bool) -> str:
+    number = declaration.applicant.certificate_number
+    return number if whole else mask_id_number(number[:18]) + "**"

@@ -1,0 +1,330 @@
+"""What an applicant declares: the body of `POST /v1/applications`, repaired and judged field by field.
+
+Every problem is found at once and named by its path (`applicant.id_number`); messages never hold the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from libs.common.areas import Area, level_of
+from libs.common.errors import InvalidInput
+from libs.common.events.intake import ApplicationFacts, BenefitChoice, CertificateClaim, Component, LowIncomeClaim
+from libs.common.identity import (
+    CertificateNumber,
+    CertificateOfAnotherPerson,
+    InvalidIdentity,
+    ResidentId,
+    WrongIdChecksum,
+    parse_account,
+    parse_name,
+    parse_phone,
+)
+from libs.common.vocabulary import BenefitKind, Channel, IncomeCategory, Subsidy
+from services.intake.applications import require_components
+from services.intake.payee import (
+    Account,
+    Guardian,
+    Incapacity,
+    comes_of_age_on,
+    has_severe_mind_disability,
+    require_rightful,
+)
+from services.intake.words import ShortWords
+
+T = TypeVar("T")
+
+
+def _county_or_township(area: str) -> str:
+    if level_of(area) not in ("county", "township"):
+        raise ValueError("a county (6 digits) or a township (9 digits)")
+    return area
+
+
+HukouArea = Annotated[Area, AfterValidator(_county_or_township)]
+_NoneIsEmpty = BeforeValidator(lambda value: () if value is None else value)
+
+
+class Applicant(BaseModel):
+    name: str
+    id_number: str
+    certificate_number: str
+    components: Annotated[tuple[Component, ...], _NoneIsEmpty] = ()
+    phone: str | None = None
+    hukou_area: HukouArea
+
+
+class Agent(BaseModel):
+    """Who applies for the person: a relative, the village committee's member, another agent (国发〔2015〕52号)."""
+
+    relation: ShortWords
+    name: str
+    id_number: str
+    phone: str | None = None
+
+
+class Commitment(BaseModel):
+    """The signed letter of notice and commitment (政策告知承诺书, notice 1.2)."""
+
+    signed_on: date
+    version: ShortWords
+
+
+class DeclaredLowIncome(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    category: IncomeCategory
+    from_: date | None = Field(default=None, alias="from")
+
+
+class DeclaredFacts(BaseModel):
+    long_term_care: bool | None = None
+    low_income: DeclaredLowIncome | None = None
+
+
+class Choice(BaseModel):
+    """The signed choice between our subsidy and another of its class (择高声明)."""
+
+    kind: BenefitKind
+    keep: Literal["ours", "other"]
+    signed_on: date
+
+
+class Declaration(BaseModel):
+    """An application as its applicant declares it."""
+
+    applicant: Applicant
+    agent: Agent | None = None
+    guardian: Guardian | None = None
+    subsidies: Annotated[tuple[Subsidy, ...], Field(min_length=1, max_length=2)]
+    applied_on: date
+    channel: Channel
+    accepted_area: Area | None = None
+    account: Account | None = None
+    commitment: Commitment
+    facts: DeclaredFacts | None = None
+    choices: Annotated[tuple[Choice, ...], _NoneIsEmpty] = ()
+    incapacity: Incapacity | None = None
+
+
+def repaired(declaration: Declaration, *, on: date) -> Declaration:
+    """The declaration with every identity in its canonical form. InvalidInput lists all that cannot stand `on` that
+    day: identities, future dates, a certificate of somebody else, components, an account that is not rightful."""
+    problems = _Problems()
+    applicant = _applicant(declaration.applicant, on, problems)
+    guardian = declaration.guardian and repaired_guardian(declaration.guardian, on=on, problems=problems)
+    agent = declaration.agent and _agent(declaration.agent, on, problems)
+    for path, id_number in (
+        ("agent.id_number", agent and agent.id_number),
+        ("guardian.id_number", guardian and guardian.id_number),
+    ):
+        if id_number is not None and id_number == applicant.id_number:
+            problems.add(path, "is the applicant's own")
+    if len(set(declaration.subsidies)) != len(declaration.subsidies):
+        problems.add("subsidies", "each at most once")
+    _require_past(declaration, on, problems)
+    _require_same_person_throughout(declaration, applicant, on, problems)
+    problems.raise_if_any()
+
+    sound = declaration.model_copy(update={"applicant": applicant, "agent": agent, "guardian": guardian})
+    if declaration.account is None:
+        return sound
+    account = repaired_account(_filled_in(declaration.account, guardian), path="account.")
+    account = require_rightful(
+        account,
+        person_name=applicant.name,
+        guardian=guardian,
+        cannot_act=cannot_act(sound, on=declaration.applied_on),
+        path="account.",
+    )
+    return sound.model_copy(update={"account": account})
+
+
+def facts_of(declaration: Declaration, *, on: date) -> ApplicationFacts:
+    """What a repaired declaration says about the person; the certificate's dates are unknown yet."""
+    applicant, facts = declaration.applicant, declaration.facts or DeclaredFacts()
+    certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
+    return ApplicationFacts(
+        certificate=CertificateClaim(
+            category=certificate.category, level=certificate.level, components=applicant.components
+        ),
+        low_income=facts.low_income
+        and LowIncomeClaim(category=facts.low_income.category, from_=facts.low_income.from_),
+        residence_area=applicant.hukou_area,
+        long_term_care=facts.long_term_care,
+        choices=benefit_choices(declaration.choices),
+    )
+
+
+def benefit_choices(choices: tuple[Choice, ...]) -> tuple[BenefitChoice, ...]:
+    return tuple(BenefitChoice(kind=c.kind, keep=c.keep, signed_on=c.signed_on) for c in choices)
+
+
+def cannot_act(declaration: Declaration, *, on: date) -> bool:
+    """Whether a repaired declaration's person could not act for themselves `on` that day (notice 4.4)."""
+    applicant = declaration.applicant
+    certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
+    return (
+        on < comes_of_age_on(certificate.resident_id.birth_date)
+        or declaration.incapacity is not None
+        or has_severe_mind_disability(
+            certificate.category, certificate.level, [(part.category, part.level) for part in applicant.components]
+        )
+    )
+
+
+class _Problems:
+    """What is wrong, collected; a problem stops only what depends on it."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, str]] = []
+
+    def add(self, path: str, message: str) -> None:
+        self._found.append({"path": path, "message": message})
+
+    def parsed(self, path: str, parse: Callable[[str], T], text: str) -> str:
+        """The canonical text, or the given one where it has a problem."""
+        try:
+            return str(parse(text))
+        except WrongIdChecksum as error:
+            self.add(path, f"checksum: {error}")
+        except InvalidIdentity as error:
+            self.add(path, str(error))
+        return text
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidInput as error:
+            self._found += error.errors
+
+    def raise_if_any(self) -> None:
+        if self._found:
+            detail = "; ".join(f"{problem['path']}: {problem['message']}" for problem in self._found)
+            raise InvalidInput(detail, errors=self._found)
+
+
+def repaired_guardian(
+    guardian: Guardian, *, on: date, path: str = "guardian.", problems: _Problems | None = None
+) -> Guardian:
+    """The guardian with identities in canonical form. InvalidInput, unless `problems` collects."""
+    found = problems or _Problems()
+    changes: dict[str, object] = {"name": found.parsed(f"{path}name", parse_name, guardian.name)}
+    if guardian.kind == "person":
+        if guardian.id_number is None:
+            found.add(f"{path}id_number", "a guardian of kind person has a resident ID")
+        else:
+            changes["id_number"] = found.parsed(
+                f"{path}id_number", partial(ResidentId.parse, on=on), guardian.id_number
+            )
+    elif guardian.org_code is None:
+        found.add(f"{path}org_code", "an institution has an organisation code")
+    if guardian.phone is not None:
+        changes["phone"] = found.parsed(f"{path}phone", parse_phone, guardian.phone)
+    if guardian.account is not None:
+        number = found.parsed(f"{path}account.number", parse_account, guardian.account.number)
+        changes["account"] = guardian.account.model_copy(update={"number": number})
+    if problems is None:
+        found.raise_if_any()
+    return guardian.model_copy(update=changes)
+
+
+def repaired_account(account: Account, *, path: str = "") -> Account:
+    """The account with number and holder's name in canonical form. InvalidInput names the field below `path`."""
+    found = _Problems()
+    changes: dict[str, object] = {}
+    if account.number is not None:
+        changes["number"] = found.parsed(f"{path}number", parse_account, account.number)
+    if account.holder_name is not None:
+        changes["holder_name"] = found.parsed(f"{path}holder_name", parse_name, account.holder_name)
+    found.raise_if_any()
+    return account.model_copy(update=changes)
+
+
+def repaired_id_number(text: str, *, on: date, path: str = "id_number") -> str:
+    """A resident ID in canonical form. InvalidInput names `path`."""
+    found = _Problems()
+    canonical = found.parsed(path, partial(ResidentId.parse, on=on), text)
+    found.raise_if_any()
+    return canonical
+
+
+def repaired_phone(text: str, *, path: str = "phone") -> str:
+    found = _Problems()
+    canonical = found.parsed(path, parse_phone, text)
+    found.raise_if_any()
+    return canonical
+
+
+def _applicant(applicant: Applicant, on: date, problems: _Problems) -> Applicant:
+    return applicant.model_copy(
+        update={
+            "name": problems.parsed("applicant.name", parse_name, applicant.name),
+            "id_number": problems.parsed("applicant.id_number", partial(ResidentId.parse, on=on), applicant.id_number),
+            "certificate_number": problems.parsed(
+                "applicant.certificate_number",
+                partial(CertificateNumber.parse, on=on),
+                applicant.certificate_number,
+            ),
+            "phone": applicant.phone and problems.parsed("applicant.phone", parse_phone, applicant.phone),
+        }
+    )
+
+
+def _agent(agent: Agent, on: date, problems: _Problems) -> Agent:
+    return agent.model_copy(
+        update={
+            "name": problems.parsed("agent.name", parse_name, agent.name),
+            "id_number": problems.parsed("agent.id_number", partial(ResidentId.parse, on=on), agent.id_number),
+            "phone": agent.phone and problems.parsed("agent.phone", parse_phone, agent.phone),
+        }
+    )
+
+
+def _require_past(declaration: Declaration, on: date, problems: _Problems) -> None:
+    dates = {
+        "applied_on": declaration.applied_on,
+        "commitment.signed_on": declaration.commitment.signed_on,
+        **{f"choices.{index}.signed_on": choice.signed_on for index, choice in enumerate(declaration.choices)},
+    }
+    if declaration.incapacity is not None:
+        dates["incapacity.found_on"] = declaration.incapacity.found_on
+    for path, day in dates.items():
+        if day > on:
+            problems.add(path, "lies in the future")
+
+
+def _require_same_person_throughout(
+    declaration: Declaration, applicant: Applicant, on: date, problems: _Problems
+) -> None:
+    try:
+        resident_id = ResidentId.parse(applicant.id_number, on=on)
+        certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
+        certificate.require_holder(resident_id)
+    except CertificateOfAnotherPerson as error:
+        problems.add("applicant.certificate_number", str(error))
+    except InvalidIdentity:
+        return  # noted with its own path already
+    if declaration.applied_on < resident_id.birth_date:
+        problems.add("applied_on", "lies before the applicant's birth")
+    with problems.collecting():
+        require_components("applicant.components", certificate.category, certificate.level, applicant.components)
+
+
+def _filled_in(account: Account, guardian: Guardian | None) -> Account:
+    """A guardian's account may be given with the guardian alone."""
+    if account.holder != "guardian" or guardian is None or guardian.account is None:
+        return account
+    return account.model_copy(
+        update={
+            "bank": account.bank or guardian.account.bank,
+            "number": account.number or guardian.account.number,
+        }
+    )

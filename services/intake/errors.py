@@ -1,0 +1,97 @@
+"""What intake refuses, by condition."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from libs.common.errors import Conflict, DomainError, Forbidden
+
+
+class AlreadyApplied(Conflict):
+    """An application of this person for this subsidy is open or granted."""
+
+    type = "already-applied"
+
+    def __init__(self, application_id: UUID, subsidy: str) -> None:
+        super().__init__(
+            f"{subsidy}: application {application_id}", application_id=str(application_id), subsidy=subsidy
+        )
+
+
+class OutOfOrder(Conflict):
+    """It is another stage's turn."""
+
+    type = "out-of-order"
+
+
+class NotUnderReview(Conflict):
+    """The application is not waiting for a review."""
+
+    type = "not-under-review"
+
+
+class NotReturned(Conflict):
+    """The application was not returned for completion."""
+
+    type = "not-returned"
+
+
+class AlreadyClosed(Conflict):
+    """The application is rejected or withdrawn already."""
+
+    type = "already-closed"
+
+
+class StageOfAnotherRole(Forbidden):
+    """Each stage is reviewed by its own office."""
+
+    type = "stage-of-another-role"
+
+
+class OwnCardFirst(Conflict):
+    """The person's own card is active; it comes first."""
+
+    type = "own-card-first"
+
+
+class NoGuardian(Conflict):
+    """No guardian is recorded for this person."""
+
+    type = "no-guardian"
+
+
+class ChangeDecided(Conflict):
+    """This change is approved or replaced already."""
+
+    type = "change-decided"
+
+
+class ObjectionDecided(Conflict):
+    """This objection is decided already."""
+
+    type = "objection-decided"
+
+
+class ArchiveClosed(Conflict):
+    """A withdrawn or rejected application takes no more documents."""
+
+    type = "archive-closed"
+
+
+class UnknownFileType(DomainError):
+    """Only PDF, JPEG and PNG files are taken."""
+
+    status: ClassVar[int] = 415
+    type = "unknown-file-type"
+
+
+class TooManyRequests(DomainError):
+    """Too many questions in a short time."""
+
+    status: ClassVar[int] = 429
+    type = "too-many-requests"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("ask again later")
+        self.headers = {"Retry-After": str(retry_after_s)}

@@ -1,0 +1,210 @@
+"""What happens to an application at the hands of people: submitted, reviewed, completed, withdrawn."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from libs.common.audit import record
+from libs.common.auth import Principal
+from libs.common.database import Transaction, new_id
+from libs.common.identity import AccountWarning, ResidentId, account_warnings
+from services.intake.application_records import (
+    Filed,
+    insert_application,
+    load_application,
+    record_opinion,
+    require_free,
+    save_application,
+    save_declaration,
+    settle_subsidies,
+    tell_reviewed,
+    tell_submitted,
+    tell_withdrawn,
+)
+from services.intake.applications import Application, Opinion, complete, review, submitted, withdraw
+from services.intake.declarations import (
+    Choice,
+    Declaration,
+    benefit_choices,
+    cannot_act,
+    facts_of,
+    repaired,
+    repaired_account,
+)
+from services.intake.parameters import deadlines_of
+from services.intake.payee import Account, comes_of_age_on, require_rightful
+from services.intake.person_records import current_account, find_person, save_person, tell_contact
+from services.intake.persons import Person
+from services.intake.vault import Vault
+
+_RECEIPT_CHARACTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Nothing that is mistaken for something else when read out over the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a submission led to; `warnings` are oddities of the account number that stop nothing."""
+
+    filed: Filed
+    warnings: Sequence[AccountWarning]
+
+
+async def submit_application(
+    tx: Transaction, vault: Vault, caller: Principal, declaration: Declaration, *, on: date
+) -> Submission:
+    """Files an application received `on` that day. Refused by Forbidden (area), InvalidInput, AlreadyApplied."""
+    area = declaration.applicant.hukou_area
+    caller.require_area(area)
+    declaration = repaired(declaration, on=on)
+    person_id = vault.persons.person_id(declaration.applicant.id_number)
+    await tx.lock(person_id)
+    await require_free(tx, person_id, declaration.subsidies, on=on)
+    await _note_person(tx, vault, person_id, declaration, on=on)
+    if declaration.account is not None and declaration.account.holder == "guardian":
+        await _require_no_own_card(tx, vault, person_id, declaration)
+
+    application = submitted(
+        new_id(),
+        person_id,
+        area=area,
+        channel=declaration.channel,
+        subsidies=declaration.subsidies,
+        applied_on=declaration.applied_on,
+        facts=facts_of(declaration, on=on),
+        on=on,
+        deadlines=deadlines_of(area, on),
+    )
+    filed = Filed(
+        application=application,
+        receipt_no=_new_receipt_no(area, on),
+        received_on=on,
+        accepted_area=declaration.accepted_area,
+        submitted_by=caller.sub,
+        sealed_declaration="",
+    )
+    await insert_application(tx, vault, filed, declaration)
+    tell_submitted(tx, application)
+    await _record(tx, caller, "submit application", application)
+    number = declaration.account and declaration.account.number
+    return Submission(filed, account_warnings(number) if number else [])
+
+
+async def review_application(
+    tx: Transaction, caller: Principal, application_id: UUID, opinion: Opinion, *, on: date
+) -> Filed:
+    """Takes one office's opinion; what refuses it is listed at `applications.review`."""
+    filed = await load_application(tx, caller, application_id, lock=True)
+    application = review(
+        filed.application,
+        opinion,
+        sub=caller.sub,
+        role=caller.role,
+        on=on,
+        deadlines=deadlines_of(filed.application.area, on),
+    )
+    await save_application(tx, application)
+    await record_opinion(tx, application, opinion, caller.sub)
+    if application.status == "rejected":
+        await settle_subsidies(tx, application)
+    tell_reviewed(tx, application, opinion.outcome, on=on)
+    await _record(tx, caller, f"{opinion.outcome} application", application, stage=opinion.stage)
+    return replace(filed, application=application)
+
+
+async def complete_application(
+    tx: Transaction,
+    vault: Vault,
+    caller: Principal,
+    application_id: UUID,
+    *,
+    choices: tuple[Choice, ...],
+    account: Account | None,
+    on: date,
+) -> Filed:
+    """Puts a returned application back to review, with the signed choices or the account that were missing."""
+    filed = await load_application(tx, caller, application_id, lock=True)
+    application = complete(
+        filed.application,
+        choices=benefit_choices(choices),
+        on=on,
+        deadlines=deadlines_of(filed.application.area, on),
+    )
+    if account is not None:
+        declaration = filed.declaration(vault)
+        rightful = require_rightful(
+            repaired_account(account, path="account."),
+            person_name=declaration.applicant.name,
+            guardian=declaration.guardian,
+            cannot_act=cannot_act(declaration, on=declaration.applied_on),
+            path="account.",
+        )
+        await save_declaration(tx, vault, application_id, declaration.model_copy(update={"account": rightful}))
+    await save_application(tx, application)
+    tell_reviewed(tx, application, "complete", on=on)
+    await _record(tx, caller, "complete application", application)
+    return replace(filed, application=application)
+
+
+async def withdraw_application(
+    tx: Transaction, caller: Principal, application_id: UUID, *, reason: str | None, on: date
+) -> Filed:
+    """Takes an application back; AlreadyClosed when it is rejected or withdrawn."""
+    filed = await load_application(tx, caller, application_id, lock=True)
+    application = withdraw(filed.application, reason=reason, on=on)
+    await tx.lock(application.person_id)
+    await save_application(tx, application)
+    await settle_subsidies(tx, application)
+    tell_withdrawn(tx, application)
+    await _record(tx, caller, "withdraw application", application, reason=reason)
+    return replace(filed, application=application)
+
+
+async def _note_person(tx: Transaction, vault: Vault, person_id: str, declaration: Declaration, *, on: date) -> None:
+    """Keeps who applied. A person who is paid already is reached as before until this application is approved: whoever
+    submits it could else turn the notices about their money away from them."""
+    applicant = declaration.applicant
+    known = await find_person(tx, vault, person_id)
+    if known is not None and known.payee_version > 0:
+        return
+    adult_on = comes_of_age_on(ResidentId.parse(applicant.id_number, on=on).birth_date)
+    person = replace(
+        known or Person(person_id, applicant.hukou_area, applicant.name, applicant.id_number),
+        area=applicant.hukou_area,
+        name=applicant.name,
+        phone=applicant.phone or (known.phone if known else None),
+        adult_on=adult_on if adult_on > on else None,
+    )
+    if person != known:
+        await save_person(tx, vault, tell_contact(tx, vault, person))
+
+
+async def _require_no_own_card(tx: Transaction, vault: Vault, person_id: str, declaration: Declaration) -> None:
+    """OwnCardFirst when the person is paid to their own card already (notice 4.4)."""
+    current = await current_account(tx, vault, person_id)
+    if current is not None and declaration.account is not None:
+        require_rightful(
+            declaration.account,
+            person_name=declaration.applicant.name,
+            guardian=declaration.guardian,
+            cannot_act=True,
+            own_card_active=current.is_active_own_card,
+            path="account.",
+        )
+
+
+def _new_receipt_no(area: str, on: date) -> str:
+    """`530102-20260301-7K4QM2XH`: where, when, and eight characters that cannot be guessed."""
+    drawn = "".join(secrets.choice(_RECEIPT_CHARACTERS) for _ in range(8))
+    return f"{area[:6]}-{on:%Y%m%d}-{drawn}"
+
+
+async def _record(
+    tx: Transaction, caller: Principal, deed: str, application: Application, reason: str | None = None, **detail: object
+) -> None:
+    await record(
+        tx, caller, deed, str(application.application_id), person_id=application.person_id, reason=reason, **detail
+    )

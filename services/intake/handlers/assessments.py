@@ -1,0 +1,164 @@
+"""What eligibility tells: assessments, which decide applications, and schedules, which tell when a spell has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from sqlalchemy.dialects.postgresql import insert
+
+from libs.common.consumer import Received
+from libs.common.database import Transaction
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
+from libs.common.identity import ResidentId
+from services.intake.application_records import (
+    Filed,
+    lock_applications,
+    save_application,
+    settle_subsidies,
+    tell_approved,
+)
+from services.intake.applications import Application, decide
+from services.intake.parameters import deadlines_of
+from services.intake.payee import comes_of_age_on
+from services.intake.person_records import (
+    current_account,
+    load_person,
+    record_account,
+    record_guardian,
+    save_person,
+    tell_contact,
+    tell_payee,
+)
+from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.tables import assessments, entitlements
+from services.intake.vault import Vault
+
+
+async def note_assessments(tx: Transaction, vault: Vault, received: Sequence[Received], *, on: date) -> None:
+    """Keeps every assessment; one of an application's present version decides it, if it was awaited."""
+    newest: dict[object, ApplicationAssessed] = {}
+    for item in received:
+        data: ApplicationAssessed = item.data
+        known = newest.get(data.application_id)
+        if known is None or (data.application_version, data.version) > (known.application_version, known.version):
+            newest[data.application_id] = data
+    await _keep(tx, received)
+    found = await lock_applications(tx, [assessed.application_id for assessed in newest.values()])
+    await tx.lock(*{filed.application.person_id for filed in found.values()})
+    for application_id, filed in found.items():
+        assessed = newest[application_id]
+        if filed.application.awaits_assessment and assessed.application_version >= filed.application.version:
+            await _decide_application(tx, vault, filed, assessed, on=on)
+
+
+async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:
+    """Keeps how far each person's newest schedule reaches."""
+    newest: dict[tuple[str, str], EntitlementChanged] = {}
+    for item in received:
+        data: EntitlementChanged = item.data
+        key = (data.person_id, data.subsidy)
+        if key not in newest or data.version > newest[key].version:
+            newest[key] = data
+    values = [
+        {
+            "person_id": data.person_id,
+            "subsidy": data.subsidy,
+            "version": data.version,
+            "is_open": any(months.to is None for months in data.schedule),
+            "last_period": _last_day_of_schedule(data),
+        }
+        for data in newest.values()
+    ]
+    statement = insert(entitlements)
+    changed = {name: statement.excluded[name] for name in ("version", "is_open", "last_period")}
+    await tx.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["person_id", "subsidy"],
+            set_=changed,
+            where=entitlements.c.version < statement.excluded.version,
+        ),
+        values,
+    )
+
+
+async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
+    await tx.connection.execute(
+        insert(assessments).on_conflict_do_nothing(),
+        [
+            {
+                "application_id": item.data.application_id,
+                "version": item.data.version,
+                "application_version": item.data.application_version,
+                "policy_version": item.data.policy_version,
+                "decisions": [decision.model_dump(mode="json") for decision in item.data.decisions],
+                "assessed_at": item.envelope.time,
+            }
+            for item in received
+        ],
+    )
+
+
+async def _decide_application(
+    tx: Transaction, vault: Vault, filed: Filed, assessed: ApplicationAssessed, *, on: date
+) -> None:
+    application = decide(
+        filed.application, assessed.decisions, on=on, deadlines=deadlines_of(filed.application.area, on)
+    )
+    await save_application(tx, application)
+    if application.status != "approved":
+        return  # back at civil affairs, which says so with its next opinion
+    await settle_subsidies(tx, application)
+    tell_approved(tx, application)
+    await _put_in_force(tx, vault, replace(filed, application=application), on=on)
+
+
+async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date) -> None:
+    """The person, guardian and account as three offices have just approved them."""
+    application, declaration = filed.application, filed.declaration(vault)
+    known = await load_person(tx, vault, application.person_id)
+    person = _approved_person(known, application, declaration_name=declaration.applicant.name, on=on)
+    person = replace(
+        person,
+        phone=declaration.applicant.phone or known.phone,
+        incapacity=declaration.incapacity or known.incapacity,
+    )
+    if (person.name, person.phone, person.area) != (known.name, known.phone, known.area):
+        person = tell_contact(tx, vault, person)
+
+    if declaration.guardian is not None:
+        guardian = RecordedGuardian(declaration.guardian, effective_on=application.accrues_from)
+        await record_guardian(tx, vault, person.person_id, guardian)
+    account = await current_account(tx, vault, person.person_id) if known.payee_version > 0 else None
+    declared = declaration.account
+    keeps_own_card = (
+        account is not None and account.is_active_own_card and declared is not None and declared.holder != "own"
+    )
+    if declared is not None and not keeps_own_card:
+        institution = (
+            declared.holder == "guardian"
+            and declaration.guardian is not None
+            and declaration.guardian.kind == "institution"
+        )
+        account = RecordedAccount(declared, institution, effective_on=on)
+        await record_account(tx, vault, person.person_id, account)
+    await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
+
+
+def _approved_person(known: Person, application: Application, *, declaration_name: str, on: date) -> Person:
+    adult_on = comes_of_age_on(ResidentId.parse(known.id_number, on=on).birth_date)
+    return replace(
+        known,
+        area=application.area,
+        name=declaration_name,
+        adult_on=adult_on if adult_on > on else None,
+        certificate=application.facts.certificate,
+    )
+
+
+def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
+    ends = [months.to for months in data.schedule]
+    if not ends or None in ends:
+        return None
+    return max(end for end in ends if end is not None).first_day

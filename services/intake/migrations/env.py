@@ -1,0 +1,4 @@
+from libs.common.migrations import run
+from services.intake.tables import metadata
+
+run(metadata)

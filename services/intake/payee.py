@@ -1,0 +1,149 @@
+"""Whose account the money goes to (notice 4.4, 4.5; 云财农〔2022〕249号), and who cannot act for themselves.
+
+The person's own social security card comes first. The card of the legal guardian, or the corporate account of an
+institution that is guardian, is for persons who cannot act, where their own cannot be had, and with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from libs.common.errors import InvalidInput
+from libs.common.identity import same_name
+from libs.common.vocabulary import Category
+from services.intake.errors import OwnCardFirst
+from services.intake.words import ShortWords, Words
+
+ADULT_AGE = 18
+"""Years; 民法典 art. 17."""
+
+_SEVERE = 2
+"""Levels 1 and 2 are severe (重度)."""
+
+CardStatus = Literal["active", "inactive", "none"]
+
+
+class BankAccount(BaseModel):
+    """A guardian's own account, as noted with the guardian."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bank: ShortWords | None = None
+    number: str
+
+
+class Guardian(BaseModel):
+    """The legal guardian (法定监护人): a person by resident ID, or an institution by its organisation code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["person", "institution"]
+    name: str
+    id_number: str | None = None
+    org_code: ShortWords | None = None
+    phone: str | None = None
+    account: BankAccount | None = None
+
+    @field_validator("account", mode="before")
+    @classmethod
+    def _bare_number(cls, value: object) -> object:
+        return {"number": value} if isinstance(value, str) else value
+
+
+class Account(BaseModel):
+    """Where a person wants the money. `status` is that of the card's bank function, `none`: no card at all.
+
+    `reason`: why it is not the person's own card. `holder_name`: as on the account; by default the holder's name.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    holder: Literal["own", "guardian"]
+    bank: ShortWords | None = None
+    number: str | None = None
+    status: CardStatus
+    reason: Words | None = None
+    holder_name: str | None = None
+
+
+class Incapacity(BaseModel):
+    """A finding that an adult cannot act: a court's (民法典 art. 24) or a recorded assessment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    basis: Literal["court", "assessment"]
+    found_on: date
+    document_no: ShortWords
+
+
+def comes_of_age_on(birth_date: date) -> date:
+    """The 18th birthday; of those born on 29 February, 1 March in years without one."""
+    try:
+        return birth_date.replace(year=birth_date.year + ADULT_AGE)
+    except ValueError:
+        return date(birth_date.year + ADULT_AGE, 3, 1)
+
+
+def has_severe_mind_disability(category: Category, level: int, components: Sequence[tuple[Category, int]] = ()) -> bool:
+    """Severe intellectual or mental disability, also as a component of a multiple one (notice 4.4)."""
+    parts = components or ((category, level),)
+    return any(kind in ("intellectual", "mental") and degree <= _SEVERE for kind, degree in parts)
+
+
+def require_rightful(
+    account: Account,
+    *,
+    person_name: str,
+    guardian: Guardian | None,
+    cannot_act: bool,
+    own_card_active: bool = False,
+    path: str = "",
+) -> Account:
+    """The account with its holder's name, if money may go there. InvalidInput names the field below `path`;
+    OwnCardFirst: `own_card_active`, and it is a guardian's."""
+    holder_name = person_name
+    if account.holder == "guardian":
+        if own_card_active:
+            raise OwnCardFirst("record that the own card cannot be used before another account takes its place")
+        if guardian is None:
+            raise InvalidInput.at(f"{path}holder", "needs a guardian, and none is given")
+        if not cannot_act:
+            raise InvalidInput.at(
+                f"{path}holder",
+                "only a minor, a person with severe intellectual or mental disability, or one found unable to act is"
+                " paid through a guardian (notice 4.4)",
+            )
+        if not account.reason:
+            raise InvalidInput.at(f"{path}reason", "say why the person's own card cannot be used (notice 4.4)")
+        if account.status == "none":
+            raise InvalidInput.at(f"{path}status", "a guardian's account that does not exist cannot be paid to")
+        holder_name = guardian.name
+    if account.status != "none":
+        if account.number is None:
+            raise InvalidInput.at(f"{path}number", "needed unless status is none")
+        if account.bank is None:
+            raise InvalidInput.at(f"{path}bank", "needed unless status is none")
+    if account.holder_name is not None and not same_name(account.holder_name, holder_name):
+        raise InvalidInput.at(f"{path}holder_name", f"is not the name of the {account.holder} holder")
+    return account.model_copy(update={"holder_name": holder_name})
+
+
+def accounts_after(guardian: Guardian, current: Account | None) -> Account | None:
+    """The account once guardianship has passed to `guardian`: an own one stays; the former guardian's is replaced by
+    the new one's, or by none: nothing more goes to the former guardian (notice 4.5)."""
+    if current is None or current.holder == "own":
+        return current
+    if guardian.account is None or guardian.account.bank is None:
+        return None
+    return Account(
+        holder="guardian",
+        holder_name=guardian.name,
+        bank=guardian.account.bank,
+        number=guardian.account.number,
+        status="active",
+        reason=current.reason,
+    )

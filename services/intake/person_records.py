@@ -1,0 +1,228 @@
+"""How persons, their guardians and accounts lie in the tables, sealed; and the events that tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from libs.common.database import Transaction, new_id
+from libs.common.errors import NotFound
+from libs.common.events.intake import CertificateClaim, ContactChanged, PayeeAccount, PayeeChanged
+from services.intake.payee import Account, Guardian, Incapacity
+from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.tables import accounts, guardians, persons
+from services.intake.vault import Vault
+
+
+async def find_person(tx: Transaction, vault: Vault, person_id: str) -> Person | None:
+    row = (
+        (await tx.connection.execute(select(persons).where(persons.c.person_id == person_id))).mappings().one_or_none()
+    )
+    return None if row is None else _person(vault, row)
+
+
+async def load_person(tx: Transaction, vault: Vault, person_id: str) -> Person:
+    """NotFound when intake does not know the person."""
+    person = await find_person(tx, vault, person_id)
+    if person is None:
+        raise NotFound("no such person")
+    return person
+
+
+async def save_person(tx: Transaction, vault: Vault, person: Person) -> None:
+    key = person.person_id
+    row = {
+        "person_id": key,
+        "area": person.area,
+        "sealed_name": vault.seal(person.name, "persons", key, "name"),
+        "sealed_id_number": vault.seal(person.id_number, "persons", key, "id_number"),
+        "sealed_phone": vault.seal(person.phone, "persons", key, "phone"),
+        "adult_on": person.adult_on,
+        "certificate": person.certificate and person.certificate.model_dump(mode="json", by_alias=True),
+        "incapacity": person.incapacity and person.incapacity.model_dump(mode="json"),
+        "payee_version": person.payee_version,
+        "contact_version": person.contact_version,
+        "cannot_act_told": person.cannot_act_told,
+    }
+    await tx.connection.execute(
+        insert(persons).values(row).on_conflict_do_update(index_elements=["person_id"], set_=row)
+    )
+
+
+def name_in(vault: Vault, row: RowMapping | dict[str, Any]) -> str:
+    """The name in a row that has `person_id` and `sealed_name`."""
+    return vault.sealer.open(row["sealed_name"], "persons", row["person_id"], "name")
+
+
+async def current_account(tx: Transaction, vault: Vault, person_id: str) -> RecordedAccount | None:
+    found = await tx.connection.execute(
+        select(accounts).where(accounts.c.person_id == person_id, accounts.c.replaced_at.is_(None))
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        return None
+    place = ("accounts", row["account_id"])
+    account = Account(
+        holder="own" if row["holder"] == "own" else "guardian",
+        bank=row["bank"],
+        number=vault.open(row["sealed_number"], *place, "number"),
+        status=row["status"],
+        reason=row["reason"],
+        holder_name=vault.open(row["sealed_holder_name"], *place, "holder_name"),
+    )
+    return RecordedAccount(account, institution=row["holder"] == "institution", effective_on=row["effective_on"])
+
+
+async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedAccount | None) -> None:
+    """Puts this account in the place of the one in force; None leaves the person without."""
+    await tx.connection.execute(
+        update(accounts)
+        .where(accounts.c.person_id == person_id, accounts.c.replaced_at.is_(None))
+        .values(replaced_at=tx.now)
+    )
+    if recorded is None:
+        return
+    account, account_id = recorded.account, new_id()
+    assert account.holder_name is not None
+    number = account.number
+    await tx.connection.execute(
+        insert(accounts).values(
+            account_id=account_id,
+            person_id=person_id,
+            holder=_holder(recorded),
+            status=account.status,
+            bank=account.bank,
+            sealed_holder_name=vault.seal(account.holder_name, "accounts", account_id, "holder_name"),
+            sealed_number=vault.seal(number, "accounts", account_id, "number"),
+            number_last4=number and number[-4:],
+            number_token=number and vault.persons.token("account", number),
+            reason=account.reason,
+            effective_on=recorded.effective_on,
+            recorded_at=tx.now,
+        )
+    )
+
+
+async def persons_sharing(tx: Transaction, vault: Vault, person_id: str, number: str) -> Sequence[str]:
+    """Other persons whose money goes to this account, but for an institution's: an alarm, whoever holds it."""
+    found = await tx.connection.execute(
+        select(accounts.c.person_id).where(
+            accounts.c.number_token == vault.persons.token("account", number),
+            accounts.c.replaced_at.is_(None),
+            accounts.c.person_id != person_id,
+            accounts.c.holder != "institution",
+        )
+    )
+    return list(found.scalars())
+
+
+async def current_guardian(tx: Transaction, vault: Vault, person_id: str) -> RecordedGuardian | None:
+    found = await tx.connection.execute(
+        select(guardians).where(guardians.c.person_id == person_id, guardians.c.replaced_at.is_(None))
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        return None
+    text = vault.sealer.open(row["sealed_guardian"], "guardians", row["guardian_id"], "guardian")
+    return RecordedGuardian(Guardian.model_validate_json(text), effective_on=row["effective_on"])
+
+
+async def record_guardian(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedGuardian) -> None:
+    """Puts this guardian in the place of the one in force."""
+    await tx.connection.execute(
+        update(guardians)
+        .where(guardians.c.person_id == person_id, guardians.c.replaced_at.is_(None))
+        .values(replaced_at=tx.now)
+    )
+    guardian_id: UUID = new_id()
+    await tx.connection.execute(
+        insert(guardians).values(
+            guardian_id=guardian_id,
+            person_id=person_id,
+            kind=recorded.guardian.kind,
+            sealed_guardian=vault.seal(recorded.guardian.model_dump_json(), "guardians", guardian_id, "guardian"),
+            effective_on=recorded.effective_on,
+            recorded_at=tx.now,
+        )
+    )
+
+
+def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date) -> Person:
+    """Publishes the whole payee under the next version; the person to save. No card is no account."""
+    event_id = new_id()
+    told = replace(person, payee_version=person.payee_version + 1, cannot_act_told=person.cannot_act(on))
+    account: PayeeAccount | None = None
+    if recorded is not None and recorded.account.number is not None and recorded.account.status != "none":
+        given = recorded.account
+        assert given.number is not None
+        assert given.holder_name is not None
+        assert given.bank is not None
+        account = PayeeAccount(
+            holder=_holder(recorded),
+            holder_name=vault.sealer.seal(given.holder_name, event_id, "account.holder_name"),
+            bank=given.bank,
+            number=vault.sealer.seal(given.number, event_id, "account.number"),
+            number_last4=given.number[-4:],
+            status=given.status,
+            reason=given.reason,
+            number_token=vault.persons.token("account", given.number),
+        )
+    tx.publish(
+        PayeeChanged(
+            person_id=person.person_id,
+            version=told.payee_version,
+            area=person.area,
+            person_name=vault.sealer.seal(person.name, event_id, "person_name"),
+            phone=vault.seal(person.phone, event_id, "phone"),
+            account=account,
+            cannot_act=told.cannot_act_told,
+            effective_on=recorded.effective_on if recorded is not None else on,
+        ),
+        event_id=event_id,
+    )
+    return told
+
+
+def tell_contact(tx: Transaction, vault: Vault, person: Person) -> Person:
+    """Publishes how the person is reached, under the next version; the person to save."""
+    event_id = new_id()
+    told = replace(person, contact_version=person.contact_version + 1)
+    tx.publish(
+        ContactChanged(
+            person_id=person.person_id,
+            version=told.contact_version,
+            area=person.area,
+            name=vault.sealer.seal(person.name, event_id, "name"),
+            phone=vault.seal(person.phone, event_id, "phone"),
+        ),
+        event_id=event_id,
+    )
+    return told
+
+
+def _holder(recorded: RecordedAccount) -> Any:
+    return "institution" if recorded.institution else recorded.account.holder
+
+
+def _person(vault: Vault, row: RowMapping) -> Person:
+    key = row["person_id"]
+    id_number = vault.sealer.open(row["sealed_id_number"], "persons", key, "id_number")
+    return Person(
+        person_id=key,
+        area=row["area"],
+        name=name_in(vault, row),
+        id_number=id_number,
+        phone=vault.open(row["sealed_phone"], "persons", key, "phone"),
+        adult_on=row["adult_on"],
+        certificate=row["certificate"] and CertificateClaim.model_validate(row["certificate"]),
+        incapacity=row["incapacity"] and Incapacity.model_validate(row["incapacity"]),
+        payee_version=row["payee_version"],
+        contact_version=row["contact_version"],
+        cannot_act_told=row["cannot_act_told"],
+    )

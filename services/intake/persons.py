@@ -1,0 +1,68 @@
+"""A person as intake knows them: how they are reached, and whether they can act for themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from libs.common.events.intake import CertificateClaim
+from services.intake.payee import Account, Guardian, Incapacity, has_severe_mind_disability
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Person:
+    """`adult_on`: when a minor comes of age, None for adults. `certificate`: as confirmed in the last approval.
+    The versions are those of the last `payee.changed` and `contact.changed`; `cannot_act_told` is what the former said.
+    """
+
+    person_id: str
+    area: str
+    name: str
+    id_number: str
+    phone: str | None = None
+    adult_on: date | None = None
+    certificate: CertificateClaim | None = None
+    incapacity: Incapacity | None = None
+    payee_version: int = 0
+    contact_version: int = 0
+    cannot_act_told: bool = False
+
+    def cannot_act(self, on: date) -> bool:
+        """Not able to recognise their own conduct (不能辨别自身行为, notice 4.4) on that day."""
+        if self.incapacity is not None or (self.adult_on is not None and on < self.adult_on):
+            return True
+        return self.certificate is not None and has_severe_mind_disability(
+            self.certificate.category,
+            self.certificate.level,
+            [(part.category, part.level) for part in self.certificate.components],
+        )
+
+    def __repr__(self) -> str:
+        return f"Person({self.person_id})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RecordedAccount:
+    """The account in force. `institution`: the guardian who holds it is one."""
+
+    account: Account
+    institution: bool
+    effective_on: date
+
+    @property
+    def is_active_own_card(self) -> bool:
+        return self.account.holder == "own" and self.account.status == "active"
+
+    def __repr__(self) -> str:
+        return f"RecordedAccount({self.account.holder})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RecordedGuardian:
+    """The guardian in force."""
+
+    guardian: Guardian
+    effective_on: date
+
+    def __repr__(self) -> str:
+        return f"RecordedGuardian({self.guardian.kind})"

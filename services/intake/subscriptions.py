@@ -1,0 +1,19 @@
+"""What intake listens to, and who takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.common.clock import business_today
+from libs.common.consumer import Received, Subscription
+from libs.common.database import Transaction
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
+from services.intake.handlers.assessments import note_assessments, note_entitlements
+from services.intake.vault import Vault
+
+
+def subscriptions(vault: Vault) -> list[Subscription]:
+    async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_assessments(tx, vault, received, on=business_today())
+
+    return [Subscription(ApplicationAssessed, assessed), Subscription(EntitlementChanged, note_entitlements)]
