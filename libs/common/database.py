@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from uuid_utils.compat import uuid7
 
-from libs.common.events.envelope import Envelope, EventData, bulk_topic_of, topic_of
+from libs.common.events.envelope import EventData, bulk_topic_of, topic_of, write_envelope
 
 _LOCK_BUCKETS = 1024  # bounds the lock table when a bulk job locks ten thousand persons
 
@@ -86,20 +86,17 @@ class Transaction:
             columns["type"].append(data.type)
             columns["aggregate"].append(data.aggregate)
             columns["version"].append(data.aggregate_version)
-            columns["body"].append(self._envelope(outgoing).model_dump_json(exclude_none=True))
+            columns["body"].append(
+                write_envelope(
+                    data,
+                    event_id=outgoing.event_id,
+                    source=self.service,
+                    time=self.now,
+                    traceparent=self.traceparent,
+                )
+            )
         await self.connection.execute(_INSERT_OUTBOX, columns)
         self._outgoing.clear()
-
-    def _envelope(self, outgoing: _Outgoing) -> Envelope:
-        return Envelope(
-            id=outgoing.event_id,
-            source=f"/liangbu/{self.service}",
-            type=outgoing.data.type,
-            subject=outgoing.data.key,
-            time=self.now,
-            traceparent=self.traceparent,
-            data=outgoing.data.model_dump(mode="json", by_alias=True),
-        )
 
 
 _INSERT_OUTBOX = text(

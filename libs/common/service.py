@@ -6,6 +6,7 @@ A service's `main.py` is its composition root: it says what the service consists
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -167,6 +168,13 @@ def _crash_loudly(task: asyncio.Task[None]) -> None:
             signal.raise_signal(signal.SIGTERM)
 
 
+def settle_memory() -> None:
+    """Spares the garbage collector what was loaded at start: walking it over and over made reading events 8× slower."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def serve(name: str, build: Callable[[Settings], Any]) -> None:
     """Runs the app that `build` makes, on the service's port, until SIGINT or SIGTERM."""
     settings = settings_from_environment()
@@ -181,5 +189,6 @@ def serve(name: str, build: Callable[[Settings], Any]) -> None:
         server_header=False,
     )
     server = uvicorn.Server(config)
+    settle_memory()
     server.run()
     sys.exit(0 if server.started else 1)

@@ -28,9 +28,7 @@ class Settings(BaseSettings):
     kafka_partitions: int = Field(default=4, description="of every topic; fixed once topics exist")
     kafka_replication: int = 1
     kafka_idempotence: bool = Field(default=False, description="on for Apache Kafka; the embedded broker cannot")
-    kafka_static_members: bool = Field(
-        default=True, description="a restarted replica keeps its partitions"
-    )
+    kafka_static_members: bool = Field(default=True, description="a restarted replica keeps its partitions")
     kafka_group_suffix: str = Field(default="", description="lets a test or a rebuild read under a group of its own")
     worker_id: str = Field(default="0", description="ordinal of this replica: the static Kafka group instance id")
 
