@@ -1,14 +1,19 @@
-"""The command line: `liangbu up`, `run`, `sample`, `token`, `status`, `invariants`, `replay`, `doctor` and the rest."""
+"""The command line: `liangbu up`, `run`, `sample`, `token`, `status`, `invariants`, `replay`, `doctor` and the rest.
+
+What a command needs is imported when it runs, where that is much: a token is to come at once.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
+from deploy.local.home import Home, NotRunning, RunningState
+from deploy.local.issuer import issue_token
 from libs.common import auth
 from libs.common.areas import NotAnArea, parse_area
 
@@ -89,9 +94,6 @@ def token(
     subject: Annotated[str | None, typer.Option(help="who it is for; default ROLE-AREA")] = None,
 ) -> None:
     """Print a bearer token of the embedded issuer, good for 12 hours."""
-    from deploy.local.home import Home
-    from deploy.local.issuer import issue_token
-
     home = Home()
     _running(home)
     typer.echo(issue_token(home.keys().jwt_private_key, role=cast(auth.Role, role.value), area=area, subject=subject))
@@ -101,7 +103,6 @@ def token(
 def status() -> None:
     """Show what runs, where, and whether it is ready; exits 1 if something is not."""
     from deploy.local.commands.inspection import show_status
-    from deploy.local.home import Home
 
     home = Home()
     raise typer.Exit(0 if show_status(_running(home)) else 1)
@@ -111,7 +112,6 @@ def status() -> None:
 def invariants() -> None:
     """Check the invariants of every service; exits 1 if one does not hold."""
     from deploy.local.commands.inspection import show_invariants
-    from deploy.local.home import Home
 
     home = Home()
     raise typer.Exit(0 if show_invariants(home, _running(home)) else 1)
@@ -124,7 +124,6 @@ ServiceName = StrEnum("ServiceName", ["intake", "eligibility", "matching", "disb
 def replay(service: Annotated[ServiceName, typer.Option(help="whose events are published again")]) -> None:
     """Publish the last event of each aggregate of a service again; who has seen them ignores them."""
     from deploy.local.commands.inspection import request_replay
-    from deploy.local.home import Home
 
     home = Home()
     request_replay(home, _running(home), service.value)
@@ -150,9 +149,7 @@ def doctor() -> None:
     raise typer.Exit(0 if examine() else 1)
 
 
-def _running(home: Any) -> Any:
-    from deploy.local.home import NotRunning
-
+def _running(home: Home) -> RunningState:
     try:
         return home.state()
     except NotRunning as error:
