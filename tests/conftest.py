@@ -17,10 +17,10 @@ import pytest
 from fastapi import FastAPI
 
 from deploy.local.broker import Broker
-from deploy.local.issuer import issue_token, new_key_pair
 from deploy.local.postgres import PostgresServer
 from libs.common import migrations
 from libs.common.auth import Role
+from libs.common.issuer import issue_token, new_key_pair
 from libs.common.settings import Settings
 
 

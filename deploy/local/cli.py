@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from deploy.local.home import Home, NotRunning, RunningState
-from deploy.local.issuer import issue_token
 from libs.common import auth
 from libs.common.areas import NotAnArea, parse_area
+from libs.common.issuer import issue_token
 
 app = typer.Typer(
     name="liangbu",

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.issuer import new_key_pair
+from libs.common.issuer import new_key_pair
 
 LOG_LIMIT_BYTES = 20 << 20
 

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import stamina
 
-from deploy.local.issuer import issue_token
 from libs.common.auth import Role
+from libs.common.issuer import issue_token
 from libs.common.settings import PORT_OFFSETS
 
 TIMEOUT_S = 30

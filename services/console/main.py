@@ -14,9 +14,9 @@ from nicegui import ui
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.local.issuer import issue_token
 from libs.common.auth import Role, TokenVerifier
 from libs.common.dashboard import Page
+from libs.common.issuer import issue_token
 from libs.common.service import serve
 from libs.common.settings import Settings
 from services.console.pages import Overview, person
