@@ -15,9 +15,9 @@ from deploy.local.play.expectations import Expectations
 from deploy.local.play.journal import Journal
 from deploy.local.play.paying import Month, PaidMonth, appropriate, month_of, pay
 from deploy.local.play.scenes import Scenes
-from deploy.local.play.stage import Officials, Stage, each
+from deploy.local.play.stage import NeverHappened, Officials, Stage, each
 from deploy.local.play.summary import MonthRow, summary_table
-from deploy.local.rest import Rest
+from deploy.local.rest import Refused, Rest
 from deploy.local.sample.county import build_county
 from libs.common.clock import business_today
 from libs.common.period import Period
@@ -35,7 +35,13 @@ async def play_county(launcher: Launcher, area: str, persons: int, months: int, 
             expectations=expectations,
             report=lambda line: output.print(f"  {line}", style="dim", markup=False),
         )
-        output.print(summary_table(await _Story(stage, journal).play(months)))
+        story = _Story(stage, journal)
+        try:
+            await story.play(months)
+        except* (Refused, NeverHappened) as failures:
+            for failure in failures.exceptions:
+                expectations.expect("the play comes to its end", False, failure)
+        output.print(summary_table(story.rows))
         broken = [line for line in await check_invariants(rest) if not line["holds"]]
     for line in broken:
         output.print(f"✗ {line['service']}: {line['says']}: {line['broken_by']}", style="red", markup=False)
@@ -54,17 +60,17 @@ class _Story:
         self.applied = 0
         self.last: PaidMonth | None = None
         self.failed: set[Month] = set()
+        self.rows: list[MonthRow] = []
 
-    async def play(self, months: int) -> list[MonthRow]:
-        rows: list[MonthRow] = []
+    async def play(self, months: int) -> None:
+        """Fills `rows`. Raises `Refused`, `NeverHappened`, alone or in a group."""
         start = self.journal.next_period
         for period in start.through(start.plus(months - 1)):
             if period > Period.of(business_today()):
                 self.stage.report(f"{period} is still to come: nothing more to play")
                 break
-            rows.append(await self._month(period))
-        self.journal.note([row.period for row in rows])
-        return rows
+            self.rows.append(await self._month(period))
+        self.journal.note([row.period for row in self.rows])
 
     async def _month(self, period: Period) -> MonthRow:
         stage = self.stage
