@@ -36,7 +36,7 @@ from services.intake.payee import (
     has_severe_mind_disability,
     require_rightful,
 )
-from services.intake.words import ShortWords
+from services.intake.words import Given, ShortWords
 
 T = TypeVar("T")
 
@@ -52,11 +52,11 @@ _NoneIsEmpty = BeforeValidator(lambda value: () if value is None else value)
 
 
 class Applicant(BaseModel):
-    name: str
-    id_number: str
-    certificate_number: str
+    name: Given
+    id_number: Given
+    certificate_number: Given
     components: Annotated[tuple[Component, ...], _NoneIsEmpty] = ()
-    phone: str | None = None
+    phone: Given | None = None
     hukou_area: HukouArea
 
 
@@ -64,9 +64,9 @@ class Agent(BaseModel):
     """Who applies for the person: a relative, the village committee's member, another agent (国发〔2015〕52号)."""
 
     relation: ShortWords
-    name: str
-    id_number: str
-    phone: str | None = None
+    name: Given
+    id_number: Given
+    phone: Given | None = None
 
 
 class Commitment(BaseModel):
@@ -130,12 +130,15 @@ def repaired(declaration: Declaration, *, on: date) -> Declaration:
         problems.add("subsidies", "each at most once")
     _require_past(declaration, on, problems)
     _require_same_person_throughout(declaration, applicant, on, problems)
+    account = declaration.account and _filled_in(declaration.account, guardian)
+    if account is not None:
+        with problems.collecting():
+            account = repaired_account(account, path="account.")
     problems.raise_if_any()
 
     sound = declaration.model_copy(update={"applicant": applicant, "agent": agent, "guardian": guardian})
-    if declaration.account is None:
+    if account is None:
         return sound
-    account = repaired_account(_filled_in(declaration.account, guardian), path="account.")
     account = require_rightful(
         account,
         person_name=applicant.name,

@@ -16,7 +16,7 @@ from libs.common.errors import InvalidInput
 from libs.common.identity import same_name
 from libs.common.vocabulary import Category
 from services.intake.errors import OwnCardFirst
-from services.intake.words import ShortWords, Words
+from services.intake.words import Given, ShortWords, Words
 
 ADULT_AGE = 18
 """Years; 民法典 art. 17."""
@@ -33,7 +33,7 @@ class BankAccount(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     bank: ShortWords | None = None
-    number: str
+    number: Given
 
 
 class Guardian(BaseModel):
@@ -42,10 +42,10 @@ class Guardian(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["person", "institution"]
-    name: str
-    id_number: str | None = None
+    name: Given
+    id_number: Given | None = None
     org_code: ShortWords | None = None
-    phone: str | None = None
+    phone: Given | None = None
     account: BankAccount | None = None
 
     @field_validator("account", mode="before")
@@ -64,10 +64,10 @@ class Account(BaseModel):
 
     holder: Literal["own", "guardian"]
     bank: ShortWords | None = None
-    number: str | None = None
+    number: Given | None = None
     status: CardStatus
     reason: Words | None = None
-    holder_name: str | None = None
+    holder_name: Given | None = None
 
 
 class Incapacity(BaseModel):

@@ -8,7 +8,7 @@ from libs.common.privacy import PersonKeys, Sealer
 from libs.common.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Vault:
     """`persons` name persons and accounts by keyed digests; `sealer` encrypts fields in tables and events."""
 

@@ -1,4 +1,4 @@
-"""What people write in their own words: reasons, notes, names of banks."""
+"""What people write: identities as given, and reasons, notes, names of banks in their own words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ def _without_control_characters(text: str) -> str:
     """Line breaks stay; the rest of category Cc has no place in a text, and PostgreSQL refuses U+0000."""
     return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
 
+
+Given = Annotated[str, StringConstraints(max_length=1000)]
+"""An identity as it was given, to be repaired. A constraint also refuses lone surrogates, which no text can hold."""
 
 Words = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(_without_control_characters)
