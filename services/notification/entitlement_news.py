@@ -1,0 +1,74 @@
+"""What is new for a person in a schedule: stopped, resumed, or another amount. Pure.
+
+People are told what next month brings, for that is what a change this month can still alter (次月停发): a certificate
+that will expire in three years is no news, and a stop that is known ahead becomes news when its month has come. What a
+person was told is kept, so that the same news is never told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from libs.common.period import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive payable months of one amount; `last` is None while it is open."""
+
+    first: Period
+    last: Period | None
+    amount_fen: int
+
+    def holds(self, month: Period) -> bool:
+        return self.first <= month and (self.last is None or month <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`amount_fen` a month since `since`; None: nothing since then."""
+
+    amount_fen: int | None
+    since: Period
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """`amount_fen` a month from `first_month` on; None when it stops then."""
+
+    kind: Literal["entitlement_stopped", "entitlement_resumed", "entitlement_changed"]
+    first_month: Period
+    amount_fen: int | None
+
+
+def news(told: Told | None, schedule: Sequence[Run], today: Period) -> tuple[News | None, Told | None]:
+    """What to tell in the month `today`, and what the person has then been told.
+
+    The first grant is no news: the approval of the application told it.
+    """
+    coming = next((run for run in schedule if run.holds(today.next)), None)
+    if coming is None:
+        return _nothing_comes(told, schedule, today)
+    now = Told(coming.amount_fen, coming.first)
+    if told is None or told.amount_fen == coming.amount_fen:
+        return None, told or now
+    if told.amount_fen is None:
+        return News("entitlement_resumed", max(told.since, coming.first), coming.amount_fen), now
+    return News("entitlement_changed", coming.first, coming.amount_fen), now
+
+
+def _nothing_comes(told: Told | None, schedule: Sequence[Run], today: Period) -> tuple[News | None, Told | None]:
+    paid_until = max((run.last for run in schedule if run.last is not None and run.last <= today), default=None)
+    if told is None:
+        return None, None if paid_until is None else Told(None, paid_until.next)
+    stopped_from = paid_until.next if paid_until is not None else told.since
+    now = Told(None, stopped_from)
+    return (None, told) if now == told else (News("entitlement_stopped", stopped_from, None), now)
+
+
+def look_again(schedule: Sequence[Run], today: Period) -> Period | None:
+    """The month in which time alone makes something news; None if nothing more is known to change."""
+    edges = [run.first for run in schedule] + [run.last.next for run in schedule if run.last is not None]
+    return min((edge.plus(-1) for edge in edges if edge > today.next), default=None)

@@ -1,0 +1,73 @@
+"""Notification's composition root: `python -m services.notification.main`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import httpx
+from fastapi import FastAPI
+
+from libs.common.operations import DailyTask, Invariant
+from libs.common.privacy import Sealer
+from libs.common.service import Service, create_app, serve
+from libs.common.settings import Settings
+from services.notification import api, handlers, letters
+from services.notification.sending import Sending
+from services.notification.settings import NotificationSettings
+from services.notification.sms import HttpSmsProvider, SmsProvider
+from services.notification.subscriptions import subscriptions
+
+INVARIANTS = [
+    Invariant(
+        "every message moves",
+        "no message is in hand for more than an hour without an end or another try",
+        "SELECT message_id, status, next_try_at FROM messages WHERE next_try_at < now() - interval '1 hour'",
+    ),
+    Invariant(
+        "delivered reminders are told",
+        "matching was told of every reminder that reached its person (outbox of the last six months)",
+        "SELECT message_id, delivered_at FROM messages WHERE kind = 'reminder' AND status = 'delivered'"
+        " AND subject_id IS NOT NULL AND delivered_at > now() - interval '6 months' AND NOT EXISTS"
+        " (SELECT FROM outbox WHERE aggregate = 'reminder:' || messages.subject_id)",
+    ),
+    Invariant(
+        "failures are told",
+        "whoever asked for it was told of every message that failed (outbox of the last six months)",
+        "SELECT message_id, reason FROM messages WHERE status = 'failed' AND created_at > now() - interval '6 months'"
+        " AND NOT EXISTS (SELECT FROM outbox WHERE aggregate = 'message:' || messages.message_id)",
+    ),
+]
+
+
+def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
+    """The service's app; `provider` is the SMS provider, by default the one of `LIANGBU_SMS_URL`, if any."""
+    sealer = Sealer.parse(settings.sealing_keys)
+    provider = provider or _configured_provider(NotificationSettings(**settings.model_dump()))
+    service = Service(
+        name="notification",
+        version="0.1.0",
+        title="Liangbu notification (消息通知)",
+        routers=[api.api],
+        subscriptions=subscriptions(sealer),
+        listens_to=("intake", "matching", "eligibility", "disbursement"),
+        bulk_from=("eligibility",),
+        daily_tasks=[
+            DailyTask("coming changes told", partial(handlers.tell_coming_changes, sealer=sealer)),
+            DailyTask("unsent texts made letters", letters.turn_unsent_into_letters),
+            DailyTask("unconfirmed texts failed", letters.fail_unconfirmed),
+        ],
+        invariants=INVARIANTS,
+        workers=[lambda app: Sending(app.state.database, sealer, provider)],
+    )
+    return create_app(service, settings)
+
+
+def _configured_provider(settings: NotificationSettings) -> SmsProvider | None:
+    if not settings.sms_url:
+        return None
+    http = httpx.AsyncClient(timeout=settings.sms_timeout_s)
+    return HttpSmsProvider(http, settings.sms_url, settings.sms_key)
+
+
+if __name__ == "__main__":
+    serve("notification", build)

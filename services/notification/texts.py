@@ -1,0 +1,161 @@
+"""What a message says. Texts hold no resident ID, name, disability type or level: others read a phone too.
+
+Every kind has a text that the system brings (version 0). An area may write its own; the nearest one above a person's
+area counts.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from libs.common.areas import lineage
+from libs.common.errors import InvalidInput
+from libs.common.vocabulary import CATEGORY_NAMES, ReturnCode
+
+Kind = Literal[
+    "application_approved",
+    "application_rejected",
+    "application_withdrawn",
+    "entitlement_stopped",
+    "entitlement_resumed",
+    "entitlement_changed",
+    "payment_failed",
+    "recovery_opened",
+    "reminder",
+    "contact_changed",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+LONGEST_TEXT = 300
+"""Characters: a long SMS is sent as parts of 67, and providers take no more than a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One version of a text; version 0 is the system's own, for every area."""
+
+    kind: str
+    area: str
+    version: int
+    text: str
+
+
+_SYSTEM_TEXTS: dict[Kind, str] = {
+    "application_approved": (
+        "【两补】您于{applied_on}提交的{subsidies}申请已获批准，"
+        "自申请当月起按符合条件的月份计发，发放到您登记的社保卡。"
+    ),
+    "application_rejected": (
+        "【两补】您于{applied_on}提交的{subsidies}申请未获批准。"
+        "原因见书面通知；有异议的，可向受理申请的乡镇（街道）提出。"
+    ),
+    "application_withdrawn": ("【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。"),
+    "entitlement_stopped": (
+        "【两补】您的{subsidy}自{first_month}起停发，"
+        "原因：{reason}。有异议的，可向户籍地乡镇（街道）提出；符合条件后可再次申请。"
+    ),
+    "entitlement_resumed": "【两补】您的{subsidy}自{first_month}起恢复发放，每月{amount}元。",
+    "entitlement_changed": ("【两补】您的{subsidy}自{first_month}起调整为每月{amount}元，此前月份的差额一并结算。"),
+    "payment_failed": ("【两补】您{period}的{subsidy}{amount}元未能到账：{reason}。{remedy}"),
+    "recovery_opened": (
+        "【两补】您的{subsidy}在{months}多发{amount}元，"
+        "需要退回。退回方式和期限请咨询户籍地县级民政部门；有异议的，可以提出。"
+    ),
+    "reminder": (
+        "【两补】您可能符合残疾人两项补贴条件。补贴自愿申请，"
+        "自申请当月计发，可向户籍地乡镇（街道）申请，也可网上办理、跨省通办。"
+    ),
+    "contact_changed": (
+        "【两补】您登记的联系电话已变更，本号码不再接收通知。如非您本人办理，请立即联系户籍地乡镇（街道）。"
+    ),
+}
+
+PLACEHOLDERS: dict[str, frozenset[str]] = {
+    kind: frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
+    for kind, text in _SYSTEM_TEXTS.items()
+}
+"""What a text of each kind may say of its case."""
+
+_LONG_DIGITS = re.compile(r"\d{15,}")
+_SEVERITY = re.compile(r"[一二三四1-4]级")
+
+
+def check(kind: Kind, text: str) -> None:
+    """InvalidInput where a text may not be sent in this form."""
+    if not 0 < len(text) <= LONGEST_TEXT:
+        raise InvalidInput.at("text", f"1 to {LONGEST_TEXT} characters")
+    try:
+        fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
+    except ValueError as error:
+        raise InvalidInput.at("text", f"its braces do not match: {error}") from error
+    unknown = [name for _, name, spec, conversion in fields if name not in PLACEHOLDERS[kind] or spec or conversion]
+    if unknown:
+        allowed = ", ".join(sorted(PLACEHOLDERS[kind])) or "none"
+        raise InvalidInput.at("text", f"unknown placeholder {{{unknown[0]}}}; there are: {allowed}")
+    if any(f"{name}残疾" in text for name in CATEGORY_NAMES.values()) or _SEVERITY.search(text):
+        raise InvalidInput.at("text", "a message names no disability type or level")
+    if _LONG_DIGITS.search(text):
+        raise InvalidInput.at("text", "a message holds no ID or account number")
+
+
+def in_force(kind: str, area: str, written: Sequence[Template]) -> Template:
+    """The newest version of the nearest area that wrote its own, else the system's."""
+    around = ["", *lineage(area)] if area else [""]
+    own = [template for template in written if template.kind == kind and template.area in around]
+    system = Template(kind, "", 0, _SYSTEM_TEXTS[kind])  # type: ignore[index]  # stored kinds are checked on writing
+    return max(own, key=lambda template: (len(template.area), template.version), default=system)
+
+
+def render(template: Template, values: Mapping[str, str]) -> str:
+    return template.text.format_map(values)
+
+
+def why_stopped(because: str) -> str:
+    """A cause or a rule's name, in words that disclose nothing to whoever else reads the phone."""
+    return _REASONS.get(because, "不再符合领取条件")
+
+
+_REASONS = {
+    "certificate_held": "残疾人证已注销或迁出",
+    "certificate.cancelled": "残疾人证已注销",
+    "certificate.moved_out": "残疾人证已迁出",
+    "certificate_current": "残疾人证需要更新",
+    "certificate.expired": "残疾人证已过期，请及时换证",
+    "certificate.frozen": "残疾人证已冻结，请联系残联",
+    "certificate.reassessed": "残疾人证信息已变更",
+    "severity": "残疾人证信息已变更",
+    "economic_status": "家庭经济状况已不在补贴范围内",
+    "low_income.exited": "家庭经济状况已不在补贴范围内",
+    "resident": "户籍已迁出发放地区",
+    "moved_away": "户籍已迁出发放地区",
+    "person.moved": "户籍已迁出发放地区",
+    "withdrawn": "本人撤回申请",
+    "application.withdrawn": "本人撤回申请",
+    "not_in_tekun": "已享受不能同时领取的其他待遇",
+    "no_excluding_benefit": "已享受不能同时领取的其他待遇",
+    "one_of_its_class": "已享受同类的其他补贴",
+    "benefit.started": "已享受不能同时领取的其他待遇",
+}
+
+DEATHS = ("alive", "person.died", "person.declared_dead")
+"""Causes after which nothing goes to the person's phone: the family is told by letter."""
+
+ACCOUNT_PROBLEMS: dict[ReturnCode, tuple[str, str]] = {
+    "not_found": ("账户不存在", "请携带社保卡到乡镇（街道）核对账户。"),
+    "name_mismatch": ("账户户名与登记不一致", "请携带身份证和社保卡到乡镇（街道）核对。"),
+    "closed": ("账户已销户", "请到银行重新开通社保卡金融功能，并告知乡镇（街道）。"),
+    "dormant": ("账户长期未使用", "请到银行恢复账户使用，随后将重新发放。"),
+    "not_activated": ("社保卡金融功能未激活", "请到银行激活，随后将重新发放。"),
+    "lost": ("社保卡已挂失", "请到银行补办，随后将重新发放。"),
+    "credit_blocked": ("账户暂停收款", "请到银行办理解除，随后将重新发放。"),
+    "id_expired": ("银行登记的证件已过期", "请到银行更新证件，随后将重新发放。"),
+    "limit_exceeded": ("账户超过收款限额", "请到银行调整限额，随后将重新发放。"),
+    "fraud_control": ("账户受限", "请到银行咨询处理，随后将重新发放。"),
+    "holder_dead": ("账户已停用", "请联系户籍地乡镇（街道）。"),
+    "wrong_bank": ("登记的开户银行有误", "请携带社保卡到乡镇（街道）核对账户。"),
+}
+UNKNOWN_ACCOUNT_PROBLEM = ("银行退回", "请联系户籍地乡镇（街道）。")
