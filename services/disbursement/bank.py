@@ -6,6 +6,7 @@ batch is asked for by its statement and sent again under the same keys, never un
 
 from __future__ import annotations
 
+import ssl
 from datetime import date
 from typing import Literal, Protocol
 from uuid import UUID
@@ -82,15 +83,13 @@ class Bank(Protocol):
 
 
 class OneCardPlatform:
-    """The platform over REST, with client credentials (HTTP Basic)."""
+    """The platform over REST, with client credentials (HTTP Basic). Batches are few: each call has its connection."""
 
     def __init__(self, url: str, *, client_id: str, client_secret: str, timeout_s: float) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            auth=httpx.BasicAuth(client_id, client_secret),
-            timeout=httpx.Timeout(timeout_s),
-            limits=httpx.Limits(max_connections=10),
-        )
+        self._url = url
+        self._auth = httpx.BasicAuth(client_id, client_secret)
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context()
 
     async def send(self, batch: Batch) -> None:
         response = await self._ask("POST", "/v1/batches", batch.model_dump_json())
@@ -105,9 +104,6 @@ class OneCardPlatform:
             raise OutcomeUnknown(f"the bank answered {response.status_code}")
         return Statement.model_validate_json(response.content)
 
-    async def close(self) -> None:
-        await self._client.aclose()
-
     async def _ask(self, method: str, path: str, body: str | None = None) -> httpx.Response:
         """A busy or unreachable bank is asked a few times; one that leaves us waiting is not, it may be at work."""
         try:
@@ -115,14 +111,18 @@ class OneCardPlatform:
                 on=(_Busy, httpx.ConnectError), attempts=_ATTEMPTS, wait_initial=0.1, wait_max=1.0, timeout=None
             ):
                 with attempt:
-                    response = await self._client.request(
-                        method, path, content=body, headers={"Content-Type": "application/json"}
-                    )
+                    response = await self._request(method, path, body)
                     if response.status_code in _BUSY:
                         raise _Busy(f"the bank answered {response.status_code}")
         except (_Busy, httpx.TransportError) as error:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
         return response
+
+    async def _request(self, method: str, path: str, body: str | None) -> httpx.Response:
+        async with httpx.AsyncClient(
+            base_url=self._url, auth=self._auth, timeout=self._timeout_s, verify=self._tls
+        ) as client:
+            return await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
 
 
 class _Busy(Exception):

@@ -14,7 +14,7 @@ from libs.common.database import rows
 from libs.common.period import Period
 from libs.common.vocabulary import PaymentStatus
 from libs.common.web import Page, Paging, Tx, router
-from services.disbursement.api.periods import MaybePeriod, MaybeThrough
+from services.disbursement.api.periods import MaybePeriod, MaybeThrough, written
 from services.disbursement.handlers import accounts
 from services.disbursement.tables import payments
 
@@ -54,7 +54,7 @@ async def list_payments(
     if status is not None:
         wanted = wanted.where(payments.c.status == status)
     cut = paging.cut(wanted, payments.c.period, payments.c.payment_id, descending=True)
-    return paging.page(rows(await tx.connection.execute(cut)), "period", "payment_id")
+    return paging.page(written(rows(await tx.connection.execute(cut))), "period", "payment_id")
 
 
 @api.get("/persons/{person_id}/payments")
@@ -65,7 +65,7 @@ async def list_payments_of_person(
     await accounts.require_person(tx, reader, person_id)
     wanted = select(*_SHOWN).where(payments.c.person_id == person_id)
     cut = paging.cut(wanted, payments.c.period, payments.c.payment_id, descending=True)
-    return paging.page(rows(await tx.connection.execute(cut)), "period", "payment_id")
+    return paging.page(written(rows(await tx.connection.execute(cut))), "period", "payment_id")
 
 
 @api.get("/persons/{person_id}/account")
@@ -75,7 +75,7 @@ async def read_account(
     """Per month: entitled = paid + in flight + held + owed - overpaid. Up to `through` (this month)."""
     await accounts.require_person(tx, reader, person_id)
     upto = through or Period.of(business_today())
-    return {"items": await accounts.read_account(tx, person_id, through=upto)}
+    return {"items": written(await accounts.read_account(tx, person_id, through=upto))}
 
 
 @api.get("/persons/{person_id}/timeline")

@@ -1,8 +1,8 @@
-"""Periods as query parameters: FastAPI would look for a value class in the body."""
+"""Periods at the edge: FastAPI would look for a value class in the body, and take it apart in an untyped answer."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
 
@@ -35,3 +35,14 @@ def _through_if_given(through: _OptionalText = None) -> Period | None:
 InPeriod = Annotated[Period, Depends(_period)]
 MaybePeriod = Annotated[Period | None, Depends(_period_if_given)]
 MaybeThrough = Annotated[Period | None, Depends(_through_if_given)]
+
+
+def written(value: Any) -> Any:
+    """An answer's rows with every period as `YYYY-MM`."""
+    if isinstance(value, Period):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: written(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [written(item) for item in value]
+    return value

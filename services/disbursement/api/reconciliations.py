@@ -18,6 +18,7 @@ from libs.common.database import Database, rows
 from libs.common.errors import Unavailable
 from libs.common.period import Period
 from libs.common.web import Page, Paging, Tx, router
+from services.disbursement.api.periods import written
 from services.disbursement.bank import OutcomeUnknown
 from services.disbursement.handlers.cases import resolve_case
 from services.disbursement.handlers.reconciliation import batches_of, cycles_in, reconcile
@@ -65,8 +66,8 @@ async def run_reconciliation(body: NewReconciliation, request: Request, reconcil
         await audit.record(tx, reconciler, "reconcile", body.area, period=str(body.period), differences=len(found))
     by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for case in found:
-        by_kind[case["kind"]].append(case)
-    return {"area": body.area, "period": body.period, "clean": not found, "differences": by_kind}
+        by_kind[case["kind"]].append(written(case))
+    return {"area": body.area, "period": str(body.period), "clean": not found, "differences": by_kind}
 
 
 @api.get("/cases")
@@ -85,7 +86,7 @@ async def list_cases(
     if resolved is not None:
         wanted = wanted.where(cases.c.resolved_at.is_not(None) if resolved else cases.c.resolved_at.is_(None))
     cut = paging.cut(wanted, cases.c.case_id, descending=True)
-    return paging.page(rows(await tx.connection.execute(cut)), "case_id")
+    return paging.page(written(rows(await tx.connection.execute(cut))), "case_id")
 
 
 @api.post("/cases/{case_id}/resolution")

@@ -13,8 +13,9 @@ from sqlalchemy import select
 from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Finance, Official, Principal, caller
 from libs.common.clock import business_today
-from libs.common.database import rows
+from libs.common.database import Transaction, rows
 from libs.common.web import Page, Paging, Tx, router
+from services.disbursement.api.periods import written
 from services.disbursement.handlers import recoveries as handlers
 from services.disbursement.handlers.overpayments import list_cases, load
 from services.disbursement.tables import recoveries
@@ -69,13 +70,13 @@ async def list_recoveries(
         wanted = wanted.where(recoveries.c.person_id == person_id)
     found = rows(await tx.connection.execute(paging.cut(wanted, recoveries.c.recovery_id, descending=True)))
     page = paging.page(found, "recovery_id")
-    page.items = await list_cases(tx, [row["recovery_id"] for row in page.items])
+    page.items = written(await list_cases(tx, [row["recovery_id"] for row in page.items]))
     return page
 
 
 @api.get("/{recovery_id}")
 async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str, Any]:
-    case = await load(tx, recovery_id)
+    case = await _shown(tx, recovery_id)
     reader.require_sight(case["area"], "recovery")
     return case
 
@@ -83,7 +84,7 @@ async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str
 @api.post("/{recovery_id}/plan")
 async def plan(recovery_id: UUID, body: Plan, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     await handlers.plan_recovery(tx, civil_affairs, recovery_id, body.model_dump(mode="json"))
-    return await load(tx, recovery_id)
+    return await _shown(tx, recovery_id)
 
 
 @api.post("/{recovery_id}/repayments", status_code=status.HTTP_201_CREATED)
@@ -97,7 +98,7 @@ async def repay(recovery_id: UUID, body: Repayment, tx: Tx, finance: Finance) ->
         repaid_on=body.repaid_on or business_today(),
         document_no=body.document_no,
     )
-    return {"repayment_id": repayment_id, **await load(tx, recovery_id)}
+    return {"repayment_id": repayment_id, **await _shown(tx, recovery_id)}
 
 
 @api.post("/{recovery_id}/write-off", status_code=status.HTTP_201_CREATED)
@@ -111,4 +112,9 @@ async def propose_write_off(recovery_id: UUID, body: WriteOff, tx: Tx, proposer:
 async def approve_write_off(recovery_id: UUID, tx: Tx, finance: Finance) -> dict[str, Any]:
     """Finance approves, and another person than proposed it."""
     await handlers.approve_write_off(tx, finance, recovery_id, on=business_today())
-    return await load(tx, recovery_id)
+    return await _shown(tx, recovery_id)
+
+
+async def _shown(tx: Transaction, recovery_id: UUID) -> dict[str, Any]:
+    case: dict[str, Any] = written(await load(tx, recovery_id))
+    return case

@@ -47,7 +47,7 @@ async def read_statistics(area: Area, period: InPeriod, tx: Tx, reader: Official
     """Per county and subsidy: persons and months paid, fen, arrears among it, failed, returned, held, unpayable."""
     found = await _table(tx, reader, area, period)
     total = {name: sum(row[name] for row in found) for name in _HEADINGS if name not in ("area", "name", "subsidy")}
-    return {"area": area, "period": period, "items": found, "total": total}
+    return {"area": area, "period": str(period), "items": found, "total": total}
 
 
 @api.get("/statistics.csv")

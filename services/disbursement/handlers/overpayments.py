@@ -34,6 +34,23 @@ class _Source:
     book_year: int
 
 
+async def may_be_overpaid(tx: Transaction, person_id: str, subsidy: Subsidy, period: Period) -> bool:
+    """Whether a month just settled or returned is to be reviewed: it is paid beyond its entitlement, or was claimed."""
+    found: bool = (
+        await tx.connection.execute(
+            text(
+                "SELECT EXISTS (SELECT FROM recoveries WHERE person_id = :person_id AND subsidy = :subsidy)"
+                " OR (SELECT coalesce(sum(amount_fen), 0) FROM payments WHERE person_id = :person_id"
+                " AND subsidy = :subsidy AND period = :period AND status = 'settled')"
+                " > coalesce((SELECT amount_fen FROM entitled_spans WHERE person_id = :person_id"
+                " AND subsidy = :subsidy AND months @> CAST(:period AS date)), 0)"
+            ),
+            {"person_id": person_id, "subsidy": subsidy, "period": period.first_day},
+        )
+    ).scalar_one()
+    return found
+
+
 async def review_overpayments(tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]], *, on: date) -> None:
     """Makes the cases of these persons claim exactly what was paid too much. Their locks are held by the caller."""
     found = await tx.connection.execute(

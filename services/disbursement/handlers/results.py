@@ -16,7 +16,7 @@ from libs.common.vocabulary import SUBSIDY_NAMES, ReturnCode
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
-from services.disbursement.handlers.overpayments import review_overpayments
+from services.disbursement.handlers.overpayments import may_be_overpaid, review_overpayments
 from services.disbursement.ledger import Book
 from services.disbursement.payments import Result, Ruling, rule
 from services.disbursement.sms import Announcement, missing_items
@@ -62,7 +62,8 @@ async def record_result(tx: Transaction, told: BankResult) -> bool:
         await book(tx, entries)
         if ruling.status in ("failed", "returned"):
             await _block_account(tx, payment, told)
-        await review_overpayments(tx, [(payment["person_id"], payment["subsidy"])], on=told.on)
+        if await may_be_overpaid(tx, payment["person_id"], payment["subsidy"], Period.of(payment["period"])):
+            await review_overpayments(tx, [(payment["person_id"], payment["subsidy"])], on=told.on)
         await check_sms(tx, told.payment_id)
     elif ruling.status == "returned" and told.result == "settled":
         await _note_late_settlement(tx, payment, told)

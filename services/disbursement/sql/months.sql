@@ -52,7 +52,7 @@ holds AS (
         SELECT CASE WHEN event_id IS NOT NULL THEN convert_from(body, 'UTF8')::jsonb ->> 'subject' END,
                held, NULL, 'event_unread', DATE '0001-01-01'
         FROM dead_letters
-        CROSS JOIN (VALUES ('living'), ('care')) AS both (held)
+        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
         WHERE resolved_at IS NULL
     ) AS reasons
     WHERE person_id IN (SELECT person_id FROM scope)
