@@ -1,7 +1,7 @@
 """Bulk matching: the SQL files of `sql/`, run by DuckDB over Parquet, off the event loop.
 
-The files hold plain SQL that other engines run too; they read views named after the sources, `roster`, `known`, `feed`
-and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index` does.
+The files hold plain SQL that other engines run too; they read views named after the sources, `roster`, `known`, `feed`,
+`excluding` and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index` does.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ KNOWN_SCHEMA = pa.schema(
         ("level", pa.int32()),
         ("expires_on", pa.date32()),
         ("in_transit", pa.bool_()),
+        ("benefit", pa.string()),
+        ("until_on", pa.date32()),
     ]
 )
 
@@ -55,6 +57,7 @@ def query(name: str, views: Mapping[str, Sequence[Path] | pa.Table], *, as_of: d
     """The rows of `sql/<name>.sql` over views of Parquet files or of tables in memory. Blocks: run it in a thread."""
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as engine:
         engine.register("run", pa.table({"as_of": [as_of]}))
+        engine.sql(sql_text("excluding")).create_view("excluding")
         for view, content in views.items():
             if isinstance(content, pa.Table):
                 engine.register(view, content)

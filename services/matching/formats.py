@@ -120,16 +120,16 @@ def _json_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
 
 
 def _parquet_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
+    number = 1
     try:
         file = pq.ParquetFile(path)
-    except pa.ArrowException as error:
+        names = _columns(file.schema_arrow.names, source)
+        for batch in file.iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield number, {name: cell_text(cell) for name, cell in zip(names, row.values(), strict=True) if name}
+    except (pa.ArrowException, OSError) as error:
         raise UnreadableFeed("the Parquet file is damaged or cut off") from error
-    names = _columns(file.schema_arrow.names, source)
-    number = 1
-    for batch in file.iter_batches():
-        for row in batch.to_pylist():
-            number += 1
-            yield number, {name: cell_text(cell) for name, cell in zip(names, row.values(), strict=True) if name}
 
 
 def _excel_rows(path: Path, source: Source) -> Iterator[Row | Reject]:

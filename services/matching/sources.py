@@ -171,6 +171,7 @@ _ALL = (
             _LAST_PAID,
             _area(),
         ),
+        authority="civil_affairs",
     ),
     Source(
         "social_cards",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, DateTime, MetaData, String, Table, Uuid
-from sqlalchemy.dialects.postgresql import BIGINT, JSONB
+from collections.abc import Iterable
+
+from sqlalchemy import Boolean, Column, ColumnElement, Date, DateTime, MetaData, String, Table, Uuid, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
 
 metadata = MetaData()
 
@@ -109,6 +111,7 @@ findings = Table(
     Column("alleged_on", Date),
     Column("hold_from", String),
     Column("opened_on", Date),
+    Column("opened_at", DateTime(timezone=True)),
     Column("due_on", Date),
     Column("overdue_since", Date),
     Column("detail", JSONB),
@@ -147,3 +150,8 @@ monthly_signoffs = Table(
     Column("signed_by", String),
     Column("signed_at", DateTime(timezone=True)),
 )
+
+
+def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that the column holds one of any number of values."""
+    return column == any_(literal(list(values), ARRAY(String)))

@@ -1,0 +1,7 @@
+"""The REST door of matching, one module per noun."""
+
+from __future__ import annotations
+
+from services.matching.api import comparisons, duties, events, feeds, findings, persons
+
+ROUTERS = [module.api for module in (events, feeds, comparisons, findings, duties, persons)]

@@ -107,6 +107,7 @@ CREATE TABLE findings (
     alleged_on    date NOT NULL,
     hold_from     text NOT NULL CHECK (hold_from ~ '^\d{4}-\d{2}$'),
     opened_on     date NOT NULL,
+    opened_at     timestamptz NOT NULL DEFAULT now(),
     due_on        date NOT NULL,
     overdue_since date,
     detail        jsonb NOT NULL DEFAULT '{}',

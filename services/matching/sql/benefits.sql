@@ -1,27 +1,13 @@
--- Another benefit in a month that we pay for (重复享受), notice 2; 国发〔2015〕52号: which benefits exclude which subsidy.
--- Old-age allowance, elderly service subsidy and the in-part child allowance never do.
-WITH excluding AS (
-    SELECT 'orphan' AS kind, 'living' AS subsidy
-    UNION ALL SELECT 'unattended_child_full', 'living'
-    UNION ALL SELECT 'retired_cadre_living', 'living'
-    UNION ALL SELECT 'duty_disability_living', 'living'
-    UNION ALL SELECT 'other_living', 'living'
-    UNION ALL SELECT 'work_injury_care', 'living'
-    UNION ALL SELECT 'work_injury_care', 'care'
-    UNION ALL SELECT 'elderly_care', 'care'
-    UNION ALL SELECT 'retired_cadre_care', 'care'
-    UNION ALL SELECT 'duty_disability_care', 'care'
-    UNION ALL SELECT 'other_care', 'care'
-),
-paid AS (
-    SELECT b.person_id, b.kind, b.from_on, b.feed_id, e.subsidy,
+-- Another benefit in a month that we pay for (重复享受): a lead, since the person may choose (notice 2).
+WITH paid AS (
+    SELECT b.person_id, b.kind, b.from_on, COALESCE(b.to_on, b.last_paid_on) AS until_on, b.feed_id, e.subsidy,
         year(b.from_on) * 12 + month(b.from_on) - 1 AS first_month,
         year(COALESCE(b.to_on, b.last_paid_on)) * 12 + month(COALESCE(b.to_on, b.last_paid_on)) - 1 AS last_month
     FROM benefits b
     JOIN excluding e ON e.kind = b.kind
 )
 SELECT DISTINCT r.person_id, r.area, 'benefit.started' AS kind, p.from_on AS alleged_on,
-    p.kind AS word, p.feed_id, CAST(NULL AS STRING) AS name_sealed
+    p.kind AS word, p.until_on AS until_on, p.feed_id, CAST(NULL AS STRING) AS name_sealed
 FROM roster r
 JOIN paid p ON p.person_id = r.person_id AND p.subsidy = r.subsidy
 WHERE (r.to_month IS NULL OR r.to_month >= p.first_month)

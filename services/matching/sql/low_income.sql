@@ -12,7 +12,7 @@ lasting AS (
     WHERE to_on IS NULL AND last_paid_on IS NULL AND category <> 'monitored'
 )
 SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, e.exited_on AS alleged_on,
-    e.category AS word, e.feed_id, e.name_sealed
+    e.category AS word, CAST(NULL AS DATE) AS until_on, e.feed_id, e.name_sealed
 FROM roster r
 JOIN ended e ON e.person_id = r.person_id
 WHERE r.subsidy = 'living'

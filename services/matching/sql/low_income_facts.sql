@@ -42,8 +42,7 @@ exited AS (
                 AND o.entered_on = t.until_on + 1
         )
 )
-SELECT f.person_id, f.kind, f.occurred_on, f.category, CAST(NULL AS INT) AS level, CAST(NULL AS DATE) AS expires_on,
-    CAST(NULL AS STRING) AS cause, false AS in_transit, f.until_on, f.area
+SELECT f.person_id, f.kind, f.occurred_on, f.category, f.until_on, f.area
 FROM (SELECT * FROM entered UNION ALL SELECT * FROM exited) f
 WHERE NOT EXISTS (
     SELECT 1 FROM known k

@@ -66,7 +66,7 @@ dated AS (
     WHERE c.kind IS NOT NULL
 )
 SELECT d.person_id, d.kind, d.occurred_on, d.category, d.level, d.expires_on, d.cause,
-    d.status = 'in_transit' AS in_transit, CAST(NULL AS DATE) AS until_on, d.area
+    d.status = 'in_transit' AS in_transit, d.area
 FROM dated d
 WHERE NOT EXISTS (
     SELECT 1 FROM known k

@@ -1,0 +1,144 @@
+"""Department feeds: uploaded, streamed to a file, taken in."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from cryptography.hazmat.primitives import hashes
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from libs.common.areas import Area
+from libs.common.auth import Anyone, Principal, authenticate, caller
+from libs.common.clock import business_today
+from libs.common.database import Database, new_id
+from libs.common.errors import InvalidInput
+from libs.common.web import Tx, router
+from services.matching.api.parts import PartsOf
+from services.matching.feeds import read_rejects
+from services.matching.formats import UnreadableFeed
+from services.matching.handlers import feeds as handlers
+from services.matching.sources import source_named
+
+AT_ONCE_BYTES = 50 * (1 << 20)
+"""Files up to this size are taken in within the request, larger ones behind it."""
+
+LARGEST_BYTES = 2 << 30
+
+api = APIRouter()
+_streamed = APIRouter(prefix="/v1", tags=["feeds"])
+_plain = router(prefix="/v1", tags=["feeds"])
+_require_sender = caller("partner", "cdpf", "civil_affairs")
+
+
+class Feed(BaseModel):
+    """`digest` is the SM3 of the file as sent; `facts` counts what became known by it."""
+
+    feed_id: UUID
+    source: str
+    area: str
+    as_of: date
+    mode: Literal["delta", "snapshot"]
+    status: Literal["received", "stored", "ready", "refused"]
+    accepted: int | None
+    rejected: int | None
+    digest: str
+    facts: int
+    refusal: str | None
+    received_at: datetime
+
+
+@_streamed.post("/feeds/{source}", status_code=201, response_model=Feed)
+async def upload_feed(
+    source: str,
+    request: Request,
+    parts: PartsOf,
+    area: Annotated[Area | None, Query()] = None,
+    as_of: date | None = None,
+    mode: Literal["delta", "snapshot"] = "delta",
+) -> Any:
+    """The body is the file: CSV, NDJSON, Parquet or xlsx. The same file again is the same feed; over 50 MB it is
+    taken in behind the answer (202)."""
+    principal = _sender(request)
+    described = source_named(source)
+    covered = _area_of(principal, area)
+    authoritative = handlers.require_sender(described, principal)
+    database: Database = request.app.state.database
+    feed_id = new_id()
+    arrived = parts.folder.arriving(feed_id)
+    digest, size = hashes.Hash(hashes.SM3()), 0
+    try:
+        with arrived.open("wb") as file:
+            async for chunk in request.stream():
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+        delivery = handlers.Delivery(described, covered, as_of or business_today(), mode, digest.finalize().hex())
+        async with database.transaction() as tx:
+            feed = await handlers.receive_feed(tx, feed_id, delivery, authoritative=authoritative, principal=principal)
+    except BaseException:
+        arrived.unlink(missing_ok=True)
+        raise
+    if feed["feed_id"] != feed_id:  # it was here before
+        arrived.unlink(missing_ok=True)
+    status = 201
+    if size > AT_ONCE_BYTES:
+        parts.intake.arrived.set()
+        status = 202
+    else:
+        await _take_in(parts, feed["feed_id"])
+    async with database.transaction() as tx:
+        feed = await handlers.read_feed(tx, feed["feed_id"], principal)
+    return JSONResponse(Feed.model_validate(feed).model_dump(mode="json"), status)
+
+
+@_plain.get("/feeds/{feed_id}")
+async def read_feed(feed_id: UUID, tx: Tx, reader: Anyone) -> Feed:
+    return Feed.model_validate(await handlers.read_feed(tx, feed_id, reader))
+
+
+@_plain.get("/feeds/{feed_id}/rejects")
+async def list_rejects(
+    feed_id: UUID,
+    tx: Tx,
+    reader: Anyone,
+    parts: PartsOf,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+) -> dict[str, Any]:
+    """The rows that were not taken, in the file's order: row (as a spreadsheet counts), field and reason."""
+    feed = await handlers.read_feed(tx, feed_id, reader)
+    path = parts.folder.rejects(feed["source"], feed["as_of"], feed_id)
+    items = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
+    more = feed["accepted"] is not None and cursor + len(items) < feed["rejected"]
+    return {"items": items, "next_cursor": str(cursor + len(items)) if more else None}
+
+
+def _sender(request: Request) -> Principal:
+    # This route opens its own short transactions: a file of gigabytes must not hold one.
+    authenticate(request)
+    return _require_sender(request)
+
+
+def _area_of(principal: Principal, area: str | None) -> str:
+    if area is not None:
+        principal.require_area(area)
+        return area
+    if not principal.area:
+        raise InvalidInput.at("query.area", "Field required")
+    return principal.area
+
+
+async def _take_in(parts: PartsOf, feed_id: UUID) -> None:
+    try:
+        await parts.intake.take_in(feed_id)
+    except UnreadableFeed:
+        await parts.intake.forget(feed_id)
+        raise
+
+
+api.include_router(_streamed)
+api.include_router(_plain)

@@ -1,0 +1,148 @@
+"""Findings and their verification."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from libs.common.areas import Area
+from libs.common.audit import record
+from libs.common.auth import Official, Principal, caller
+from libs.common.clock import business_today
+from libs.common.database import Transaction, rows
+from libs.common.identity import mask_name
+from libs.common.period import Period
+from libs.common.vocabulary import FindingStatus
+from libs.common.web import Page, Paging, Tx, router
+from services.matching.api.parts import Parts, PartsOf
+from services.matching.handlers import findings as handlers
+from services.matching.tables import claims, findings
+
+api = router(prefix="/v1/findings", tags=["findings"])
+
+Verifier = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
+
+
+class Finding(BaseModel):
+    """A lead about a person; while open it holds payments from `hold_from` on."""
+
+    finding_id: UUID
+    person_id: str
+    kind: str
+    area: str
+    status: FindingStatus
+    alleged_on: date
+    hold_from: Period
+    opened_on: date
+    due_on: date
+    overdue: bool
+    name: str | None = None
+    detail: dict[str, Any]
+    comparison_id: UUID | None
+    method: str | None
+    effective_on: date | None
+    note: str | None
+    fact_id: UUID | None
+
+
+class Claim(BaseModel):
+    """What one source said. `reported_by` is who pushed it, where it came in no feed."""
+
+    source: str
+    alleged_on: date
+    feed_id: UUID | None
+    reported_by: str | None
+    detail: dict[str, Any]
+
+
+class FindingWithClaims(Finding):
+    claims: list[Claim]
+
+
+class NewVerification(BaseModel):
+    """`effective_on` is the day as it was found out, the alleged one by default. `to_area`: where a mover went."""
+
+    method: Literal["visit", "video", "face", "phone", "document"]
+    outcome: Literal["confirmed", "dismissed"]
+    effective_on: date | None = None
+    note: str = Field(default="", max_length=2000)
+    evidence: Any = None
+    to_area: Area | None = None
+
+
+@api.get("")
+async def list_findings(
+    tx: Tx,
+    reader: Official,
+    parts: PartsOf,
+    paging: Annotated[Paging, Depends()],
+    area: Area | None = None,
+    status: FindingStatus | None = None,
+    kind: str | None = None,
+    overdue: bool | None = None,
+    person_id: str | None = None,
+) -> Page:
+    query = select(findings).where(reader.within(findings.c.area, area))
+    for column, value in ((findings.c.status, status), (findings.c.kind, kind), (findings.c.person_id, person_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if overdue is not None:
+        is_overdue = findings.c.overdue_since.is_not(None) & (findings.c.status == "open")
+        query = query.where(is_overdue if overdue else ~is_overdue)
+    found = rows(await tx.connection.execute(paging.cut(query, findings.c.finding_id)))
+    page = paging.page(found, "finding_id")
+    names = await _names(tx, parts, {str(row["finding_id"]) for row in page.items})
+    shown = [_shown(row, name=_masked(names.get(row["finding_id"]))) for row in page.items]
+    return Page(items=shown, next_cursor=page.next_cursor)
+
+
+@api.get("/{finding_id}")
+async def read_finding(finding_id: UUID, tx: Tx, reader: Official, parts: PartsOf) -> FindingWithClaims:
+    """Who verifies it sees the name whole, as the source gave it."""
+    row = await handlers.read_finding(tx, finding_id, reader)
+    name = (await _names(tx, parts, {str(finding_id)})).get(finding_id)
+    if reader.role in ("township", "civil_affairs"):
+        await record(tx, reader, "read finding", str(finding_id), person_id=row.person_id)
+    else:
+        name = _masked(name)
+    said = rows(
+        await tx.connection.execute(
+            select(claims).where(claims.c.finding_id == finding_id).order_by(claims.c.alleged_on, claims.c.claim_id)
+        )
+    )
+    shown = _shown(dict(row._mapping), name=name).model_dump()
+    return FindingWithClaims.model_validate({**shown, "claims": said})
+
+
+@api.post("/{finding_id}/verification")
+async def verify_finding(finding_id: UUID, body: NewVerification, tx: Tx, verifier: Verifier) -> Finding:
+    """A person has found out: confirmed, it becomes a fact; dismissed, what was held is paid."""
+    verification = handlers.Verification(**body.model_dump())
+    row = await handlers.verify_finding(tx, finding_id, verification, verifier, today=business_today())
+    return _shown(row)
+
+
+def _shown(row: dict[str, Any], *, name: str | None = None) -> Finding:
+    overdue = row["overdue_since"] is not None and row["status"] == "open"
+    return Finding.model_validate({**row, "overdue": overdue, "name": name})
+
+
+def _masked(name: str | None) -> str | None:
+    return mask_name(name) if name else None
+
+
+async def _names(tx: Transaction, parts: Parts, finding_ids: set[str]) -> dict[UUID, str]:
+    """The names that the sources gave, opened."""
+    found = await tx.connection.execute(
+        select(claims.c.finding_id, claims.c.person_id, claims.c.name_sealed).where(
+            claims.c.finding_id.in_([UUID(finding_id) for finding_id in finding_ids]),
+            claims.c.name_sealed.is_not(None),
+        )
+    )
+    sealer = parts.keys.sealer
+    return {row.finding_id: sealer.open(row.name_sealed, "feeds", row.person_id, "name") for row in found}

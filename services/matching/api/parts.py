@@ -1,0 +1,34 @@
+"""What routes take from the app that they run in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from libs.common.privacy import PersonKeys, Sealer
+from libs.common.settings import Settings
+from services.matching.feeds import FeedFolder, Keys
+from services.matching.handlers.feeds import FeedIntake
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The keys, the folder of feeds, and who takes feeds in."""
+
+    keys: Keys
+    folder: FeedFolder
+    intake: FeedIntake
+
+
+def keys_of(settings: Settings) -> Keys:
+    return Keys(PersonKeys.parse(settings.person_keys), Sealer.parse(settings.sealing_keys))
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]

@@ -1,0 +1,50 @@
+"""What the engine reads of the service's own database: the roster, and the facts known so far."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from libs.common.database import Transaction
+from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, table_from_csv
+
+_ROSTER = """
+SELECT r.person_id, r.subsidy, span ->> 'area',
+    split_part(span ->> 'from', '-', 1)::int * 12 + split_part(span ->> 'from', '-', 2)::int - 1,
+    split_part(span ->> 'to', '-', 1)::int * 12 + split_part(span ->> 'to', '-', 2)::int - 1
+FROM roster r, jsonb_array_elements(r.schedule) AS span
+WHERE starts_with(span ->> 'area', $1)
+ORDER BY r.person_id, r.subsidy, 4
+"""
+
+_KNOWN = """
+SELECT person_id, kind, occurred_on, to_char(known_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    data ->> 'category', data ->> 'level', data ->> 'expires_on', (data ->> 'in_transit')::boolean,
+    CASE WHEN kind LIKE 'benefit.%' THEN data ->> 'kind' END, data ->> 'until'
+FROM standing_facts
+WHERE starts_with(kind, $1)
+"""
+
+
+async def export_roster(tx: Transaction, area: str) -> pa.Table:
+    """Every month that is payable in `area`, as spans per person and subsidy."""
+    return await _copy(tx, _ROSTER, area, ROSTER_SCHEMA)
+
+
+async def export_known(tx: Transaction, kinds: str) -> pa.Table:
+    """The standing facts whose kind starts with `kinds`."""
+    return await _copy(tx, _KNOWN, kinds, KNOWN_SCHEMA)
+
+
+async def _copy(tx: Transaction, query: str, argument: str, schema: pa.Schema) -> pa.Table:
+    # COPY through a file: a nation's roster is no list of Python objects.
+    raw = await tx.connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    with tempfile.TemporaryDirectory(prefix="liangbu-") as folder:
+        path = Path(folder) / "rows.csv"
+        await driver.copy_from_query(query, argument, output=path, format="csv")
+        return await asyncio.to_thread(table_from_csv, path, schema)

@@ -1,0 +1,251 @@
+"""Feeds: received once, taken in, and acted on where the sender's word is a fact.
+
+A feed goes through `received` (the file is here), `stored` (its rows lie in Parquet) and `ready`. Each step can be done
+again: a feed that a crash left half-way is taken up where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from libs.common.auth import Principal
+from libs.common.database import Database, Transaction
+from libs.common.errors import Forbidden, NotFound
+from services.matching import engine
+from services.matching.feeds import FeedFolder, Keys, take_in
+from services.matching.formats import UnreadableFeed
+from services.matching.handlers.exports import export_known, export_roster
+from services.matching.handlers.facts import Assertion, assert_facts, new_fact
+from services.matching.sources import SOURCES, Source
+from services.matching.tables import feeds
+
+_FACTS_AT_ONCE = 1000
+_FEEDS_AT_ONCE = 2
+"""Each holds a connection of its own while it is taken in."""
+_ACTING_LOCK = 7010
+_FACT_KINDS = {"certificates": "certificate.", "low_income": "low_income.", "benefits": "benefit."}
+"""Sources whose keeper's word is a fact, and how the kinds of these facts begin (`sql/<source>_facts.sql`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A file that arrived: of which source, for which area, and as of which day."""
+
+    source: Source
+    area: str
+    as_of: date
+    mode: str
+    digest: str
+
+
+def require_sender(source: Source, principal: Principal) -> bool:
+    """Whether the sender's word on this source is a fact. Forbidden for who may not send it at all.
+
+    Civil affairs sends any feed, the federation that of certificates, a machine those that its token names.
+    """
+    if principal.role == "partner":
+        if not principal.may_assert(source.name):
+            raise Forbidden(f"your token does not name the source {source.name}")
+        return source.authority is not None
+    if principal.role == "cdpf" and source.name != "certificates":
+        raise Forbidden("the federation sends certificates only")
+    return principal.role == source.authority
+
+
+async def receive_feed(
+    tx: Transaction, feed_id: UUID, delivery: Delivery, *, authoritative: bool, principal: Principal
+) -> dict[str, Any]:
+    """The feed that this delivery is: new, or the one that the same file was before."""
+    await tx.connection.execute(
+        insert(feeds)
+        .values(
+            feed_id=feed_id,
+            source=delivery.source.name,
+            area=delivery.area,
+            as_of=delivery.as_of,
+            mode=delivery.mode,
+            digest=delivery.digest,
+            status="received",
+            authoritative=authoritative,
+            sent_by=principal.sub,
+        )
+        .on_conflict_do_nothing(constraint="the_same_file_is_the_same_feed")
+    )
+    row = await tx.connection.execute(
+        select(feeds).where(
+            feeds.c.source == delivery.source.name,
+            feeds.c.area == delivery.area,
+            feeds.c.as_of == delivery.as_of,
+            feeds.c.mode == delivery.mode,
+            feeds.c.digest == delivery.digest,
+        )
+    )
+    return dict(row.mappings().one())
+
+
+async def read_feed(tx: Transaction, feed_id: UUID, principal: Principal) -> dict[str, Any]:
+    """NotFound outside one's area."""
+    row = (await tx.connection.execute(select(feeds).where(feeds.c.feed_id == feed_id))).mappings().one_or_none()
+    if row is None:
+        raise NotFound("no such feed")
+    principal.require_sight(row["area"], "feed")
+    return dict(row)
+
+
+class FeedIntake:
+    """Takes feeds in, within the request or behind it. Safe to run at several places: one acts on a feed at a time."""
+
+    def __init__(self, database: Database, folder: FeedFolder, keys: Keys) -> None:
+        self._database = database
+        self._folder = folder
+        self._keys = keys
+        self._at_work = asyncio.Semaphore(_FEEDS_AT_ONCE)
+        self._stopping = asyncio.Event()
+        self.arrived = asyncio.Event()
+        """Set when a large file arrived; the worker waits on it."""
+
+    async def run(self) -> None:
+        """Takes in what was received and not finished, until `stop`."""
+        while not self._stopping.is_set():
+            self.arrived.clear()
+            for feed_id in await self._unfinished():
+                try:
+                    await self.take_in(feed_id)
+                except UnreadableFeed as error:
+                    await self.refuse(feed_id, str(error))
+            try:
+                async with asyncio.timeout(30):
+                    await self.arrived.wait()
+            except TimeoutError:
+                pass
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.arrived.set()
+
+    async def take_in(self, feed_id: UUID) -> None:
+        """Brings the feed to `ready`. UnreadableFeed when the file is no feed of its source."""
+        async with self._at_work, self._alone(feed_id):
+            feed = await self._feed(feed_id)
+            if feed is not None and feed["status"] == "received":
+                await self._store(feed)
+                feed["status"] = "stored"
+            if feed is not None and feed["status"] == "stored":
+                await self._act(feed)
+
+    async def refuse(self, feed_id: UUID, reason: str) -> None:
+        """The file was no feed; it is not kept."""
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(
+                update(feeds).where(feeds.c.feed_id == feed_id).values(status="refused", refusal=reason)
+            )
+        self._folder.arriving(feed_id).unlink(missing_ok=True)
+
+    async def forget(self, feed_id: UUID) -> None:
+        """The file was no feed, and its sender was told so: nothing of it stays."""
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(feeds.delete().where(feeds.c.feed_id == feed_id))
+        self._folder.arriving(feed_id).unlink(missing_ok=True)
+
+    async def _store(self, feed: dict[str, Any]) -> None:
+        feed_id, source, as_of = feed["feed_id"], SOURCES[feed["source"]], feed["as_of"]
+        arrived = self._folder.arriving(feed_id)
+        taken = await asyncio.to_thread(
+            take_in,
+            arrived,
+            source,
+            feed_id,
+            as_of,
+            self._keys,
+            self._folder.rows(source.name, as_of, feed_id),
+            self._folder.rejects(source.name, as_of, feed_id),
+        )
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(
+                update(feeds)
+                .where(feeds.c.feed_id == feed_id)
+                .values(status="stored", accepted=taken.accepted, rejected=taken.rejected, stored_digest=taken.digest)
+            )
+        arrived.unlink(missing_ok=True)
+
+    async def _act(self, feed: dict[str, Any]) -> None:
+        """Asserts what the feed says that was not known. Interrupted and done again, it asserts the rest."""
+        asserted = 0
+        if feed["authoritative"]:
+            changes = await self._changes(feed)
+            for start in range(0, len(changes), _FACTS_AT_ONCE):
+                async with self._database.transaction() as tx:
+                    await _assert_changes(tx, feed, changes[start : start + _FACTS_AT_ONCE])
+            asserted = len(changes)
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(
+                update(feeds)
+                .where(feeds.c.feed_id == feed["feed_id"])
+                .values(status="ready", facts=feeds.c.facts + asserted)
+            )
+
+    async def _changes(self, feed: dict[str, Any]) -> list[dict[str, Any]]:
+        source = feed["source"]
+        async with self._database.transaction() as tx:
+            known = await export_known(tx, _FACT_KINDS[source])
+            roster = await export_roster(tx, feed["area"])
+        rows = [self._folder.rows(source, feed["as_of"], feed["feed_id"])]
+        views: dict[str, Any] = {"known": known, "roster": roster, "feed": rows}
+        return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"])
+
+    async def _unfinished(self) -> Sequence[UUID]:
+        async with self._database.transaction() as tx:
+            found = await tx.connection.execute(
+                select(feeds.c.feed_id).where(feeds.c.status.in_(("received", "stored"))).order_by(feeds.c.feed_id)
+            )
+            return found.scalars().all()
+
+    async def _feed(self, feed_id: UUID) -> dict[str, Any] | None:
+        async with self._database.transaction() as tx:
+            found = await tx.connection.execute(select(feeds).where(feeds.c.feed_id == feed_id))
+            row = found.mappings().one_or_none()
+            return dict(row) if row else None
+
+    @asynccontextmanager
+    async def _alone(self, feed_id: UUID) -> AsyncIterator[None]:
+        """One after another per source: what one feed made known, the next must know.
+
+        A session's lock, not a transaction's: a long transaction would hold back everything that is published.
+        """
+        async with self._database.engine.connect() as connection:
+            autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            feed = await autocommit.execute(select(feeds.c.source).where(feeds.c.feed_id == feed_id))
+            names = {"lock": _ACTING_LOCK, "source": feed.scalar_one_or_none() or ""}
+            await autocommit.execute(text("SELECT pg_advisory_lock(:lock, hashtext(:source))"), names)
+            try:
+                yield
+            finally:
+                await autocommit.execute(text("SELECT pg_advisory_unlock(:lock, hashtext(:source))"), names)
+
+
+async def _assert_changes(tx: Transaction, feed: dict[str, Any], changes: Sequence[dict[str, Any]]) -> None:
+    await tx.lock(*{change["person_id"] for change in changes})
+    assertions = []
+    for change in changes:
+        fields = {
+            name: value
+            for name, value in change.items()
+            if value is not None and name not in ("person_id", "kind", "occurred_on", "benefit", "until_on")
+        }
+        fields |= {"until": change.get("until_on")}
+        if "benefit" in change:
+            fields["kind"] = change["benefit"]
+        fact = new_fact(
+            tx, change["kind"], change["person_id"], change["occurred_on"], source=feed["source"], fields=fields
+        )
+        assertions.append(Assertion(fact, change["area"] or feed["area"], feed["sent_by"], feed_id=feed["feed_id"]))
+    await assert_facts(tx, assertions)

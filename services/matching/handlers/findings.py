@@ -1,0 +1,253 @@
+"""Findings: opened from leads, verified by a person, never released by time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+
+from libs.common.audit import record
+from libs.common.auth import Principal
+from libs.common.database import Transaction, new_id
+from libs.common.errors import Conflict, InvalidInput, NotFound
+from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
+from services.matching.deadlines import VERIFICATION_WORKING_DAYS, working_days_after
+from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
+from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
+from services.matching.handlers.ledgers import extend_ledger
+from services.matching.kinds import DEATH
+from services.matching.tables import among, claims, findings, standing_facts
+
+Claim = tuple[str, str, str, date]
+
+
+@dataclass(slots=True)
+class Noted:
+    """What became of leads: the findings opened, the claims added to open ones, and for every claim that is or was
+    noted its id and its finding."""
+
+    opened: list[Mapping[str, Any]] = field(default_factory=list)
+    added: list[tuple[UUID, Lead]] = field(default_factory=list)
+    claims: dict[Claim, tuple[UUID, UUID]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a person found out about a lead, and how."""
+
+    method: str
+    outcome: str
+    note: str
+    effective_on: date | None = None
+    evidence: Any = None
+    to_area: str | None = None
+
+
+class AlreadyVerified(Conflict):
+    """This finding was verified before."""
+
+    type = "already-verified"
+
+
+class FaceCheckProvesNoDeath(InvalidInput):
+    """A failed face check is never a death; verify it another way."""
+
+    type = "face-check-proves-no-death"
+
+
+async def open_leads(
+    tx: Transaction, leads: Sequence[Lead], *, opened_on: date, comparison_id: UUID | None = None
+) -> Noted:
+    """Opens a finding for what is new, adds new claims to what is open. An earlier day alleged holds from earlier."""
+    persons = sorted({lead.person_id for lead in leads})
+    await tx.lock(*persons)
+    noted = Noted(claims=await _claims_of(tx, persons))
+    sorted_leads = sort_out(
+        leads,
+        claims=set(noted.claims),
+        facts=await _facts_of(tx, persons),
+        open_findings=await _open_findings_of(tx, persons),
+    )
+    await _open(tx, sorted_leads, noted, opened_on, comparison_id)
+    for finding_id, said in sorted_leads.to_add.items():
+        noted.added += [(finding_id, lead) for lead in said]
+        await _hold_from_earlier(tx, finding_id, said[0])
+    await _note_claims(tx, noted.added, noted)
+    return noted
+
+
+async def _open(
+    tx: Transaction, sorted_leads: Sorted, noted: Noted, opened_on: date, comparison_id: UUID | None
+) -> None:
+    due_on = working_days_after(opened_on, VERIFICATION_WORKING_DAYS)
+    rows: list[dict[str, Any]] = [
+        {
+            "finding_id": new_id(),
+            "person_id": said[0].person_id,
+            "kind": said[0].kind,
+            "area": said[0].area,
+            "status": "open",
+            "version": 1,
+            "alleged_on": said[0].alleged_on,
+            "hold_from": said[0].hold_from,
+            "opened_on": opened_on,
+            "due_on": due_on,
+            "detail": dict(said[0].detail),
+            "comparison_id": comparison_id,
+        }
+        for said in sorted_leads.to_open
+    ]
+    if not rows:
+        return
+    await tx.connection.execute(insert(findings), rows)
+    pairs = [(row["finding_id"], lead) for row, said in zip(rows, sorted_leads.to_open, strict=True) for lead in said]
+    await _note_claims(tx, pairs, noted)
+    for row in rows:
+        tx.publish(FindingOpened.model_validate(row))
+    noted.opened += rows
+
+
+async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], noted: Noted) -> None:
+    if not pairs:
+        return
+    rows: list[dict[str, Any]] = [
+        {
+            "claim_id": new_id(),
+            "finding_id": finding_id,
+            "person_id": lead.person_id,
+            "kind": lead.kind,
+            "source": lead.source,
+            "alleged_on": lead.alleged_on,
+            "detail": dict(lead.detail),
+            "name_sealed": lead.name_sealed,
+            "feed_id": lead.feed_id,
+            "reported_by": lead.reported_by,
+        }
+        for finding_id, lead in pairs
+    ]
+    await tx.connection.execute(insert(claims), rows)
+    for row, (finding_id, lead) in zip(rows, pairs, strict=True):
+        noted.claims[lead.claim] = (row["claim_id"], finding_id)
+
+
+async def _hold_from_earlier(tx: Transaction, finding_id: UUID, earliest: Lead) -> None:
+    row = (await tx.connection.execute(select(findings).where(findings.c.finding_id == finding_id))).one()
+    if earliest.alleged_on < row.alleged_on:
+        await _save(
+            tx, row, FindingOpened, alleged_on=earliest.alleged_on, hold_from=min(earliest.hold_from, row.hold_from)
+        )
+
+
+async def _save(tx: Transaction, row: Any, event: type[FindingState], **changes: Any) -> None:
+    """Stores the finding's next version and tells it."""
+    changes = {**changes, "version": row.version + 1}
+    await tx.connection.execute(update(findings).where(findings.c.finding_id == row.finding_id).values(**changes))
+    tx.publish(event.model_validate({**row._mapping, **changes}))
+
+
+async def verify_finding(
+    tx: Transaction, finding_id: UUID, verification: Verification, principal: Principal, *, today: date
+) -> dict[str, Any]:
+    """Closes a finding: confirmed, it becomes a fact with its own date; dismissed, what it held is paid (notice 3).
+
+    NotFound outside one's area, AlreadyVerified the second time, FaceCheckProvesNoDeath, and InvalidInput for a day
+    that is still to come or for a fact that lacks something.
+    """
+    row = await read_finding(tx, finding_id, principal)
+    await tx.lock(row.person_id)
+    row = await read_finding(tx, finding_id, principal)
+    if row.status != "open":
+        raise AlreadyVerified(f"it is {row.status}")
+    changes: dict[str, Any] = {
+        "status": verification.outcome,
+        "method": verification.method,
+        "note": verification.note,
+        "evidence": verification.evidence,
+        "verified_by": principal.sub,
+        "verified_at": tx.now,
+    }
+    if verification.outcome == "confirmed":
+        changes |= await _confirm(tx, row, verification, principal, today)
+        await _save(tx, row, FindingConfirmed, **changes)
+    else:
+        await _save(tx, row, FindingDismissed, **changes)
+    if row.comparison_id is not None:
+        became = {name: changes.get(name) for name in ("status", "method", "effective_on", "verified_by", "fact_id")}
+        await extend_ledger(tx, row.comparison_id, [{"entry": "verification", "finding_id": finding_id, **became}])
+    await record(
+        tx, principal, "verify finding", str(finding_id), person_id=row.person_id, reason=verification.note,
+        outcome=verification.outcome, method=verification.method, fact_id=changes.get("fact_id"),
+    )  # fmt: skip
+    return {**row._mapping, **changes, "version": row.version + 1}
+
+
+async def _confirm(
+    tx: Transaction, row: Any, verification: Verification, principal: Principal, today: date
+) -> dict[str, Any]:
+    if verification.method == "face" and row.kind == DEATH:
+        raise FaceCheckProvesNoDeath
+    effective_on = verification.effective_on or row.alleged_on
+    if effective_on > today:
+        raise InvalidInput.at("effective_on", "lies in the future")
+    fields = {**row.detail, **({"to_area": verification.to_area} if verification.to_area else {})}
+    fact = new_fact(tx, row.kind, row.person_id, effective_on, source=BY_VERIFICATION, fields=fields)
+    await assert_facts(tx, [Assertion(fact, row.area, principal.sub, finding_id=row.finding_id)])
+    return {"effective_on": effective_on, "fact_id": fact.fact_id}
+
+
+async def read_finding(tx: Transaction, finding_id: UUID, principal: Principal) -> Any:
+    """The finding's row. NotFound outside one's area."""
+    row = (await tx.connection.execute(select(findings).where(findings.c.finding_id == finding_id))).one_or_none()
+    if row is None:
+        raise NotFound("no such finding")
+    principal.require_sight(row.area, "finding")
+    return row
+
+
+async def flag_overdue(tx: Transaction, as_of: date) -> int:
+    """Marks the findings whose deadline is past; nothing is released by that: the county has to decide."""
+    result = await tx.connection.execute(
+        update(findings)
+        .where(findings.c.status == "open", findings.c.due_on < as_of, findings.c.overdue_since.is_(None))
+        .values(overdue_since=as_of)
+    )
+    return result.rowcount
+
+
+async def place_findings(tx: Transaction, areas: Mapping[str, str]) -> None:
+    """Gives open findings of persons whose county was not known their area, now that it is (person_id → area)."""
+    rows = await tx.connection.execute(
+        select(findings).where(findings.c.status == "open", among(findings.c.person_id, areas))
+    )
+    for row in rows.all():
+        area = areas[row.person_id]
+        if area.startswith(row.area) and area != row.area:
+            await _save(tx, row, FindingOpened, area=area)
+
+
+async def _claims_of(tx: Transaction, persons: Sequence[str]) -> dict[Claim, tuple[UUID, UUID]]:
+    rows = await tx.connection.execute(select(claims).where(among(claims.c.person_id, persons)))
+    return {(row.person_id, row.kind, row.source, row.alleged_on): (row.claim_id, row.finding_id) for row in rows}
+
+
+async def _facts_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, str], set[date]]:
+    rows = await tx.connection.execute(
+        select(standing_facts.c.person_id, standing_facts.c.kind, standing_facts.c.occurred_on).where(
+            among(standing_facts.c.person_id, persons)
+        )
+    )
+    known: dict[tuple[str, str], set[date]] = {}
+    for row in rows:
+        known.setdefault((row.person_id, row.kind), set()).add(row.occurred_on)
+    return known
+
+
+async def _open_findings_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, str], OpenFinding]:
+    rows = await tx.connection.execute(
+        select(findings).where(among(findings.c.person_id, persons), findings.c.status == "open")
+    )
+    return {(row.person_id, row.kind): OpenFinding(row.finding_id, row.alleged_on) for row in rows}

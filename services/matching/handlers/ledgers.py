@@ -1,0 +1,47 @@
+"""The ledgers of comparisons, kept: appended to, never changed (notice 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+
+from libs.common.database import Transaction
+from services.matching.ledger import GENESIS, Entry, chain, line
+from services.matching.tables import ledger_entries
+
+
+async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[Mapping[str, Any]]) -> str:
+    """Appends entries; the last one's hash."""
+    await tx.lock(f"ledger:{comparison_id}")
+    last = (
+        await tx.connection.execute(
+            select(ledger_entries)
+            .where(ledger_entries.c.comparison_id == comparison_id)
+            .order_by(ledger_entries.c.seq.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    entries = chain(bodies, after=Entry(last.seq, last.body, last.hash) if last else None)
+    await tx.connection.execute(
+        insert(ledger_entries),
+        [
+            {"comparison_id": comparison_id, "seq": entry.seq, "body": entry.body, "hash": entry.hash}
+            for entry in entries
+        ],
+    )
+    return entries[-1].hash
+
+
+async def export_ledger(tx: Transaction, comparison_id: UUID) -> str:
+    """The ledger as NDJSON, from the first entry on."""
+    rows = await tx.connection.execute(
+        select(ledger_entries).where(ledger_entries.c.comparison_id == comparison_id).order_by(ledger_entries.c.seq)
+    )
+    previous, lines = GENESIS, []
+    for row in rows:
+        lines.append(line(Entry(row.seq, row.body, row.hash), previous))
+        previous = row.hash
+    return "".join(lines)

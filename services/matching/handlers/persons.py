@@ -1,0 +1,76 @@
+"""One person, as matching knows them: where they belong, and its part of their story."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import case, func, literal, select, union_all
+
+from libs.common.auth import Principal
+from libs.common.database import Transaction, rows
+from libs.common.errors import NotFound
+from services.matching.tables import applications, facts, findings, roster
+
+
+async def area_of(tx: Transaction, person_id: str) -> str | None:
+    """Where the person is known to belong: by the roster, else the latest application, else the latest fact."""
+    places = union_all(
+        select(
+            roster.c.area.label("area"),
+            case((roster.c.stopped_because.is_(None), 1), else_=2).label("place"),
+            literal(0.0).label("age"),
+        ).where(roster.c.person_id == person_id),
+        select(applications.c.area, literal(3), -func.extract("epoch", applications.c.applied_on)).where(
+            applications.c.person_id == person_id
+        ),
+        select(facts.c.area, literal(4), -func.extract("epoch", facts.c.known_at)).where(
+            facts.c.person_id == person_id
+        ),
+    ).subquery()
+    found = await tx.connection.execute(select(places.c.area).order_by(places.c.place, places.c.age).limit(1))
+    return found.scalar_one_or_none()
+
+
+async def read_timeline(tx: Transaction, person_id: str, principal: Principal) -> list[dict[str, Any]]:
+    """Facts and findings of a person, newest first. NotFound for whom nobody in one's area knows."""
+    asserted = rows(await tx.connection.execute(select(facts).where(facts.c.person_id == person_id)))
+    doubts = rows(await tx.connection.execute(select(findings).where(findings.c.person_id == person_id)))
+    areas = {row["area"] for row in (*asserted, *doubts)} | {await area_of(tx, person_id)}
+    if not any(area is not None and principal.covers(area) for area in areas):
+        raise NotFound("no such person")
+    story = [_asserted(row) for row in asserted]
+    story += [_opened(row) for row in doubts]
+    story += [_verified(row) for row in doubts if row["status"] != "open"]
+    return sorted(story, key=lambda item: item["at"], reverse=True)
+
+
+def _asserted(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": row["known_at"],
+        "what": row["kind"],
+        "detail": f"{row['occurred_on']}, {row['source']}",
+        "occurred_on": row["occurred_on"],
+        "source": row["source"],
+        "fact_id": row["fact_id"],
+        "retracts": row["retracts"],
+    }
+
+
+def _opened(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": row["opened_at"],
+        "what": "finding.opened",
+        "detail": f"{row['kind']}, {row['alleged_on']}, holds from {row['hold_from']}, due {row['due_on']}",
+        "finding_id": row["finding_id"],
+    }
+
+
+def _verified(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": row["verified_at"],
+        "what": f"finding.{row['status']}",
+        "detail": f"{row['kind']}, {row['method']}" + (f", {row['effective_on']}" if row["effective_on"] else ""),
+        "finding_id": row["finding_id"],
+        "fact_id": row["fact_id"],
+    }

@@ -1,0 +1,71 @@
+"""Matching: department feeds and pushed changes in, facts and findings out."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from libs.common.operations import DailyTask, Invariant
+from libs.common.service import Service, create_app, serve
+from libs.common.settings import Settings
+from services.matching.api import ROUTERS
+from services.matching.api.feeds import LARGEST_BYTES
+from services.matching.api.parts import Parts, keys_of
+from services.matching.feeds import FeedFolder
+from services.matching.handlers.feeds import FeedIntake
+from services.matching.handlers.findings import flag_overdue
+from services.matching.subscriptions import SUBSCRIPTIONS
+
+INVARIANTS = [
+    Invariant(
+        "confirmed findings are facts",
+        "Every confirmed finding has become a fact of its kind about its person, from the day that was found out.",
+        "SELECT f.finding_id FROM findings f LEFT JOIN facts a ON a.fact_id = f.fact_id AND a.finding_id = f.finding_id"
+        " AND a.person_id = f.person_id AND a.kind = f.kind AND a.occurred_on = f.effective_on"
+        " WHERE f.status = 'confirmed' AND a.fact_id IS NULL",
+    ),
+    Invariant(
+        "facts are told once",
+        "Every fact still in the log of events was published exactly once.",
+        "SELECT a.fact_id, count(o.event_id) AS times FROM facts a"
+        " LEFT JOIN outbox o ON o.aggregate = 'fact:' || a.fact_id"
+        " WHERE a.known_at > (SELECT coalesce(min(created_on), CURRENT_DATE) FROM outbox)"
+        " GROUP BY a.fact_id HAVING count(o.event_id) <> 1",
+    ),
+    Invariant(
+        "findings rest on claims",
+        "Every finding rests on something that somebody said.",
+        "SELECT f.finding_id FROM findings f WHERE NOT EXISTS"
+        " (SELECT 1 FROM claims c WHERE c.finding_id = f.finding_id AND c.person_id = f.person_id)",
+    ),
+    Invariant(
+        "ledgers are whole",
+        "No ledger of a comparison lacks an entry.",
+        "SELECT comparison_id FROM ledger_entries GROUP BY comparison_id HAVING max(seq) + 1 <> count(*)",
+    ),
+]
+
+SERVICE = Service(
+    name="matching",
+    version="0.1.0",
+    title="Liangbu matching (数据比对)",
+    routers=ROUTERS,
+    subscriptions=SUBSCRIPTIONS,
+    listens_to=("intake", "eligibility"),
+    bulk_from=("eligibility",),
+    daily_tasks=[DailyTask("flag overdue findings", flag_overdue)],
+    invariants=INVARIANTS,
+    workers=[lambda app: app.state.parts.intake],
+    larger_bodies={"/v1/feeds": LARGEST_BYTES},
+)
+
+
+def build(settings: Settings) -> FastAPI:
+    app = create_app(SERVICE, settings)
+    keys = keys_of(settings)
+    folder = FeedFolder(settings.data_dir)
+    app.state.parts = Parts(keys, folder, FeedIntake(app.state.database, folder, keys))
+    return app
+
+
+if __name__ == "__main__":
+    serve("matching", build)
