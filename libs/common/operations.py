@@ -146,6 +146,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
         )
         return {
             "service": service,
+            "now": tx.now,
             "unpublished": counts.unpublished,
             "dead_letters": counts.dead_letters,
             "watermarks": rows(marks),
