@@ -311,9 +311,14 @@ async def test_a_candidate_is_prescreened_by_the_same_rules(eligibility: Eligibi
     await eligibility.take(fact(CertificateRenewed, date(2026, 8, 10), **renewal))
     await eligibility.take(
         CandidateIdentified(
-            person_id=PERSON, version=1, outreach_id=uuid4(), area="530102", because="certified", identified_on=date(2026, 8, 20)
+            person_id=PERSON,
+            version=1,
+            outreach_id=uuid4(),
+            area="530102",
+            because="certified",
+            identified_on=date(2026, 8, 20),
         )
-    )  # fmt: skip
+    )
     [screened] = await eligibility.published("candidate.prescreened.v1")
     assert screened["eligible"] == ["care"]
 
