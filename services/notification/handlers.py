@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from libs.common.consumer import Received
 from libs.common.database import Transaction, rows
 from libs.common.events.disbursement import PaymentState, RecoveryState
+from libs.common.events.eligibility import EntitlementChanged
 from libs.common.events.intake import ApplicationApproved, ApplicationState, ApplicationWithdrawn
 from libs.common.money import yuan_text
 from libs.common.period import Period, business_date
@@ -26,24 +27,26 @@ from services.notification.texts import Kind
 
 async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
     """Keeps how people are reached, and tells a phone that it is no longer used, in case somebody else changed it."""
-    newest = _newest(received)
-    await tx.lock(*newest)
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
     known = {
         row["person_id"]: row
-        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(newest))))
+        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
     }
-    changed: list[dict[str, Any]] = []
+    changed: dict[str, dict[str, Any]] = {}
     drafts: list[Draft] = []
-    for person_id, item in newest.items():
-        before, data = known.get(person_id), item.data
+    for item in sorted(received, key=lambda item: item.data.version):
+        data, before = item.data, known.get(item.data.person_id)
         if before is not None and before["version"] >= data.version:
             continue
+        place = ("contacts", data.person_id, "phone")
         phone = sealer.open(data.phone, item.event_id, "phone") if data.phone else None
-        sealed = sealer.seal(phone, "contacts", person_id, "phone") if phone else None
-        changed.append({"person_id": person_id, "version": data.version, "area": data.area, "phone": sealed})
-        old_phone = sealer.open(before["phone"], "contacts", person_id, "phone") if before and before["phone"] else None
+        sealed = sealer.seal(phone, *place) if phone else None
+        row = {"person_id": data.person_id, "version": data.version, "area": data.area, "phone": sealed}
+        known[data.person_id] = changed[data.person_id] = row
+        old_phone = sealer.open(before["phone"], *place) if before and before["phone"] else None
         if old_phone is not None and old_phone != phone:
-            drafts.append(Draft("contact_changed", _cause(item), person_id, data.area, phone=old_phone))
+            drafts.append(Draft("contact_changed", _cause(item), data.person_id, data.area, phone=old_phone))
     if changed:
         upsert = insert(contacts)
         await tx.connection.execute(
@@ -51,7 +54,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
                 index_elements=[contacts.c.person_id],
                 set_={name: upsert.excluded[name] for name in ("version", "area", "phone")},
             ),
-            changed,
+            list(changed.values()),
         )
     await compose(tx, drafts, sealer)
 
@@ -97,8 +100,7 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
             "area": data.area,
             "runs": [[str(months.from_), months.to and str(months.to), months.amount_fen] for months in data.schedule],
             "because": data.stopped_because or data.cause,
-            "told_amount_fen": before and before["told_amount_fen"],
-            "told_since": before and before["told_since"],
+            **(_told_before(data) if before is None else {name: before[name] for name in _TOLD}),
         }
         if data.cause == "person.merged":  # the person goes on under another person_id: nothing stopped
             row |= {"told_amount_fen": None, "told_since": None, "look_again_on": None}
@@ -116,6 +118,18 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
             changed,
         )
     await compose(tx, drafts, sealer)
+
+
+_TOLD = ("told_amount_fen", "told_since")
+
+
+def _told_before(data: EntitlementChanged) -> dict[str, Any]:
+    """What a person was told whose schedule is seen for the first time: nothing, or, if this is not the approval and
+    came before it, what the approval told."""
+    if not data.schedule or data.cause == "application.approved":
+        return dict.fromkeys(_TOLD)
+    last = data.schedule[-1]
+    return {"told_amount_fen": last.amount_fen, "told_since": last.from_.first_day}
 
 
 async def tell_coming_changes(tx: Transaction, as_of: date, sealer: Sealer) -> int:
@@ -210,11 +224,6 @@ async def note_reminders(tx: Transaction, received: Sequence[Received], sealer: 
         cause = f"event:{item.event_id}"
         drafts.append(Draft("reminder", cause, data.person_id, data.area, {}, data.outreach_id, phone))
     await compose(tx, drafts, sealer)
-
-
-def _newest(received: Sequence[Received]) -> dict[str, Received]:
-    """Per person the event with the greatest version."""
-    return {item.data.person_id: item for item in sorted(received, key=lambda item: item.data.version)}
 
 
 def _cause(item: Received) -> str:
