@@ -183,15 +183,25 @@ async def _save_states(tx: Transaction, events: list[ApplicationState]) -> None:
 
 async def _save_outcomes(tx: Transaction, events: list[ApplicationState]) -> None:
     """Approval and withdrawal are kept whichever of the two events comes first: each says what the other does not."""
-    for event in events:
-        if isinstance(event, ApplicationApproved):
-            values = {"granted": list(event.granted), "decided_on": event.decided_on}
-            await tx.connection.execute(_SAVE_APPROVAL, {"id": event.application_id, **values})
-        elif isinstance(event, ApplicationWithdrawn):
-            await tx.connection.execute(
-                text("UPDATE applications SET withdrawn_on = :on WHERE application_id = :id"),
-                {"id": event.application_id, "on": event.withdrawn_on},
-            )
+    approved = [event for event in events if isinstance(event, ApplicationApproved)]
+    if approved:
+        await tx.connection.execute(
+            _SAVE_APPROVALS,
+            {
+                "ids": [event.application_id for event in approved],
+                "granted": [" ".join(event.granted) for event in approved],
+                "decided_on": [event.decided_on for event in approved],
+            },
+        )
+    withdrawn = [event for event in events if isinstance(event, ApplicationWithdrawn)]
+    if withdrawn:
+        await tx.connection.execute(
+            _SAVE_WITHDRAWALS,
+            {
+                "ids": [event.application_id for event in withdrawn],
+                "withdrawn_on": [event.withdrawn_on for event in withdrawn],
+            },
+        )
 
 
 async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]) -> None:
@@ -224,8 +234,21 @@ _SAVE_STATES = text(
     """
 )
 
-_SAVE_APPROVAL = text(
-    "UPDATE applications SET granted = CAST(:granted AS text[]), decided_on = :decided_on WHERE application_id = :id"
+_SAVE_APPROVALS = text(
+    """
+    UPDATE applications SET granted = string_to_array(given.granted, ' '), decided_on = given.decided_on
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:granted AS text[]), CAST(:decided_on AS date[]))
+        AS given (id, granted, decided_on)
+    WHERE application_id = given.id
+    """
+)
+
+_SAVE_WITHDRAWALS = text(
+    """
+    UPDATE applications SET withdrawn_on = given.withdrawn_on
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:withdrawn_on AS date[])) AS given (id, withdrawn_on)
+    WHERE application_id = given.id
+    """
 )
 
 _LAST_ASSESSMENTS = text(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from pydantic_core import from_json  # a third of the time that json takes
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
@@ -167,7 +167,7 @@ async def load_persons(
             person.area, person.lived_in = area, lived_in
     members = {"person_ids": list(root_of)}
     for row in await tx.connection.execute(_ASSERTIONS, {**members, "known_before": known_before}):
-        assertion = Assertion(str(row.fact_id), row.kind, row.on, row.known_at, row.rank, row.data)
+        assertion = Assertion(str(row.fact_id), row.kind, row.on, row.known_at, row.rank, from_json(row.data))
         persons[root_of[row.person_id]].assertions.append(assertion)
     for row in await tx.connection.execute(_GRANTED, members):
         applications = persons[root_of[row.person_id]].applications
@@ -175,8 +175,8 @@ async def load_persons(
     for row in await tx.connection.execute(_CURRENT, members):
         person = persons[root_of[row.person_id]]
         if row.person_id == person.person_id:
-            person.versions[row.subsidy], person.schedules[row.subsidy] = row.version, row.schedule
-        elif row.schedule:
+            person.versions[row.subsidy], person.schedules[row.subsidy] = row.version, from_json(row.schedule)
+        elif row.schedule != "[]":
             person.superseded.append((row.person_id, row.subsidy, row.version))
     return list(persons.values())
 
@@ -221,11 +221,12 @@ _MEMBERS = text(
 
 _ASSERTIONS = text(
     """
-    SELECT fact_id, person_id, kind, lower(valid) AS on, known_at, rank, data FROM assertions
+    SELECT fact_id, person_id, kind, lower(valid) AS on, known_at, rank, CAST(data AS text) AS data
+    FROM assertions
     WHERE person_id = ANY(:person_ids)
       AND (CAST(:known_before AS timestamptz) IS NULL OR known_at < CAST(:known_before AS timestamptz))
     """
-).columns(data=JSONB)
+)
 
 _GRANTED = text(
     """
@@ -236,10 +237,11 @@ _GRANTED = text(
 
 _CURRENT = text(
     """
-    SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, version, schedule FROM entitlements
+    SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, version, CAST(schedule AS text) AS schedule
+    FROM entitlements
     WHERE person_id = ANY(:person_ids) ORDER BY person_id, subsidy, version DESC
     """
-).columns(schedule=JSONB)
+)
 
 _INSERT_ENTITLEMENTS = text(
     """
