@@ -132,7 +132,7 @@ def require_rightful(
     return account.model_copy(update={"holder_name": holder_name})
 
 
-def accounts_after(guardian: Guardian, current: Account | None) -> Account | None:
+def account_after(guardian: Guardian, current: Account | None) -> Account | None:
     """The account once guardianship has passed to `guardian`: an own one stays; the former guardian's is replaced by
     the new one's, or by none: nothing more goes to the former guardian (notice 4.5)."""
     if current is None or current.holder == "own":

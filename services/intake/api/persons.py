@@ -1,0 +1,268 @@
+"""Persons over REST: found by their resident ID, shown with payee and guardian, changed by two."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from sqlalchemy import select, text
+
+from libs.common.audit import record
+from libs.common.auth import Anyone, CivilAffairs, Official, Township
+from libs.common.clock import business_today
+from libs.common.database import Transaction, rows
+from libs.common.errors import NotFound
+from libs.common.identity import mask_account, mask_id_number, mask_name, mask_phone
+from libs.common.vocabulary import ApplicationStatus, Subsidy
+from libs.common.web import Tx, router
+from services.intake.api.doors import Keys, Proposer
+from services.intake.declarations import repaired_id_number
+from services.intake.handlers import persons as handlers
+from services.intake.payee import Account, Guardian, Incapacity
+from services.intake.person_records import current_account, current_guardian, load_person
+from services.intake.tables import applications, changes
+from services.intake.words import Given
+
+api: APIRouter = router(prefix="/v1", tags=["persons"])
+
+
+class Search(BaseModel):
+    id_number: Given
+
+
+class Found(BaseModel):
+    person_id: str
+
+
+class ProposedAccount(Account):
+    """An account with the first day that it is meant for; today when not given."""
+
+    from_: date | None = Field(default=None, alias="from")
+
+
+class ProposedGuardian(Guardian):
+    """A guardian with the first day of the guardianship; today when not given."""
+
+    from_: date | None = Field(default=None, alias="from")
+
+
+class Proposal(BaseModel):
+    change_id: UUID
+    status: Literal["pending"] = "pending"
+
+
+class InForce(BaseModel):
+    """`shared_with`: other persons paid to the same account; an alarm unless there is a reason."""
+
+    change_id: UUID
+    person_id: str
+    status: Literal["approved"] = "approved"
+    effective_on: date
+    shared_with: list[str]
+
+
+class Contact(BaseModel):
+    phone: Given | None
+
+
+class Capacity(BaseModel):
+    """`incapacity` null: no such finding, or no longer."""
+
+    incapacity: Incapacity | None
+
+
+class PersonApplication(BaseModel):
+    application_id: UUID
+    receipt_no: str
+    subsidies: tuple[Subsidy, ...]
+    applied_on: date
+    status: ApplicationStatus
+    granted: tuple[Subsidy, ...]
+
+
+class PersonView(BaseModel):
+    """A person as intake knows them, masked."""
+
+    person_id: str
+    area: str
+    name: str
+    id_number: str
+    phone: str | None
+    cannot_act: bool
+    account: dict[str, Any] | None
+    guardian: dict[str, Any] | None
+    pending_changes: list[dict[str, Any]]
+    applications: list[PersonApplication]
+
+
+class Told(BaseModel):
+    """One entry of a timeline. `from` and `to` are no part of it: things here happen at one moment."""
+
+    at: datetime
+    what: str
+    detail: str
+
+
+class Timeline(BaseModel):
+    items: list[Told]
+    next_cursor: None = None
+
+
+@api.post("/persons/search")
+async def search(body: Search, tx: Tx, keys: Keys, reader: Anyone) -> Found:
+    """The id of the person with this resident ID; a partner finds those for whom it submitted."""
+    number = repaired_id_number(body.id_number, on=business_today())
+    person = await load_person(tx, keys, keys.persons.person_id(number))
+    reader.require_sight(person.area, "person")
+    if reader.role == "partner":
+        submitted = select(applications.c.application_id).where(
+            applications.c.person_id == person.person_id, applications.c.submitted_by == reader.sub
+        )
+        if (await tx.connection.execute(submitted.limit(1))).one_or_none() is None:
+            raise NotFound("no such person")
+    await record(tx, reader, "search person", person.person_id, person_id=person.person_id)
+    return Found(person_id=person.person_id)
+
+
+@api.get("/persons/{person_id}")
+async def read_person(person_id: str, tx: Tx, keys: Keys, reader: Official) -> PersonView:
+    """The person with the account and guardian in force, changes that wait for approval, and all applications."""
+    person = await load_person(tx, keys, person_id)
+    reader.require_sight(person.area, "person")
+    account = await current_account(tx, keys, person_id)
+    guardian = await current_guardian(tx, keys, person_id)
+    pending = await tx.connection.execute(
+        select(
+            changes.c.change_id, changes.c.kind, changes.c.effective_on, changes.c.proposed_by, changes.c.proposed_at
+        ).where(changes.c.person_id == person_id, changes.c.status == "pending")
+    )
+    applied = await tx.connection.execute(
+        select(applications).where(applications.c.person_id == person_id).order_by(applications.c.application_id.desc())
+    )
+    return PersonView(
+        person_id=person_id,
+        area=person.area,
+        name=mask_name(person.name),
+        id_number=mask_id_number(person.id_number),
+        phone=person.phone and mask_phone(person.phone),
+        cannot_act=person.cannot_act(business_today()),
+        account=account
+        and {
+            "holder": "institution" if account.institution else account.account.holder,
+            "bank": account.account.bank,
+            "number": account.account.number and mask_account(account.account.number),
+            "status": account.account.status,
+            "reason": account.account.reason,
+            "effective_on": account.effective_on,
+        },
+        guardian=guardian
+        and {
+            "kind": guardian.guardian.kind,
+            "name": mask_name(guardian.guardian.name),
+            "org_code": guardian.guardian.org_code,
+            "effective_on": guardian.effective_on,
+        },
+        pending_changes=list(rows(pending)),
+        applications=[PersonApplication.model_validate(row) for row in rows(applied)],
+    )
+
+
+@api.put("/persons/{person_id}/account", status_code=202)
+async def propose_account(person_id: str, account: ProposedAccount, tx: Tx, keys: Keys, proposer: Proposer) -> Proposal:
+    """Proposes where the money goes; in force once another person, of civil affairs, approves."""
+    change_id = await handlers.propose_account(
+        tx, keys, proposer, person_id, account, effective_on=account.from_, on=business_today()
+    )
+    return Proposal(change_id=change_id)
+
+
+@api.put("/persons/{person_id}/guardian", status_code=202)
+async def propose_guardian(
+    person_id: str, guardian: ProposedGuardian, tx: Tx, keys: Keys, proposer: Proposer
+) -> Proposal:
+    """Proposes who is guardian; in force once another person, of civil affairs, approves."""
+    change_id = await handlers.propose_guardian(
+        tx, keys, proposer, person_id, guardian, effective_on=guardian.from_, on=business_today()
+    )
+    return Proposal(change_id=change_id)
+
+
+@api.post("/changes/{change_id}/approval", status_code=201)
+async def approve_change(change_id: UUID, tx: Tx, keys: Keys, approver: CivilAffairs) -> InForce:
+    """Puts a proposed change in force at once. Who proposed it cannot approve it."""
+    approved = await handlers.approve_change(tx, keys, approver, change_id, on=business_today())
+    return InForce(
+        change_id=approved.change_id,
+        person_id=approved.person_id,
+        effective_on=approved.effective_on,
+        shared_with=list(approved.shared_with),
+    )
+
+
+@api.put("/persons/{person_id}/contact")
+async def change_contact(person_id: str, contact: Contact, tx: Tx, keys: Keys, township: Township) -> Contact:
+    """How the person is reached from now on."""
+    await handlers.change_contact(tx, keys, township, person_id, contact.phone)
+    return Contact(phone=contact.phone and mask_phone(contact.phone))
+
+
+@api.put("/persons/{person_id}/capacity")
+async def note_incapacity(person_id: str, capacity: Capacity, tx: Tx, keys: Keys, official: CivilAffairs) -> Capacity:
+    """A court's finding or a recorded assessment that an adult cannot act (notice 4.4)."""
+    await handlers.note_incapacity(tx, keys, official, person_id, capacity.incapacity, on=business_today())
+    return capacity
+
+
+@api.get("/persons/{person_id}/timeline")
+async def read_timeline(person_id: str, tx: Tx, keys: Keys, reader: Official) -> Timeline:
+    """What intake knows of the person's story, newest first."""
+    person = await load_person(tx, keys, person_id)
+    reader.require_sight(person.area, "person")
+    return Timeline(items=[Told.model_validate(row) for row in await _story(tx, person_id)])
+
+
+@api.get("/account-alarms")
+async def list_account_alarms(tx: Tx, reader: Official) -> dict[str, Any]:
+    """Accounts that several persons are paid to and that are no institution's, with these persons."""
+    found = await tx.connection.execute(
+        text(
+            "SELECT min(a.number_last4) AS number_last4, array_agg(a.person_id ORDER BY a.person_id) AS person_ids"
+            " FROM accounts a JOIN persons p USING (person_id)"
+            " WHERE a.replaced_at IS NULL AND a.number_token IS NOT NULL AND a.holder <> 'institution'"
+            " GROUP BY a.number_token HAVING count(*) > 1 AND bool_or(starts_with(p.area, :area))"
+            " ORDER BY count(*) DESC, min(a.person_id) LIMIT 500"
+        ),
+        {"area": reader.area},
+    )
+    return {"items": rows(found), "next_cursor": None}
+
+
+async def _story(tx: Transaction, person_id: str) -> list[dict[str, Any]]:
+    found = await tx.connection.execute(
+        text(
+            "SELECT submitted_at AS at, '提交申请' AS what, receipt_no AS detail FROM applications"
+            " WHERE person_id = :person_id"
+            " UNION ALL SELECT r.reviewed_at, CASE r.stage WHEN 'township' THEN '乡镇（街道）初审'"
+            " WHEN 'cdpf' THEN '残联审核' ELSE '民政审定' END, CASE r.outcome WHEN 'approve' THEN '同意'"
+            " WHEN 'return' THEN '退回补正' ELSE '不予批准' END || COALESCE('：' || r.reason, '')"
+            " FROM reviews r JOIN applications a USING (application_id) WHERE a.person_id = :person_id"
+            " UNION ALL SELECT s.assessed_at, '资格认定', a.receipt_no FROM assessments s"
+            " JOIN applications a USING (application_id) WHERE a.person_id = :person_id"
+            " UNION ALL SELECT d.uploaded_at, '归档材料', d.kind FROM documents d"
+            " JOIN applications a USING (application_id) WHERE a.person_id = :person_id"
+            " UNION ALL SELECT recorded_at, '收款账户生效', COALESCE(bank || ' 尾号' || number_last4, '无社会保障卡')"
+            " FROM accounts WHERE person_id = :person_id"
+            " UNION ALL SELECT recorded_at, '监护人生效', CASE kind WHEN 'person' THEN '个人' ELSE '机构' END"
+            " FROM guardians WHERE person_id = :person_id"
+            " UNION ALL SELECT proposed_at, '提出变更', CASE kind WHEN 'account' THEN '收款账户' ELSE '监护人' END"
+            " FROM changes WHERE person_id = :person_id"
+            " UNION ALL SELECT filed_at, '申请复核', COALESCE(subsidy || ' ' || to_char(period, 'YYYY-MM'), '')"
+            " FROM objections WHERE person_id = :person_id"
+            " ORDER BY at DESC LIMIT 500"
+        ),
+        {"person_id": person_id},
+    )
+    return list(rows(found))

@@ -1,0 +1,253 @@
+"""A person's contact, guardian and account. Where the money goes is proposed by one and approved by another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+
+from libs.common.audit import record
+from libs.common.auth import Principal
+from libs.common.database import Transaction, new_id
+from libs.common.errors import FourEyes, InvalidInput, NotFound
+from services.intake.declarations import repaired_account, repaired_guardian, repaired_phone
+from services.intake.errors import ChangeDecided, NoGuardian
+from services.intake.payee import Account, Guardian, Incapacity, account_after, require_rightful
+from services.intake.person_records import (
+    current_account,
+    current_guardian,
+    load_person,
+    persons_sharing,
+    record_account,
+    record_guardian,
+    save_person,
+    tell_contact,
+    tell_payee,
+)
+from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.tables import changes, persons
+from services.intake.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedChange:
+    """A change that is in force. `shared_with`: other persons who are paid to the same account, an alarm."""
+
+    change_id: UUID
+    person_id: str
+    effective_on: date
+    shared_with: Sequence[str]
+
+
+async def propose_account(
+    tx: Transaction,
+    vault: Vault,
+    caller: Principal,
+    person_id: str,
+    account: Account,
+    *,
+    effective_on: date | None,
+    on: date,
+) -> UUID:
+    """Proposes where the money goes from now on; in the place of a proposal still pending.
+
+    Refused: InvalidInput, OwnCardFirst (notice 4.4), NoGuardian.
+    """
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    rightful = await _rightful(tx, vault, person, repaired_account(account), effective_on or on, on=on)
+    body = rightful.account.model_dump_json()
+    return await _propose(tx, vault, caller, person_id, "account", body, effective_on=effective_on, on=on)
+
+
+async def propose_guardian(
+    tx: Transaction,
+    vault: Vault,
+    caller: Principal,
+    person_id: str,
+    guardian: Guardian,
+    *,
+    effective_on: date | None,
+    on: date,
+) -> UUID:
+    """Proposes who is guardian from now on; in the place of a proposal still pending. InvalidInput."""
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    guardian = repaired_guardian(guardian, on=on, path="")
+    if guardian.id_number == person.id_number:
+        raise InvalidInput.at("id_number", "is the person's own")
+    body = guardian.model_dump_json()
+    return await _propose(tx, vault, caller, person_id, "guardian", body, effective_on=effective_on, on=on)
+
+
+async def approve_change(
+    tx: Transaction, vault: Vault, caller: Principal, change_id: UUID, *, on: date
+) -> ApprovedChange:
+    """Puts a proposed change in force at once: nothing unsent goes to the account or guardian of before (notice 4.5).
+
+    Refused: FourEyes for who proposed it, ChangeDecided, and whatever has come to refuse the account since.
+    """
+    person_id = (
+        await tx.connection.execute(select(changes.c.person_id).where(changes.c.change_id == change_id))
+    ).scalar_one_or_none()
+    if person_id is None:
+        raise NotFound("no such change")
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    change = (await tx.connection.execute(select(changes).where(changes.c.change_id == change_id))).one()
+    if change.status != "pending":
+        raise ChangeDecided(f"its status is {change.status}")
+    if change.proposed_by == caller.sub:
+        raise FourEyes("you proposed this change")
+
+    body = vault.sealer.open(change.sealed_body, "changes", change_id, "body")
+    current = await current_account(tx, vault, person_id)
+    account: RecordedAccount | None
+    if change.kind == "account":
+        # Judged again: guardian, card and capacity may have changed since it was proposed.
+        account = await _rightful(tx, vault, person, Account.model_validate_json(body), change.effective_on, on=on)
+    else:
+        guardian = RecordedGuardian(Guardian.model_validate_json(body), change.effective_on)
+        account = _account_after_guardian(current, guardian)
+        await record_guardian(tx, vault, person_id, guardian)
+    if account != current:
+        await record_account(tx, vault, person_id, account)
+    await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
+    await tx.connection.execute(
+        update(changes)
+        .where(changes.c.change_id == change_id)
+        .values(status="approved", approved_by=caller.sub, approved_at=tx.now)
+    )
+    await record(tx, caller, f"approve {change.kind} change", str(change_id), person_id=person_id)
+    return ApprovedChange(
+        change_id=change_id,
+        person_id=person_id,
+        effective_on=change.effective_on,
+        shared_with=await _sharing(tx, vault, person_id, account),
+    )
+
+
+async def change_contact(tx: Transaction, vault: Vault, caller: Principal, person_id: str, phone: str | None) -> None:
+    """Notes how the person is reached. InvalidInput at `phone`."""
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    changed = replace(person, phone=repaired_phone(phone) if phone else None)
+    if changed != person:
+        await save_person(tx, vault, tell_contact(tx, vault, changed))
+    await record(tx, caller, "change contact", person_id, person_id=person_id)
+
+
+async def note_incapacity(
+    tx: Transaction, vault: Vault, caller: Principal, person_id: str, incapacity: Incapacity | None, *, on: date
+) -> None:
+    """Records, or takes back, the finding that an adult cannot act (notice 4.4), and tells who pays."""
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    if incapacity is not None and incapacity.found_on > on:
+        raise InvalidInput.at("found_on", "lies in the future")
+    changed = replace(person, incapacity=incapacity)
+    if person.payee_version > 0:
+        changed = tell_payee(tx, vault, changed, await current_account(tx, vault, person_id), on=on)
+    await save_person(tx, vault, changed)
+    await record(tx, caller, "note incapacity", person_id, person_id=person_id, noted=incapacity is not None)
+
+
+async def tell_who_came_of_age(tx: Transaction, vault: Vault, as_of: date) -> int:
+    """Tells of everybody who is of age by `as_of` and was told of as a minor; how many there were.
+
+    Who is able to act is not paid through a guardian any longer (notice 4.4).
+    """
+    found = await tx.connection.execute(
+        select(persons.c.person_id)
+        .where(persons.c.adult_on <= as_of, persons.c.cannot_act_told)
+        .order_by(persons.c.person_id)
+    )
+    person_ids = list(found.scalars())
+    await tx.lock(*person_ids)
+    told = 0
+    for person_id in person_ids:
+        person = await load_person(tx, vault, person_id)
+        if not person.cannot_act(as_of):
+            account = await current_account(tx, vault, person_id)
+            await save_person(tx, vault, tell_payee(tx, vault, person, account, on=as_of))
+            told += 1
+    return told
+
+
+async def _person_in_sight(tx: Transaction, vault: Vault, caller: Principal, person_id: str) -> Person:
+    person = await load_person(tx, vault, person_id)
+    caller.require_sight(person.area, "person")
+    return person
+
+
+async def _propose(
+    tx: Transaction,
+    vault: Vault,
+    caller: Principal,
+    person_id: str,
+    kind: str,
+    body: str,
+    *,
+    effective_on: date | None,
+    on: date,
+) -> UUID:
+    if effective_on is not None and effective_on > on:
+        raise InvalidInput.at("from", "lies in the future: propose it when it is so")
+    await tx.connection.execute(
+        update(changes)
+        .where(changes.c.person_id == person_id, changes.c.kind == kind, changes.c.status == "pending")
+        .values(status="replaced")
+    )
+    change_id: UUID = new_id()
+    await tx.connection.execute(
+        insert(changes).values(
+            change_id=change_id,
+            person_id=person_id,
+            kind=kind,
+            sealed_body=vault.sealer.seal(body, "changes", change_id, "body"),
+            effective_on=effective_on or on,
+            status="pending",
+            proposed_by=caller.sub,
+            proposed_at=tx.now,
+        )
+    )
+    await record(tx, caller, f"propose {kind} change", str(change_id), person_id=person_id)
+    return change_id
+
+
+async def _rightful(
+    tx: Transaction, vault: Vault, person: Person, account: Account, effective_on: date, *, on: date
+) -> RecordedAccount:
+    """The account as it would be recorded, if money may go there."""
+    found = await current_guardian(tx, vault, person.person_id)
+    guardian = found.guardian if found else None
+    if account.holder == "guardian" and guardian is None:
+        raise NoGuardian("record the guardian first")
+    current = await current_account(tx, vault, person.person_id)
+    rightful = require_rightful(
+        account,
+        person_name=person.name,
+        guardian=guardian,
+        cannot_act=person.cannot_act(on),
+        own_card_active=current is not None and current.is_active_own_card,
+    )
+    institution = account.holder == "guardian" and guardian is not None and guardian.kind == "institution"
+    return RecordedAccount(rightful, institution, effective_on)
+
+
+def _account_after_guardian(current: RecordedAccount | None, guardian: RecordedGuardian) -> RecordedAccount | None:
+    account = account_after(guardian.guardian, current.account if current else None)
+    if current is None or account is None:
+        return None
+    if account == current.account:
+        return current
+    return RecordedAccount(account, guardian.guardian.kind == "institution", guardian.effective_on)
+
+
+async def _sharing(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedAccount | None) -> Sequence[str]:
+    if recorded is None or recorded.institution or recorded.account.number is None:
+        return []
+    return await persons_sharing(tx, vault, person_id, recorded.account.number)

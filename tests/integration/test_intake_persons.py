@@ -1,0 +1,232 @@
+"""A person's account, guardian and contact: proposed by one, approved by another, told at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from libs.common.clock import business_today
+from libs.common.settings import Settings
+from tests.conftest import Databases, Issuer
+from tests.integration.test_intake_applications import Office, open_office
+from tests.unit.intake.samples import declaration, guardian, guardian_account, id_number
+
+OWN = {"holder": "own", "bank": "富滇银行", "number": "6217009999999990777", "status": "active"}
+
+
+@pytest.fixture
+async def office(databases: Databases, make_settings: Callable[..., Settings], issuer: Issuer) -> AsyncIterator[Office]:
+    async with open_office(databases, make_settings, issuer) as opened:
+        yield opened
+        held = await opened.get("/invariants", "admin", area="00")
+        assert held.json()["holds"], held.json()
+
+
+async def propose(office: Office, person_id: str, kind: str, body: dict[str, Any], sub: str = "proposer") -> str:
+    answer = await office.put(f"/persons/{person_id}/{kind}", "township", body, sub)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["status"] == "pending"
+    return str(answer.json()["change_id"])
+
+
+async def approve(office: Office, change_id: str, sub: str = "approver") -> Any:
+    return await office.post(f"/changes/{change_id}/approval", "civil_affairs", sub=sub)
+
+
+async def of_a_child(office: Office, **changes: Any) -> str:
+    """A child who is paid through the guardian."""
+    born = business_today().replace(day=1) - timedelta(days=3650)
+    body = declaration(born=born, category="mental", level=2, guardian=guardian(), account=guardian_account())
+    return str((await office.granted(body | changes))["person_id"])
+
+
+async def test_an_account_changes_with_two_persons_and_is_told_at_once(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    change_id = await propose(office, person_id, "account", OWN)
+    assert len(await office.told("payee.changed", person_id)) == 1, "a proposal changes nothing yet"
+
+    assert (await approve(office, change_id, sub="proposer")).status_code == 403
+    approved = await approve(office, change_id)
+    assert approved.status_code == 201, approved.text
+    assert approved.json()["status"] == "approved"
+    before, after = await office.told("payee.changed", person_id)
+    assert after["version"] == before["version"] + 1
+    assert after["account"]["number_last4"] == "0777"
+    assert after["account"]["number_token"] != before["account"]["number_token"]
+    assert (await approve(office, change_id)).status_code == 409
+
+
+async def test_who_may_not_approve_a_change_may_not(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    change_id = await propose(office, person_id, "account", OWN)
+    for role in ("township", "cdpf", "finance", "admin", "partner"):
+        answer = await office.post(f"/changes/{change_id}/approval", role)
+        assert answer.status_code == 403
+    elsewhere = await office.post(f"/changes/{change_id}/approval", "civil_affairs", area="530302", sub="x")
+    assert elsewhere.status_code == 404
+    assert (await office.put(f"/persons/{person_id}/account", "partner", OWN)).status_code == 403
+
+
+async def test_two_who_approve_at_once_put_it_in_force_once(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    change_id = await propose(office, person_id, "account", OWN)
+    answers = await asyncio.gather(*(approve(office, change_id, sub=f"approver {n}") for n in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert [told["version"] for told in await office.told("payee.changed", person_id)] == [1, 2]
+
+
+async def test_a_later_proposal_takes_the_place_of_one_that_waits(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    first = await propose(office, person_id, "account", OWN)
+    second = await propose(office, person_id, "account", OWN | {"number": "6217008888888880888"})
+    assert (await approve(office, first)).status_code == 409
+    assert (await approve(office, second)).status_code == 201
+    assert (await office.told("payee.changed", person_id))[-1]["account"]["number_last4"] == "0888"
+
+
+async def test_the_holder_s_name_must_be_the_person_s(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    other = await office.put(f"/persons/{person_id}/account", "township", OWN | {"holder_name": "张三"})
+    assert other.status_code == 422
+    assert other.json()["errors"][0]["path"] == "holder_name"
+    same = await office.put(f"/persons/{person_id}/account", "township", OWN | {"holder_name": "阿依古丽・买买提"})
+    assert same.status_code == 202
+
+
+async def test_while_the_own_card_is_active_no_guardian_is_paid(office: Office) -> None:
+    person_id = await of_a_child(office, account=OWN)
+    refused = await office.put(f"/persons/{person_id}/account", "township", guardian_account())
+    assert refused.status_code == 409
+    dormant = await propose(office, person_id, "account", OWN | {"status": "inactive"})
+    assert (await approve(office, dormant)).status_code == 201
+    change_id = await propose(office, person_id, "account", guardian_account())
+    assert (await approve(office, change_id)).status_code == 201
+    assert (await office.told("payee.changed", person_id))[-1]["account"]["holder"] == "guardian"
+
+
+async def test_a_capable_adult_is_never_paid_through_a_guardian(office: Office) -> None:
+    none = {"holder": "own", "status": "none"}
+    person_id = (await office.granted(account=none))["person_id"]
+    assert (await office.told("payee.changed", person_id))[0]["account"] is None, "entitled, and unpaid until a card"
+    assert (await office.put(f"/persons/{person_id}/account", "township", guardian_account())).status_code == 409
+    change_id = await propose(office, person_id, "guardian", guardian())
+    assert (await approve(office, change_id)).status_code == 201
+    refused = await office.put(f"/persons/{person_id}/account", "township", guardian_account())
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["path"] == "holder"
+
+
+async def test_one_found_unable_to_act_may_be_paid_through_a_guardian(office: Office) -> None:
+    person_id = (await office.granted(account={"holder": "own", "status": "none"}))["person_id"]
+    assert (await approve(office, await propose(office, person_id, "guardian", guardian()))).status_code == 201
+    finding = {"incapacity": {"basis": "court", "found_on": "2026-02-01", "document_no": "(2026)云0102民特1号"}}
+    assert (await office.put(f"/persons/{person_id}/capacity", "civil_affairs", finding)).status_code == 200
+    change_id = await propose(office, person_id, "account", guardian_account())
+    assert (await approve(office, change_id)).status_code == 201
+    told = (await office.told("payee.changed", person_id))[-1]
+    assert (told["cannot_act"], told["account"]["holder"]) == (True, "guardian")
+
+
+async def test_nothing_more_goes_to_a_former_guardian(office: Office) -> None:
+    person_id = await of_a_child(office)
+    mother = guardian(name="热依汗", account={"bank": "富滇银行", "number": "6217001111111110999"})
+    assert (await approve(office, await propose(office, person_id, "guardian", mother))).status_code == 201
+    account = (await office.told("payee.changed", person_id))[-1]["account"]
+    assert (account["holder"], account["number_last4"]) == ("guardian", "0999")
+
+    without_account = guardian(name="祖母", account=None)
+    assert (await approve(office, await propose(office, person_id, "guardian", without_account))).status_code == 201
+    assert (await office.told("payee.changed", person_id))[-1]["account"] is None
+
+
+async def test_an_institution_as_guardian_is_paid_as_one(office: Office) -> None:
+    house = {
+        "kind": "institution",
+        "name": "昆明市儿童福利院",
+        "org_code": "12530100MB0000001X",
+        "phone": "087165130000",
+    }
+    person_id = await of_a_child(office, guardian=house, account=guardian_account(number="530100123456789"))
+    assert (await office.told("payee.changed", person_id))[-1]["account"]["holder"] == "institution"
+
+
+async def test_who_comes_of_age_is_told_of_by_the_daily_run_once(office: Office) -> None:
+    today = business_today()
+    birthday = today + timedelta(days=1)
+    born = date(birthday.year - 18, birthday.month, min(birthday.day, 28))
+    number = id_number(born)
+    body = declaration(number=number, category="physical", level=2, guardian=guardian(), account=guardian_account())
+    person_id = (await office.granted(body))["person_id"]
+    assert (await office.told("payee.changed", person_id))[-1]["cannot_act"] is True
+    as_of = {"as_of": (today + timedelta(days=1)).isoformat()}
+    for _ in range(2):
+        answer = await office.post("/daily-runs", "admin", as_of, area="00")
+        assert answer.status_code == 201, answer.text
+    told = await office.told("payee.changed", person_id)
+    assert [item["cannot_act"] for item in told] == [True, False]
+
+
+async def test_one_account_for_two_persons_is_an_alarm(office: Office) -> None:
+    first = (await office.granted())["person_id"]
+    second = (await office.granted())["person_id"]
+    alarms = (await office.get("/account-alarms")).json()["items"]
+    assert [(alarm["number_last4"], sorted(alarm["person_ids"])) for alarm in alarms] == [
+        ("0128", sorted([first, second]))
+    ]
+    approved = await approve(office, await propose(office, second, "account", OWN))
+    assert approved.json()["shared_with"] == []
+    approved = await approve(office, await propose(office, first, "account", OWN))
+    assert approved.json()["shared_with"] == [second]
+
+
+async def test_a_person_is_found_by_the_resident_id_and_shown_masked(office: Office) -> None:
+    body = declaration()
+    person_id = (await office.granted(body))["person_id"]
+    number = body["applicant"]["id_number"]
+    found = await office.post("/persons/search", "township", {"id_number": number.lower()})
+    assert found.json() == {"person_id": person_id}
+    assert (await office.post("/persons/search", "township", {"id_number": id_number()})).status_code == 404
+    assert (await office.post("/persons/search", "township", {"id_number": "123"})).status_code == 422
+    assert (await office.post("/persons/search", "partner", {"id_number": number}, sub="other")).status_code == 404
+    assert (await office.post("/persons/search", "township", {"id_number": number}, area="530302")).status_code == 404
+
+    shown = await office.get(f"/persons/{person_id}")
+    assert shown.json()["account"]["number"].endswith("0128")
+    for secret in (number, body["applicant"]["name"], body["account"]["number"], body["applicant"]["phone"]):
+        assert secret not in shown.text
+    assert (await office.get(f"/persons/{person_id}", area="530302")).status_code == 404
+    assert (await office.get("/persons/p1-unknown")).status_code == 404
+
+
+async def test_the_timeline_tells_the_story_newest_first(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    await propose(office, person_id, "account", OWN)
+    items = (await office.get(f"/persons/{person_id}/timeline")).json()["items"]
+    what = [item["what"] for item in items]
+    assert what[0] == "提出变更"
+    assert what[-1] == "提交申请"
+    assert {"乡镇（街道）初审", "残联审核", "民政审定", "资格认定", "收款账户生效"} <= set(what)
+    assert [item["at"] for item in items] == sorted((item["at"] for item in items), reverse=True)
+
+
+async def test_a_township_changes_how_a_person_is_reached(office: Office) -> None:
+    person_id = (await office.submit())["person_id"]
+    before = len(await office.told("contact.changed", person_id))
+    path = f"/persons/{person_id}/contact"
+    assert (await office.put(path, "township", {"phone": "+86 139-1234-5678"})).status_code == 200
+    assert (await office.put(path, "township", {"phone": "13912345678"})).status_code == 200
+    assert len(await office.told("contact.changed", person_id)) == before + 1
+    assert (await office.put(path, "township", {"phone": "12"})).status_code == 422
+    assert (await office.put(path, "finance", {"phone": "13912345678"})).status_code == 403
+
+
+async def test_a_change_is_not_meant_for_the_future(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    tomorrow = (business_today() + timedelta(days=1)).isoformat()
+    answer = await office.put(f"/persons/{person_id}/account", "township", OWN | {"from": tomorrow})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == "from"
