@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import BaseModel
 
 from libs.common.areas import Area
@@ -37,7 +38,7 @@ async def sign_off_month(body: NewSignoff, tx: Tx, township: Township) -> Signof
 
 
 @api.get("/duties")
-async def read_duties(area: Area, period: Period, tx: Tx, reader: Official) -> dict[str, Any]:
+async def read_duties(area: Area, period: Annotated[Period, Query()], tx: Tx, reader: Official) -> dict[str, Any]:
     """Per county its three parts, each done or not; `missing` names who has not done theirs."""
     reader.require_area(area)
     return await handlers.read_duties(tx, area, period)

@@ -115,8 +115,7 @@ async def read_finding(finding_id: UUID, tx: Tx, reader: Official, parts: PartsO
             select(claims).where(claims.c.finding_id == finding_id).order_by(claims.c.alleged_on, claims.c.claim_id)
         )
     )
-    shown = _shown(dict(row._mapping), name=name).model_dump()
-    return FindingWithClaims.model_validate({**shown, "claims": said})
+    return FindingWithClaims.model_validate({**dict(_shown(dict(row._mapping), name=name)), "claims": said})
 
 
 @api.post("/{finding_id}/verification")
