@@ -42,7 +42,11 @@ from tests.conftest import Databases, Issuer, eventually
 
 # Plain lines: a traceback with all its locals would drown the failure.
 structlog.configure(
-    processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    processors=[
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
 )
 
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"

@@ -1,0 +1,228 @@
+"""What the bank says, in every order and disorder, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import Databases, Issuer, eventually
+from tests.integration.disbursement import Person, World, world
+
+
+@pytest.fixture(scope="module")
+async def there(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
+    async with world(databases, issuer, roles="api,relay,consumer,worker") as made:
+        yield made
+
+
+@pytest.fixture
+async def here(there: World) -> AsyncIterator[World]:
+    """The world, with a bank that works again afterwards."""
+    yield there
+    await there.bank.delete("/v1/faults")
+
+
+async def entitled_person(here: World, *, account: str | None = None) -> Person:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area, account=account)
+    await person.entitled("2026-03")
+    await here.heard()
+    return person
+
+
+async def cases(here: World, kind: str, **wanted: Any) -> list[dict[str, Any]]:
+    found = (await here.get(f"/v1/cases?kind={kind}"))["items"]
+    return [case for case in found if wanted.items() <= case.items()]
+
+
+async def test_a_failed_payment_is_issued_again_once_the_account_is_corrected(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"fail_accounts": {person.account: "dormant"}})
+    cycle = await here.paid(person.area, "2026-03")
+    assert cycle["counts"]["failed"] == 1
+    month = await person.account_of("2026-03")
+    assert (month["owed_fen"], month["payee_ready"], month["obstacle"]) == (10_000, False, "account_failed")
+
+    meanwhile = await here.paid(person.area, "2026-03")
+    assert (meanwhile["counts"]["payable"], meanwhile["counts"]["unpayable"]) == (0, 1)
+
+    await person.paid_to("6222020000000101")
+    await here.heard()
+    await here.paid(person.area, "2026-03")
+    failed, paid = await person.payments()
+    assert (failed["status"], failed["code"], paid["status"], paid["attempt"]) == ("failed", "dormant", "settled", 2)
+    assert failed["payment_id"] != paid["payment_id"]
+    assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_a_returned_payment_is_owed_again_and_never_stops_an_entitlement(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"return_accounts": {person.account: "closed"}})
+    await here.submitted(person.area, "2026-03")
+
+    async def is_returned() -> bool:
+        return [p["status"] for p in await person.payments()] == ["returned"]
+
+    await eventually(is_returned)
+    month = await person.account_of("2026-03")
+    assert (month["entitled_fen"], month["paid_fen"], month["owed_fen"]) == (10_000, 0, 10_000)
+    await person.paid_to("6222020000000102")
+    await here.heard()
+    await here.paid(person.area, "2026-03")
+    assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_webhooks_that_are_doubled_and_shuffled_end_in_the_same_state(here: World) -> None:
+    faults = {"duplicate_webhook_rate": 1, "reorder": True}
+    person = await entitled_person(here)
+    other = await here.person(person.area)
+    await other.entitled("2026-01")
+    await here.heard()
+    await here.bank.post("/v1/faults", json=faults | {"return_accounts": [other.account]})
+    await here.submitted(person.area, "2026-03")
+
+    async def is_over() -> bool:
+        return {p["status"] for p in await other.payments()} == {"returned"}
+
+    await eventually(is_over)
+    assert [p["status"] for p in await person.payments()] == ["settled"]
+    booked = await here.sql(
+        "SELECT cause, count(*) AS times FROM postings WHERE book_area = :area GROUP BY cause", area=person.area
+    )
+    assert {row["cause"]: row["times"] for row in booked} == {
+        "appropriation": 2,
+        "commitment": 1,
+        "sending": 1,
+        "settlement": 4,
+        "return": 3,
+    }
+    await here.invariants_hold()
+
+
+async def test_results_that_no_webhook_brought_are_read_from_the_statement(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"drop_webhook_rate": 1})
+    cycle = await here.submitted(person.area, "2026-03")
+    await here.cycle_is(cycle["cycle_id"], "settled")
+    assert [p["status"] for p in await person.payments()] == ["settled"]
+    answer = await here.post("/v1/reconciliations", "finance", area=person.area, period="2026-03")
+    assert list(answer["differences"]) == ["sms_missing"]
+
+
+async def test_an_sms_that_lacks_an_item_is_a_case_that_keeps_the_cycle_open_until_it_is_resolved(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"sms_missing_field_rate": 1})
+    cycle = await here.submitted(person.area, "2026-03")
+
+    async def case_is_open() -> list[dict[str, Any]]:
+        return await cases(here, "sms_incomplete", person_id=person.person_id)
+
+    [case] = await eventually(case_is_open)
+    assert len(case["detail"]["missing"]) == 1
+    await here.cycle_is(cycle["cycle_id"], "settled")
+    await here.post(f"/v1/cases/{case['case_id']}/resolution", "finance", resolution="银行已重发短信")
+    again = await here.call("POST", f"/v1/cases/{case['case_id']}/resolution", "finance", resolution="再次")
+    assert again.status_code == 409
+    await here.cycle_is(cycle["cycle_id"], "closed")
+
+
+async def test_a_reconciliation_without_differences_is_clean(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    answer = await here.post("/v1/reconciliations", "finance", area=person.area, period="2026-03")
+    assert (answer["clean"], answer["differences"]) == (True, {})
+
+
+async def test_a_month_that_nobody_drew_up_is_a_difference(here: World) -> None:
+    person = await entitled_person(here)
+    answer = await here.post("/v1/reconciliations", "finance", area=person.area, period="2026-03")
+    [case] = answer["differences"]["due_unpaid"]
+    assert (case["person_id"], case["detail"]) == (person.person_id, {"subsidy": "living", "amount_fen": 10_000})
+
+
+async def test_an_account_that_several_persons_share_is_a_difference(here: World) -> None:
+    person = await entitled_person(here, account="6222020000000199")
+    await here.person(person.area, account="6222020000000199")
+    await here.heard()
+    answer = await here.post("/v1/reconciliations", "finance", area=person.area, period="2026-01")
+    [case] = answer["differences"]["account_shared"]
+    assert case["detail"] == {"persons": 2, "last4": "0199"}
+
+
+async def test_a_forged_or_stale_webhook_is_refused(here: World) -> None:
+    data = {"payment_id": str(uuid4()), "settled_on": "2026-03-20", "bank_ref": "R1"}
+    forged = await here.webhook("payment.settled", secret="whsec_Zm9yZ2VkLWZvcmdlZC1mb3JnZWQ=", **data)
+    assert forged.status_code == 401
+    assert (await here.webhook("payment.settled", age_s=301, **data)).status_code == 401
+    assert (await here.webhook("payment.settled", age_s=-301, **data)).status_code == 401
+    assert (await here.webhook("payment.settled", age_s=290, **data)).status_code == 202
+    assert (await here.http.post("/webhooks/onecard", json=data)).status_code == 401
+    odd = {"webhook-id": "m", "webhook-timestamp": "now", "webhook-signature": "v1"}
+    assert (await here.http.post("/webhooks/onecard", content=b"\xff{", headers=odd)).status_code == 401
+    odd["webhook-timestamp"] = str(10**30)
+    assert (await here.http.post("/webhooks/onecard", json=data, headers=odd)).status_code == 401
+
+
+@pytest.mark.parametrize("payment_id", [str(uuid4()), "not-a-uuid"])
+async def test_a_webhook_about_an_unknown_payment_is_accepted_and_a_case(here: World, payment_id: str) -> None:
+    data = {"payment_id": payment_id, "settled_on": "2026-03-20", "bank_ref": "R1"}
+    assert (await here.webhook("payment.settled", **data)).status_code == 202
+    assert len(await cases(here, "unknown_payment", subject=payment_id)) == 1
+    assert (await here.webhook("payment.settled", **data)).status_code == 202
+    assert len(await cases(here, "unknown_payment", subject=payment_id)) == 1
+
+
+async def test_a_webhook_that_is_repeated_is_answered_200_and_changes_nothing(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    [payment] = await person.payments()
+    data = {k: payment[k] for k in ("payment_id", "settled_on", "bank_ref")}
+    before = await here.sql("SELECT count(*) FROM postings")
+    for _ in range(2):
+        answer = await here.webhook("payment.settled", webhook_id=f"msg-{payment['payment_id']}", **data)
+        assert answer.status_code == 200
+    assert await here.sql("SELECT count(*) FROM postings") == before
+
+
+async def test_a_webhook_that_is_no_event_of_the_platform_is_refused(here: World) -> None:
+    assert (await here.webhook("payment.vanished", payment_id=str(uuid4()))).status_code == 422
+    assert (await here.webhook("payment.failed", payment_id=str(uuid4()), code="mood")).status_code == 422
+
+
+async def test_a_settlement_after_a_failure_counts_as_paid_and_is_a_case(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"fail_accounts": {person.account: "lost"}})
+    await here.paid(person.area, "2026-03")
+    [payment] = await person.payments()
+    data = {"payment_id": payment["payment_id"], "settled_on": "2026-03-21", "bank_ref": "LATE"}
+    assert (await here.webhook("payment.settled", **data)).status_code == 200
+    [case] = await cases(here, "contradictory_result", payment_id=payment["payment_id"])
+    assert case["detail"]["contradiction"] == "settled_after_failed"
+    assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
+    assert (await here.drawn_up(person.area, "2026-03"))["counts"]["payable"] == 0
+
+
+async def test_a_payment_settled_under_two_references_is_a_case(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    [payment] = await person.payments()
+    data = {"payment_id": payment["payment_id"], "settled_on": "2026-03-21", "bank_ref": "ANOTHER"}
+    assert (await here.webhook("payment.settled", **data)).status_code == 200
+    [case] = await cases(here, "contradictory_result", payment_id=payment["payment_id"])
+    assert case["detail"]["contradiction"] == "settled_twice"
+
+
+async def test_each_result_is_told_to_the_other_services(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    told = await here.sql("SELECT type, body FROM outbox WHERE key = :key", key=person.person_id)
+    assert [row["type"] for row in told] == ["payment.settled.v1"]
+    assert person.account not in told[0]["body"]
+    closed = await here.sql("SELECT body FROM outbox WHERE type = 'cycle.closed.v1'")
+    assert any(f'"area":"{person.area}"' in row["body"] for row in closed)
