@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from libs.common.areas import Area
@@ -13,6 +13,13 @@ from libs.common.auth import Official, Township
 from libs.common.period import Period
 from libs.common.web import Tx, router
 from services.matching.handlers import duties as handlers
+
+
+def _period(period: Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-03"])]) -> Period:
+    return Period.parse(period)
+
+
+InPeriod = Annotated[Period, Depends(_period)]
 
 api = router(prefix="/v1", tags=["duties"])
 
@@ -38,7 +45,7 @@ async def sign_off_month(body: NewSignoff, tx: Tx, township: Township) -> Signof
 
 
 @api.get("/duties")
-async def read_duties(area: Area, period: Annotated[Period, Query()], tx: Tx, reader: Official) -> dict[str, Any]:
+async def read_duties(area: Area, period: InPeriod, tx: Tx, reader: Official) -> dict[str, Any]:
     """Per county its three parts, each done or not; `missing` names who has not done theirs."""
     reader.require_area(area)
     return await handlers.read_duties(tx, area, period)
