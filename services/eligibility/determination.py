@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from libs.common.period import Period
@@ -84,12 +84,27 @@ class Determination:
         """The payable months of one person."""
         spells = self._spells[subsidy].get(person, [])
         paid = {run.first: (run, run is spell.paid[0]) for spell in spells for run in spell.paid}
+        if not paid:
+            return Schedule((), None)
         entitlements: list[Entitlement] = []
-        for _, (run, opens) in sorted(paid.items()):
-            self._append(entitlements, run, opens)
-        if not entitlements or (last := entitlements[-1].to) is None:
+        first: MonthRun | None = None
+        last: MonthRun | None = None
+        cause = ""
+        for month in sorted(paid):
+            run, opens = paid[month]
+            change = _change(last, run, opens)
+            if first is None or last is None:
+                first, cause = run, change
+            elif change:
+                entitlements.append(self._entitlement(first, last, cause))
+                first, cause = run, change
+            last = run
+        assert first is not None
+        assert last is not None
+        entitlements.append(self._entitlement(first, last, cause))
+        if last.last >= LAST_MONTH:
             return Schedule(tuple(entitlements), None)
-        return Schedule(tuple(entitlements), self._why_stopped(person, subsidy, spells, last.next))
+        return Schedule(tuple(entitlements), self._why_stopped(person, subsidy, spells, last.last + 1))
 
     def decision(self, person: int, subsidy: Subsidy, period: Period, area: str | None = None) -> Decision:
         """One month with its reasons. Given the `area` that asks, a month that another area pays is not payable."""
@@ -137,31 +152,23 @@ class Determination:
             spells.setdefault(person, []).append(spell)
         return spells
 
-    def _append(self, entitlements: list[Entitlement], run: MonthRun, opens: bool) -> None:
-        """Adds a paid run to a schedule: to its last entry where nothing changes, else as an entry with its cause."""
-        county = run.area[:_COUNTY_DIGITS]
-        first, last = Period.from_index(run.first), None if run.last >= LAST_MONTH else Period.from_index(run.last)
-        before = entitlements[-1] if entitlements else None
-        if before is None or before.to is None or before.to.next != first:
-            cause = "application.approved" if opens else "spell.resumed"
-        elif before.area != county:
-            cause = "person.moved"
-        elif before.level != run.level:
-            cause = "certificate.reassessed"
-        elif before.amount_fen != run.amount_fen:
-            cause = "standard.changed"
-        else:
-            entitlements[-1] = replace(before, to=last)
-            return
-        version = self._policy.version(run.area)
-        entitlements.append(Entitlement(first, last, run.amount_fen, county, run.level, run.category, version, cause))
+    def _entitlement(self, first: MonthRun, last: MonthRun, cause: str) -> Entitlement:
+        return Entitlement(
+            from_=Period.from_index(first.first),
+            to=None if last.last >= LAST_MONTH else Period.from_index(last.last),
+            amount_fen=first.amount_fen,
+            area=first.area[:_COUNTY_DIGITS],
+            level=first.level,
+            category=first.category,
+            policy_version=self._policy.version(first.area),
+            cause=cause,
+        )
 
-    def _why_stopped(self, person: int, subsidy: Subsidy, spells: list[Spell], period: Period) -> str:
+    def _why_stopped(self, person: int, subsidy: Subsidy, spells: list[Spell], month: int) -> str:
         last = max((spell for spell in spells if spell.paid), key=lambda spell: spell.paid[-1].last)
-        if last.ended_in == period.index:
+        if last.ended_in == month:
             return last.ended_because
-        runs = self._months[subsidy].runs(person)
-        return next(run.because for run in runs if run.first <= period.index <= run.last)
+        return next(run.because for run in self._months[subsidy].runs(person) if run.first <= month <= run.last)
 
     def _rule_reasons(self, months: Months, run: int, row: int) -> Iterator[Reason]:
         for rule, met in months.outcomes(run, row):
@@ -171,6 +178,17 @@ class Determination:
             "养老服务补贴、高龄津贴等可叠加享受 (elderly service, old-age and in-part child allowances never matter)"
         )
         yield Reason("stacking_benefits", "pass" if stacked else "not_applicable", "notice 2.3; notice 2.4", detail)
+
+
+def _change(before: MonthRun | None, run: MonthRun, opens: bool) -> str:
+    """Why a paid run is another entitlement than the run paid before it; empty where it is the same one."""
+    if before is None or before.last + 1 != run.first:
+        return "application.approved" if opens else "spell.resumed"
+    if before.area[:_COUNTY_DIGITS] != run.area[:_COUNTY_DIGITS]:
+        return "person.moved"
+    if before.level != run.level:
+        return "certificate.reassessed"
+    return "" if before.amount_fen == run.amount_fen else "standard.changed"
 
 
 def _first_month(facts: Facts, since: Period | None) -> Period:

@@ -235,7 +235,7 @@ async def test_an_expired_certificate_stops_and_a_renewal_pays_again(eligibility
     assert await eligibility.months("care") == [("2026-03", "2026-05", 11000)]
     stopped = (await eligibility.published("entitlement.changed.v1"))[-1]
     assert (stopped["cause"], stopped["stopped_because"]) == ("certificate.expired", "certificate_current")
-    renewal = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
+    renewal: dict[str, Any] = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
     await eligibility.take(fact(CertificateRenewed, date(2026, 8, 10), **renewal))
     assert await eligibility.months("care") == [("2026-03", "2026-05", 11000), ("2026-08", "2036-08", 10000)]
 
@@ -285,7 +285,7 @@ async def test_a_move_within_the_county_changes_nothing_and_one_to_another_ends(
     await eligibility.take(approved())
     await eligibility.take(fact(PersonMoved, date(2026, 5, 5), to_area="530102003", source="population"))
     assert await eligibility.months("care") == [("2026-03", "2030-04", 11000)]
-    moved = {"to_area": "530103001", "source": "population"}
+    moved: dict[str, Any] = {"to_area": "530103001", "source": "population"}
     await eligibility.take(fact(PersonMoved, date(2026, 8, 12), **moved))
     assert await eligibility.months("care") == [("2026-03", "2026-08", 11000)]
     accepted = datetime(2026, 11, 1, tzinfo=UTC)
@@ -307,7 +307,7 @@ async def test_two_ids_of_one_person_become_one_entitlement(eligibility: Eligibi
 
 
 async def test_a_candidate_is_prescreened_by_the_same_rules(eligibility: Eligibility) -> None:
-    renewal = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
+    renewal: dict[str, Any] = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
     await eligibility.take(fact(CertificateRenewed, date(2026, 8, 10), **renewal))
     await eligibility.take(
         CandidateIdentified(
@@ -327,7 +327,7 @@ def _story(person: str) -> list[EventData]:
     """A life's worth of events, each of which matters."""
     died = fact(PersonDied, date(2026, 9, 3), person, source="deaths")
     frozen = fact(CertificateFrozen, date(2026, 6, 20), person)
-    renewal = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
+    renewal: dict[str, Any] = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
     return [
         submitted(person),
         reviewed(person),

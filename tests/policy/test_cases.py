@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from libs.common.vocabulary import SUBSIDIES
+from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.determination import Decision, Determination
 from services.eligibility.policy.parameters import shipped
 from tests.policy.cases import Case, read_cases
@@ -10,7 +10,7 @@ from tests.policy.cases import Case, read_cases
 CASES = read_cases()
 
 
-def _check(case: Case, decisions: dict[str, Decision]) -> None:
+def _check(case: Case, decisions: dict[Subsidy, Decision]) -> None:
     assert {subsidy: decision.amount_fen for subsidy, decision in decisions.items()} == case.expect
     for subsidy, decision in decisions.items():
         failed = [reason.rule for reason in decision.reasons if reason.outcome == "fail"]

@@ -90,7 +90,7 @@ class PolicySet:
 
     def chain(self, area: str) -> tuple[str, ...]:
         """The layers that speak to `area`, from the nation down."""
-        return tuple(area[:length] for length in range(len(area) + 1) if area[:length] in self.areas)
+        return self._chain_of(area)
 
     def changes(self, chain: tuple[str, ...]) -> tuple[date, ...]:
         """The days on which something in the chain begins to hold, ascending."""
@@ -132,6 +132,16 @@ class PolicySet:
             text = json.dumps(content, ensure_ascii=False, sort_keys=True)
             self._version_of_chain[chain] = hashlib.sha256(text.encode()).hexdigest()[:12]
         return self._version_of_chain[chain]
+
+    @cached_property
+    def _chain_of(self) -> Callable[[str], tuple[str, ...]]:
+        areas = self.areas
+
+        @lru_cache(maxsize=4096)
+        def chain(area: str) -> tuple[str, ...]:
+            return tuple(area[:length] for length in range(len(area) + 1) if area[:length] in areas)
+
+        return chain
 
     @cached_property
     def _version_of_chain(self) -> dict[tuple[str, ...], str]:

@@ -13,7 +13,7 @@ from services.eligibility.facts import BEGINNING, Benefit, Certificate, Custody,
 from services.eligibility.folding import Assertion, fold
 
 _KNOWN = datetime(2026, 1, 1, tzinfo=UTC)
-ISSUE = {"category": "physical", "level": 2, "components": [], "expires_on": "2030-04-30"}
+ISSUE: dict[str, Any] = {"category": "physical", "level": 2, "components": [], "expires_on": "2030-04-30"}
 
 
 def said(what: str, on: date, /, known: int = 0, rank: int = 10, name: int = 0, **data: Any) -> Assertion:
@@ -173,7 +173,7 @@ def test_a_later_assessment_of_need_holds_from_its_day() -> None:
 
 
 _days = st.integers(0, 60).map(lambda n: date(2026, 1, 1) + timedelta(days=n))
-_texts = st.sampled_from(
+_texts: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.sampled_from(
     [
         ("certificate.issued", ISSUE),
         ("certificate.reassessed", {**ISSUE, "level": 1}),
