@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.world import World, free_base_port, start, until
+pytest.register_assert_rewrite("tests.e2e.world")
+
+from tests.e2e.world import World, free_base_port, start, until  # noqa: E402 (asserts are rewritten first)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ async def test_from_the_application_to_the_bank_and_back(world: World) -> None:
     await world.review_all(person)
     decided = await world.approved(person)
     assert sorted(decided["granted"]) == ["care", "living"]
-    await world.until_months(person, "living", [("2026-01", None, 10000)])
+    await world.until_months(person, "living", [("2026-01", "2030-04", 10000)])
     await world.until_months(person, "care", [("2026-01", "2030-04", 11000)])
 
     cycle = await world.pay(area, "2026-01")
@@ -119,7 +119,7 @@ async def test_a_death_found_three_months_late_becomes_a_recovery_of_exactly_tho
         {"method": "visit", "outcome": "confirmed", "effective_on": "2026-01-20", "note": "核实"}, area=area,
     )  # fmt: skip
     await world.until_months(dead, "living", [("2026-01", "2026-01", 10000)])
-    await world.until_months(namesake, "living", [("2026-01", None, 10000)])
+    await world.until_months(namesake, "living", [("2026-01", "2030-04", 10000)])
     recoveries = await until(lambda: _recoveries(world, area, 2), "two recoveries")
     found = {item["subsidy"]: {m["period"]: m["amount_fen"] for m in item["months"]} for item in recoveries}
     assert found == {
@@ -139,7 +139,11 @@ async def test_a_dismissed_lead_releases_what_it_held(world: World) -> None:
     finding = await until(lambda: _finding(world, area), "the finding")
     await world.heard()
     held = await world.pay(area, "2026-02")
-    assert held["counts"] == {"payable": 0, "held": 2, "unpayable": 0}
+    assert {name: held["counts"][name] for name in ("payable", "held", "unpayable")} == {
+        "payable": 0,
+        "held": 2,
+        "unpayable": 0,
+    }
     await world.post(
         "matching", f"/v1/findings/{finding['finding_id']}/verification", "township",
         {"method": "visit", "outcome": "dismissed", "note": "本人健在"}, area=area,
@@ -157,16 +161,15 @@ async def test_a_standard_raised_with_a_date_in_the_past_becomes_arrears(world: 
         await world.pay(area, period)
     layer = f"""
 layer: "{area}"
+title: 样本县关于提高困难残疾人生活补贴标准的通知
 parameters:
-  - name: living.amount_fen
-    value: 12000
-    unit: fen
-    since: 2026-01-01
-    source: 样本县发〔2026〕1号
-    clause: 一
-    confidence: K
-    sample: true
-    reason: 样本追溯调标
+  living.amount_fen:
+    - since: 2026-01-01
+      value: 12000
+      source: 样本县发〔2026〕1号
+      clause: 第一条
+      confidence: K
+      sample: true
 """
     answer = await world.call("POST", "eligibility", "/v1/policies", "civil_affairs", area, "a", content=layer)
     assert answer.status_code == 201, answer.text
@@ -174,7 +177,7 @@ parameters:
         "POST", "eligibility", f"/v1/policies/{answer.json()['policy_id']}/approval", "civil_affairs", area, "b"
     )
     assert approval.status_code == 202, approval.text
-    await world.until_months(person, "living", [("2026-01", None, 12000)])
+    await world.until_months(person, "living", [("2026-01", "2030-04", 12000)])
     await until(lambda: _can_draw_up(world, area), "the re-evaluation to be known")
     cycle = await world.pay(area, "2026-03")
     assert cycle["amount_fen"] == 2 * 2000 + 12000 + 11000
