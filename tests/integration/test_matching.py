@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -570,6 +571,30 @@ async def test_the_ledger_is_chained_and_tells_what_became_of_each_finding(match
     with pytest.raises(Exception, match="append-only"):
         async with matching.running.app.state.database.transaction() as tx:
             await tx.connection.execute(text("DELETE FROM ledger_entries"))
+
+
+async def test_the_word_of_whose_it_is_confirms_the_lead_that_alleged_it(matching: Matching) -> None:
+    person = await matching.recipient()
+    await matching.upload("cremations", deaths_csv(("张三", person.id_number, "2026-01-12")))
+    comparison = await matching.compare()
+    fact = (await matching.push("person.died", person.id_number, "2026-01-10", sources=("deaths",))).json()
+    opened, died, confirmed = await matching.told(person.person_id)
+    assert (died["type"], died["fact_id"]) == ("person.died", fact["event_id"])
+    assert (confirmed["finding_id"], confirmed["fact_id"]) == (opened["finding_id"], fact["event_id"])
+    assert (await matching.verify(opened["finding_id"], "dismissed")).status_code == 409
+    ledger = await matching.call("GET", f"/v1/comparisons/{comparison['comparison_id']}/ledger")
+    assert json.loads(ledger.text.splitlines()[-1])["entry"]["status"] == "confirmed"
+    assert await invariants_hold(matching)
+
+
+async def test_two_who_send_the_same_feed_at_once_send_one(matching: Matching) -> None:
+    person = await matching.recipient(subsidy="care")
+    row = f"张三,{person.id_number},,physical,2,2020-05-01,2030-04-30,valid,,,{TOWNSHIP}\n"
+    uploads = (matching.upload("certificates", CERTIFICATES + row, role="cdpf") for _ in range(4))
+    feeds = [answer.json() for answer in await asyncio.gather(*uploads)]
+    assert {feed["feed_id"] for feed in feeds} == {feeds[0]["feed_id"]}
+    assert {feed["status"] for feed in feeds} == {"ready"}
+    assert len(await matching.told(person.person_id)) == 1
 
 
 async def test_a_failed_face_check_is_never_a_death(matching: Matching) -> None:

@@ -24,7 +24,8 @@ from services.matching import engine
 from services.matching.feeds import FeedFolder, Keys, take_in
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers.exports import export_known, export_roster
-from services.matching.handlers.facts import Assertion, assert_facts, new_fact
+from services.matching.handlers.facts import Assertion, new_fact
+from services.matching.handlers.findings import assert_authoritative
 from services.matching.sources import SOURCES, Source
 from services.matching.tables import feeds
 
@@ -248,4 +249,4 @@ async def _assert_changes(tx: Transaction, feed: dict[str, Any], changes: Sequen
             tx, change["kind"], change["person_id"], change["occurred_on"], source=feed["source"], fields=fields
         )
         assertions.append(Assertion(fact, change["area"] or feed["area"], feed["sent_by"], feed_id=feed["feed_id"]))
-    await assert_facts(tx, assertions)
+    await assert_authoritative(tx, assertions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from services.matching.deadlines import VERIFICATION_WORKING_DAYS, working_days_
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
-from services.matching.kinds import DEATH
+from services.matching.kinds import DEATH, kind_of
 from services.matching.tables import among, claims, findings, standing_facts
 
 Claim = tuple[str, str, str, date]
@@ -175,14 +175,37 @@ async def verify_finding(
         await _save(tx, row, FindingConfirmed, **changes)
     else:
         await _save(tx, row, FindingDismissed, **changes)
-    if row.comparison_id is not None:
-        became = {name: changes.get(name) for name in ("status", "method", "effective_on", "verified_by", "fact_id")}
-        await extend_ledger(tx, row.comparison_id, [{"entry": "verification", "finding_id": finding_id, **became}])
+    await _note_in_ledger(tx, row, changes)
     await record(
         tx, principal, "verify finding", str(finding_id), person_id=row.person_id, reason=verification.note,
         outcome=verification.outcome, method=verification.method, fact_id=changes.get("fact_id"),
     )  # fmt: skip
     return {**row._mapping, **changes, "version": row.version + 1}
+
+
+async def assert_authoritative(tx: Transaction, assertions: Sequence[Assertion]) -> None:
+    """Facts by whose word it is: they act at once, and a lead that alleges the same is confirmed by them."""
+    found = await _open_rows(tx, sorted({item.fact.person_id for item in assertions}))
+    open_rows = {(row.person_id, row.kind): row for row in found}
+    told, confirmed = [], []
+    for item in assertions:
+        row = open_rows.pop((item.fact.person_id, kind_of(type(item.fact))), None)
+        told.append(item if row is None else replace(item, finding_id=row.finding_id))
+        if row is not None:
+            confirmed.append((row, item))
+    await assert_facts(tx, told)
+    for row, item in confirmed:
+        changes = {
+            "status": "confirmed",
+            "method": "document",
+            "note": f"stated by {item.fact.source}",
+            "effective_on": item.fact.occurred_on,
+            "verified_by": item.asserted_by,
+            "verified_at": tx.now,
+            "fact_id": item.fact.fact_id,
+        }
+        await _save(tx, row, FindingConfirmed, **changes)
+        await _note_in_ledger(tx, row, changes)
 
 
 async def _confirm(
@@ -197,6 +220,14 @@ async def _confirm(
     fact = new_fact(tx, row.kind, row.person_id, effective_on, source=BY_VERIFICATION, fields=fields)
     await assert_facts(tx, [Assertion(fact, row.area, principal.sub, finding_id=row.finding_id)])
     return {"effective_on": effective_on, "fact_id": fact.fact_id}
+
+
+async def _note_in_ledger(tx: Transaction, row: Any, changes: Mapping[str, Any]) -> None:
+    """What became of a finding, in the ledger of the comparison that opened it."""
+    if row.comparison_id is not None:
+        became = {name: changes.get(name) for name in ("status", "method", "effective_on", "verified_by", "fact_id")}
+        entry = {"entry": "verification", "finding_id": row.finding_id, **became}
+        await extend_ledger(tx, row.comparison_id, [entry])
 
 
 async def read_finding(tx: Transaction, finding_id: UUID, principal: Principal) -> Any:
@@ -247,7 +278,12 @@ async def _facts_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, 
 
 
 async def _open_findings_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, str], OpenFinding]:
-    rows = await tx.connection.execute(
+    rows = await _open_rows(tx, persons)
+    return {(row.person_id, row.kind): OpenFinding(row.finding_id, row.alleged_on) for row in rows}
+
+
+async def _open_rows(tx: Transaction, persons: Sequence[str]) -> Sequence[Any]:
+    found = await tx.connection.execute(
         select(findings).where(among(findings.c.person_id, persons), findings.c.status == "open")
     )
-    return {(row.person_id, row.kind): OpenFinding(row.finding_id, row.alleged_on) for row in rows}
+    return found.all()

@@ -17,7 +17,7 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import FactRetracted
 from services.matching.findings import Lead
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
-from services.matching.handlers.findings import open_leads
+from services.matching.handlers.findings import assert_authoritative, open_leads
 from services.matching.handlers.persons import area_of
 from services.matching.kinds import ISSUES, KINDS, RETRACTION
 from services.matching.tables import applications, facts, standing_facts
@@ -59,7 +59,7 @@ async def receive_push(tx: Transaction, push: Push, principal: Principal, *, tod
     known = await _same_fact(tx, push, fact)
     if known is not None:
         return Outcome(known, "fact")
-    await assert_facts(tx, [Assertion(fact, area, principal.sub)])
+    await assert_authoritative(tx, [Assertion(fact, area, principal.sub)])
     return Outcome(fact.fact_id, "fact")
 
 
