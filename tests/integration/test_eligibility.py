@@ -42,7 +42,7 @@ from services.eligibility.folding import KINDS
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.main import build
 from services.eligibility.subscriptions import SUBSCRIPTIONS
-from tests.conftest import Databases, Issuer, Running, running
+from tests.conftest import Databases, Issuer, Running, eventually, running
 
 PERSON = "p1-person"
 _SPACE = UUID("5a0b3f4e-7f7f-4a55-9a34-2f6f3f1f9b10")
@@ -509,6 +509,38 @@ async def test_facts_and_decisions_as_they_are_shown(service: Running, issuer: I
     why = (await service.http.get(f"/v1/persons/{PERSON}/decisions/care/2026-06", headers=headers)).json()
     assert why["eligible"] is False
     assert [reason["rule"] for reason in why["reasons"] if reason["outcome"] == "fail"] == ["certificate_current"]
+
+
+async def test_the_timeline_tells_the_story_newest_first(service: Running, issuer: Issuer) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(submitted())
+    await eligibility.take(approved())
+    await eligibility.take(fact(CertificateExpired, date(2026, 5, 16)))
+    headers = issuer.bearer("auditor", "530102")
+    items = (await service.http.get(f"/v1/persons/{PERSON}/timeline", headers=headers)).json()["items"]
+    assert [item["at"] for item in items] == sorted((item["at"] for item in items), reverse=True)
+    told = {(item["what"], item["detail"]) for item in items}
+    assert ("certificate.expired", "自 2026-05-16 起 (来源 certificates)") in told
+    assert ("entitlement.changed", "重度残疾人护理补贴: 2026-03—2026-05 110.00 元 (certificate.expired)") in told
+    assert ("application.assessed", "困难残疾人生活补贴: 符合; 重度残疾人护理补贴: 符合") in told
+
+
+async def test_the_worker_finishes_a_reevaluation_by_itself(
+    databases: Databases, make_settings: Callable[..., Any], issuer: Issuer
+) -> None:
+    settings = make_settings(await databases.fresh("eligibility"), roles="api,worker")
+    async with running(build(settings), settings) as service:
+        eligibility = Eligibility(service.app.state.database)
+        await eligibility.take(*(approved(person=f"p1-{number}") for number in range(3)))
+        await _approve(service, issuer, LAYER.format(area="530102", amount=12000), area="530102")
+
+        async def finished() -> bool:
+            told = await eligibility.published("policy.reevaluated.v1")
+            return [event["status"] for event in told] == ["started", "finished"]
+
+        assert await eventually(finished)
+        for number in range(3):
+            assert (await eligibility.months("living", f"p1-{number}"))[1] == ("2026-05", "2030-04", 12000)
 
 
 async def test_invariants_hold_after_all_that(service: Running, issuer: Issuer) -> None:

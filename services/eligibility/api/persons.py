@@ -13,8 +13,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.common.auth import Official, Principal
 from libs.common.database import Transaction
 from libs.common.errors import NotFound
+from libs.common.money import yuan_text
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.vocabulary import SUBSIDIES, SUBSIDY_NAMES, Subsidy
 from libs.common.web import Tx, router
 from services.eligibility.assessments import AssessedDecision
 from services.eligibility.determination import Determination
@@ -78,7 +79,19 @@ async def show_timeline(person_id: PersonId, tx: Tx, caller: Official) -> dict[s
     """What this service knows of the person's story, newest first."""
     person = await _visible(tx, caller, person_id)
     found = await tx.connection.execute(_TIMELINE, {"person_ids": person.members})
-    return {"items": [dict(row) for row in found.mappings()], "next_cursor": None}
+    items = [{"at": row.at, "what": row.what, "detail": _told(row.what, row.data), "data": row.data} for row in found]
+    return {"items": items, "next_cursor": None}
+
+
+def _told(what: str, data: dict[str, Any]) -> str:
+    """One line of the story."""
+    if what == "entitlement.changed":
+        spans = [f"{m['from']}—{m['to'] or ''} {yuan_text(m['amount_fen'])} 元" for m in data["schedule"]]
+        return f"{SUBSIDY_NAMES[data['subsidy']]}: {'; '.join(spans) or '无应发月份'} ({data['cause']})"
+    if what == "application.assessed":
+        words = {True: "符合", False: "不符合"}
+        return "; ".join(f"{SUBSIDY_NAMES[d['subsidy']]}: {words[d['eligible']]}" for d in data["decisions"])
+    return f"自 {data['occurred_on']} 起 (来源 {data['source']})"
 
 
 def parse_period(text_: str) -> Period:
@@ -134,7 +147,7 @@ _ASSERTIONS = text(
 _TIMELINE = text(
     """
     SELECT recorded_at AS at, kind AS what, jsonb_build_object('occurred_on', lower(valid), 'source', source,
-        'known_at', known_at) || data AS detail FROM assertions WHERE person_id = ANY(:person_ids)
+        'known_at', known_at) || data AS data FROM assertions WHERE person_id = ANY(:person_ids)
     UNION ALL
     SELECT recorded_at, 'entitlement.changed', jsonb_build_object('subsidy', subsidy, 'version', version,
         'cause', cause, 'stopped_because', stopped_because, 'schedule', schedule)
@@ -145,4 +158,4 @@ _TIMELINE = text(
     WHERE a.person_id = ANY(:person_ids)
     ORDER BY at DESC LIMIT 500
     """
-).columns(detail=JSONB)
+).columns(data=JSONB)
