@@ -26,7 +26,7 @@ from libs.common.period import Period
 from libs.common.settings import Settings
 from services.matching.ledger import broken_at
 from services.matching.main import build
-from tests.conftest import Databases, Issuer, Running, running
+from tests.conftest import Databases, Issuer, Running, eventually, running
 
 COUNTY = "530102"
 TOWNSHIP = "530102001"
@@ -450,6 +450,32 @@ async def test_a_feed_that_was_left_half_way_is_taken_up_again(matching: Matchin
     feed = (await matching.call("GET", f"/v1/feeds/{feed_id}")).json()
     assert (feed["status"], feed["accepted"]) == ("ready", 1)
     assert not folder.arriving(feed_id).exists()
+
+
+async def test_a_large_feed_is_taken_in_behind_its_answer_and_a_bad_one_says_so(
+    databases: Databases,
+    issuer: Issuer,
+    make_settings: Callable[..., Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.matching.api.feeds.AT_ONCE_BYTES", 10)
+    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path, roles="api,worker")
+    async with running(build(settings), settings) as started:
+        matching = Matching(started, issuer)
+        good = await matching.upload("deaths", deaths_csv(("张三", matching.new_id_number(), "2026-03-05")))
+        bad = await matching.upload("deaths", "name,phone\n张三,13800000000\n")
+        assert (good.status_code, bad.status_code) == (202, 202)
+
+        async def status_of(feed: httpx.Response) -> dict[str, Any]:
+            return (await matching.call("GET", f"/v1/feeds/{feed.json()['feed_id']}")).json()
+
+        async def both_done() -> bool:
+            return (await status_of(good))["status"] == "ready" and (await status_of(bad))["status"] == "refused"
+
+        await eventually(both_done)
+        assert (await status_of(good))["accepted"] == 1
+        assert "id_number" in (await status_of(bad))["refusal"]
 
 
 async def test_a_feed_of_another_area_is_not_to_be_seen_nor_sent(matching: Matching) -> None:
