@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select, text, update
+from sqlalchemy import RowMapping, bindparam, insert, select, text, update
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction
@@ -30,6 +30,13 @@ from services.intake.errors import AlreadyApplied
 from services.intake.tables import applications, applied_subsidies, reviews
 from services.intake.vault import Vault
 
+# Built once: building them anew costs as much as running them.
+_SELECT = select(applications).where(applications.c.application_id == bindparam("key"))
+_SELECT_LOCKED = _SELECT.with_for_update()
+_INSERT = insert(applications)
+_UPDATE = update(applications).where(applications.c.application_id == bindparam("key"))
+_INSERT_REVIEW = insert(reviews)
+
 
 @dataclass(frozen=True, slots=True)
 class Filed:
@@ -50,34 +57,32 @@ class Filed:
 
 async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declaration: Declaration) -> None:
     application = filed.application
+    row = {
+        "application_id": application.application_id,
+        "receipt_no": filed.receipt_no,
+        "person_id": application.person_id,
+        "area": application.area,
+        "accepted_area": filed.accepted_area,
+        "channel": application.channel,
+        "subsidies": application.subsidies,
+        "applied_on": application.applied_on,
+        "received_on": filed.received_on,
+        "sealed_declaration": _sealed(vault, application.application_id, declaration),
+        "submitted_by": filed.submitted_by,
+        "submitted_at": tx.now,
+        **_changing(application),
+    }
+    await tx.connection.execute(_INSERT, row)
     await tx.connection.execute(
-        insert(applications).values(
-            application_id=application.application_id,
-            receipt_no=filed.receipt_no,
-            person_id=application.person_id,
-            area=application.area,
-            accepted_area=filed.accepted_area,
-            channel=application.channel,
-            subsidies=application.subsidies,
-            applied_on=application.applied_on,
-            received_on=filed.received_on,
-            sealed_declaration=_sealed(vault, application.application_id, declaration),
-            submitted_by=filed.submitted_by,
-            submitted_at=tx.now,
-            **_changing(application),
-        )
-    )
-    await tx.connection.execute(
-        insert(applied_subsidies),
-        [
-            {
-                "application_id": application.application_id,
-                "subsidy": subsidy,
-                "person_id": application.person_id,
-                "state": "open",
-            }
-            for subsidy in application.subsidies
-        ],
+        text(
+            "INSERT INTO applied_subsidies (application_id, subsidy, person_id, state)"
+            " SELECT :application_id, subsidy, :person_id, 'open' FROM unnest(CAST(:subsidies AS text[])) AS subsidy"
+        ),
+        {
+            "application_id": application.application_id,
+            "person_id": application.person_id,
+            "subsidies": list(application.subsidies),
+        },
     )
 
 
@@ -87,8 +92,8 @@ async def load_application(tx: Transaction, caller: Principal, application_id: U
     `lock` keeps other writers of this application out until the transaction ends. Applications are locked before
     persons, everywhere.
     """
-    query = select(applications).where(applications.c.application_id == application_id)
-    row = (await tx.connection.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    found = await tx.connection.execute(_SELECT_LOCKED if lock else _SELECT, {"key": application_id})
+    row = found.mappings().one_or_none()
     if row is None:
         raise NotFound("no such application")
     caller.require_sight(row["area"], "application")
@@ -109,11 +114,7 @@ async def lock_applications(tx: Transaction, application_ids: Sequence[UUID]) ->
 
 
 async def save_application(tx: Transaction, application: Application) -> None:
-    await tx.connection.execute(
-        update(applications)
-        .where(applications.c.application_id == application.application_id)
-        .values(**_changing(application))
-    )
+    await tx.connection.execute(_UPDATE, {"key": application.application_id, **_changing(application)})
 
 
 async def save_declaration(tx: Transaction, vault: Vault, application_id: UUID, declaration: Declaration) -> None:
@@ -126,18 +127,17 @@ async def save_declaration(tx: Transaction, vault: Vault, application_id: UUID, 
 
 async def record_opinion(tx: Transaction, application: Application, opinion: Opinion, sub: str) -> None:
     """Keeps what an office said, as of the version that it led to."""
-    await tx.connection.execute(
-        insert(reviews).values(
-            application_id=application.application_id,
-            version=application.version,
-            stage=opinion.stage,
-            outcome=opinion.outcome,
-            reason=opinion.reason,
-            sub=sub,
-            reviewed_on=application.reviewed_on,
-            reviewed_at=tx.now,
-        )
-    )
+    row = {
+        "application_id": application.application_id,
+        "version": application.version,
+        "stage": opinion.stage,
+        "outcome": opinion.outcome,
+        "reason": opinion.reason,
+        "sub": sub,
+        "reviewed_on": application.reviewed_on,
+        "reviewed_at": tx.now,
+    }
+    await tx.connection.execute(_INSERT_REVIEW, row)
 
 
 async def require_free(tx: Transaction, person_id: str, subsidies: Sequence[Subsidy], *, on: date) -> None:

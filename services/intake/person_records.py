@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.database import Transaction, new_id
@@ -19,11 +19,21 @@ from services.intake.persons import Person, RecordedAccount, RecordedGuardian
 from services.intake.tables import accounts, guardians, persons
 from services.intake.vault import Vault
 
+# Built once: building them anew costs as much as running them.
+_SELECT_PERSON = select(persons).where(persons.c.person_id == bindparam("key"))
+_INSERT_PERSON = insert(persons)
+_UPSERT_PERSON = _INSERT_PERSON.on_conflict_do_update(
+    index_elements=["person_id"],
+    set_={name: _INSERT_PERSON.excluded[name] for name in persons.c.keys() if name != "created_at"},  # noqa: SIM118
+)
+_CURRENT_ACCOUNT = select(accounts).where(accounts.c.person_id == bindparam("key"), accounts.c.replaced_at.is_(None))
+_REPLACE_ACCOUNT = update(accounts).where(accounts.c.person_id == bindparam("key"), accounts.c.replaced_at.is_(None))
+_INSERT_ACCOUNT = insert(accounts)
+
 
 async def find_person(tx: Transaction, vault: Vault, person_id: str) -> Person | None:
-    row = (
-        (await tx.connection.execute(select(persons).where(persons.c.person_id == person_id))).mappings().one_or_none()
-    )
+    found = await tx.connection.execute(_SELECT_PERSON, {"key": person_id})
+    row = found.mappings().one_or_none()
     return None if row is None else _person(vault, row)
 
 
@@ -50,9 +60,7 @@ async def save_person(tx: Transaction, vault: Vault, person: Person) -> None:
         "contact_version": person.contact_version,
         "cannot_act_told": person.cannot_act_told,
     }
-    await tx.connection.execute(
-        insert(persons).values(row).on_conflict_do_update(index_elements=["person_id"], set_=row)
-    )
+    await tx.connection.execute(_UPSERT_PERSON, row)
 
 
 def name_in(vault: Vault, row: RowMapping | dict[str, Any]) -> str:
@@ -61,9 +69,7 @@ def name_in(vault: Vault, row: RowMapping | dict[str, Any]) -> str:
 
 
 async def current_account(tx: Transaction, vault: Vault, person_id: str) -> RecordedAccount | None:
-    found = await tx.connection.execute(
-        select(accounts).where(accounts.c.person_id == person_id, accounts.c.replaced_at.is_(None))
-    )
+    found = await tx.connection.execute(_CURRENT_ACCOUNT, {"key": person_id})
     row = found.mappings().one_or_none()
     if row is None:
         return None
@@ -81,32 +87,27 @@ async def current_account(tx: Transaction, vault: Vault, person_id: str) -> Reco
 
 async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedAccount | None) -> None:
     """Puts this account in the place of the one in force; None leaves the person without."""
-    await tx.connection.execute(
-        update(accounts)
-        .where(accounts.c.person_id == person_id, accounts.c.replaced_at.is_(None))
-        .values(replaced_at=tx.now)
-    )
+    await tx.connection.execute(_REPLACE_ACCOUNT, {"key": person_id, "replaced_at": tx.now})
     if recorded is None:
         return
     account, account_id = recorded.account, new_id()
     assert account.holder_name is not None
     number = account.number
-    await tx.connection.execute(
-        insert(accounts).values(
-            account_id=account_id,
-            person_id=person_id,
-            holder=_holder(recorded),
-            status=account.status,
-            bank=account.bank,
-            sealed_holder_name=vault.seal(account.holder_name, "accounts", account_id, "holder_name"),
-            sealed_number=vault.seal(number, "accounts", account_id, "number"),
-            number_last4=number and number[-4:],
-            number_token=number and vault.persons.token("account", number),
-            reason=account.reason,
-            effective_on=recorded.effective_on,
-            recorded_at=tx.now,
-        )
-    )
+    row = {
+        "account_id": account_id,
+        "person_id": person_id,
+        "holder": _holder(recorded),
+        "status": account.status,
+        "bank": account.bank,
+        "sealed_holder_name": vault.seal(account.holder_name, "accounts", account_id, "holder_name"),
+        "sealed_number": vault.seal(number, "accounts", account_id, "number"),
+        "number_last4": number and number[-4:],
+        "number_token": number and vault.persons.token("account", number),
+        "reason": account.reason,
+        "effective_on": recorded.effective_on,
+        "recorded_at": tx.now,
+    }
+    await tx.connection.execute(_INSERT_ACCOUNT, row)
 
 
 async def persons_sharing(tx: Transaction, vault: Vault, person_id: str, number: str) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,23 +38,28 @@ class Office:
 
     running: Running
     issuer: Issuer
+    area: str
 
-    def token(self, role: Role, sub: str | None = None, area: str = "530102") -> dict[str, str]:
-        return self.issuer.bearer(role, area, sub)
+    def token(self, role: Role, sub: str | None = None, area: str | None = None) -> dict[str, str]:
+        return self.issuer.bearer(role, area or self.area, sub)
+
+    def declaration(self, **changes: Any) -> dict[str, Any]:
+        """Somebody of this county applies."""
+        return declaration(**{"area": f"{self.area}001", **changes})
 
     async def post(self, path: str, role: Role, body: Any = None, sub: str | None = None, **options: Any) -> Any:
-        headers = self.token(role, sub, options.pop("area", "530102")) | options.pop("headers", {})
+        headers = self.token(role, sub, options.pop("area", None)) | options.pop("headers", {})
         return await self.running.http.post(f"/v1{path}", json=body, headers=headers, **options)
 
     async def put(self, path: str, role: Role, body: Any, sub: str | None = None) -> httpx.Response:
         return await self.running.http.put(f"/v1{path}", json=body, headers=self.token(role, sub))
 
     async def get(self, path: str, role: Role = "civil_affairs", **options: Any) -> httpx.Response:
-        headers = self.token(role, options.pop("sub", None), options.pop("area", "530102"))
+        headers = self.token(role, options.pop("sub", None), options.pop("area", None))
         return await self.running.http.get(f"/v1{path}", headers=headers, **options)
 
     async def submit(self, body: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-        answer = await self.post("/applications", "partner", body or declaration(**changes))
+        answer = await self.post("/applications", "partner", body or self.declaration(**changes))
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -140,21 +145,42 @@ def assessed(application_id: str, *eligible: str, version: int) -> ApplicationAs
     )
 
 
+_counties = itertools.count(1)
+
+
 @asynccontextmanager
-async def open_office(
-    databases: Databases, make_settings: Callable[..., Settings], issuer: Issuer
-) -> AsyncIterator[Office]:
-    settings = make_settings(await databases.fresh("intake"))
+async def open_intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
+    """Intake on a new database, for many tests: each has a county of its own."""
+    settings = Settings(
+        database_url=await databases.fresh("intake"),
+        roles="api",
+        jwt_public_key=issuer.public_key,
+        person_keys="1:" + "5a" * 32,
+        sealing_keys="k1:" + "a5" * 16,
+    )
     async with running(build(settings), settings) as started:
-        yield Office(started, issuer)
+        yield started
+
+
+@asynccontextmanager
+async def open_office(started: Running, issuer: Issuer) -> AsyncIterator[Office]:
+    """The offices of a new county. At the end the invariants hold."""
+    office = Office(started, issuer, f"99{next(_counties):04d}")
+    yield office
+    held = await office.get("/invariants", "admin", area="00")
+    assert held.json()["holds"], held.json()
+
+
+@pytest.fixture(scope="module")
+async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
+    async with open_intake(databases, issuer) as started:
+        yield started
 
 
 @pytest.fixture
-async def office(databases: Databases, make_settings: Callable[..., Settings], issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(databases, make_settings, issuer) as opened:
+async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
+    async with open_office(intake, issuer) as opened:
         yield opened
-        held = await opened.get("/invariants", "admin", area="00")
-        assert held.json()["holds"], held.json()
 
 
 async def test_an_application_is_approved_by_three_offices_and_eligibility(office: Office) -> None:
@@ -308,7 +334,7 @@ async def test_completed_late_it_accrues_from_completion(office: Office) -> None
 
 
 async def test_a_second_application_is_answered_with_the_first_one_s_id(office: Office) -> None:
-    body = declaration(subsidies=("care",))
+    body = office.declaration(subsidies=("care",))
     first = await office.submit(body)
     again = await office.post("/applications", "partner", body | {"subsidies": ["living", "care"]})
     assert again.status_code == 409
@@ -319,7 +345,7 @@ async def test_a_second_application_is_answered_with_the_first_one_s_id(office: 
 
 
 async def test_twins_that_come_at_once_make_one_application(office: Office) -> None:
-    body = declaration()
+    body = office.declaration()
     answers = await asyncio.gather(*(office.post("/applications", "partner", body) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
     first = next(answer.json() for answer in answers if answer.status_code == 201)
@@ -327,7 +353,7 @@ async def test_twins_that_come_at_once_make_one_application(office: Office) -> N
 
 
 async def test_a_rejected_or_withdrawn_one_makes_room_for_another(office: Office) -> None:
-    body = declaration()
+    body = office.declaration()
     first = await office.submit(body)
     await office.review(first["application_id"], "township", "reject", reason="户籍不符")
     second = await office.submit(body)
@@ -338,7 +364,7 @@ async def test_a_rejected_or_withdrawn_one_makes_room_for_another(office: Office
 
 
 async def test_once_granted_a_new_one_waits_for_the_end_of_the_spell(office: Office) -> None:
-    body = declaration(subsidies=("living",))
+    body = office.declaration(subsidies=("living",))
     granted = await office.granted(body)
     assert (await office.post("/applications", "partner", body)).status_code == 409
 
@@ -354,7 +380,7 @@ async def test_once_granted_a_new_one_waits_for_the_end_of_the_spell(office: Off
 
 
 async def test_a_spell_that_ended_before_the_grant_does_not_end_it(office: Office) -> None:
-    body = declaration(subsidies=("living",))
+    body = office.declaration(subsidies=("living",))
     first = await office.granted(body)
     await office.tell(schedule(first["person_id"], 7, last=Period(2026, 4)))
     await office.granted(body)
@@ -371,7 +397,7 @@ async def test_a_withdrawn_grant_is_told(office: Office) -> None:
 
 
 async def test_what_is_wrong_is_named_by_its_path(office: Office) -> None:
-    body = declaration()
+    body = office.declaration()
     number = body["applicant"]["id_number"]
     wrong = number[:-1] + ("0" if number[-1] != "0" else "1")
     body["applicant"] |= {"id_number": wrong, "phone": "12", "certificate_number": id_number() + "41"}
@@ -392,7 +418,7 @@ async def test_what_is_wrong_is_named_by_its_path(office: Office) -> None:
 
 async def test_identities_are_repaired_before_they_are_judged(office: Office) -> None:
     number = next(number for number in iter(id_number, None) if number.endswith("X"))
-    body = declaration(number=number)
+    body = office.declaration(number=number)
     first = await office.submit(body)
     body["applicant"] |= {"id_number": f" ５３{number[2:].lower()} ", "certificate_number": f"{number.lower()}41"}
     again = await office.post("/applications", "partner", body)
@@ -402,18 +428,18 @@ async def test_identities_are_repaired_before_they_are_judged(office: Office) ->
 
 @pytest.mark.parametrize("area", ["5301", "53010", "china", "530100"])
 async def test_the_hukou_area_is_a_county_or_a_township(office: Office, area: str) -> None:
-    answer = await office.post("/applications", "partner", declaration(area=area))
+    answer = await office.post("/applications", "partner", office.declaration(area=area))
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "applicant.hukou_area"
 
 
 async def test_any_well_formed_area_is_taken(office: Office) -> None:
-    answer = await office.post("/applications", "partner", declaration(area="990199"), area="99")
+    answer = await office.post("/applications", "partner", office.declaration(area="990199"), area="99")
     assert answer.status_code == 201
 
 
 async def test_outside_one_s_area_one_neither_submits_nor_sees(office: Office) -> None:
-    assert (await office.post("/applications", "partner", declaration(area="530302"))).status_code == 403
+    assert (await office.post("/applications", "partner", office.declaration(area="530302"))).status_code == 403
     application_id = (await office.submit())["application_id"]
     assert (await office.get("/applications?area=5303")).status_code == 403
     assert (await office.get(f"/applications/{application_id}", area="530302")).status_code == 404
@@ -431,11 +457,11 @@ async def test_a_partner_sees_what_it_submitted_and_no_more(office: Office) -> N
 
 @pytest.mark.parametrize("role", ["finance", "auditor", "admin", "cdpf"])
 async def test_who_may_not_submit_may_not(office: Office, role: Role) -> None:
-    assert (await office.post("/applications", role, declaration())).status_code == 403
+    assert (await office.post("/applications", role, office.declaration())).status_code == 403
 
 
 async def test_a_capable_adult_is_not_paid_through_a_guardian(office: Office) -> None:
-    body = declaration(guardian=guardian(), account=guardian_account())
+    body = office.declaration(guardian=guardian(), account=guardian_account())
     answer = await office.post("/applications", "partner", body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "account.holder"
@@ -443,7 +469,7 @@ async def test_a_capable_adult_is_not_paid_through_a_guardian(office: Office) ->
 
 async def test_a_child_is_paid_through_the_guardian_with_the_reason(office: Office) -> None:
     born = business_today().replace(day=1) - timedelta(days=3650)
-    without = declaration(born=born, category="mental", level=2, account=guardian_account(reason=None))
+    without = office.declaration(born=born, category="mental", level=2, account=guardian_account(reason=None))
     assert "account.holder" in (await office.post("/applications", "partner", without)).json()["detail"]
     unexplained = without | {"guardian": guardian()}
     assert "account.reason" in (await office.post("/applications", "partner", unexplained)).json()["detail"]
@@ -456,7 +482,7 @@ async def test_a_child_is_paid_through_the_guardian_with_the_reason(office: Offi
 async def test_the_list_is_masked_filtered_and_paged(office: Office) -> None:
     for channel in ("online", "counter", "counter"):
         await office.submit(channel=channel)
-    items = (await office.get("/applications?area=530102&channel=counter&status=submitted")).json()["items"]
+    items = (await office.get(f"/applications?area={office.area}&channel=counter&status=submitted")).json()["items"]
     assert [item["channel"] for item in items] == ["counter", "counter"]
     assert items[0]["name"].startswith("阿*")
     first = (await office.get("/applications?limit=2")).json()
@@ -479,7 +505,7 @@ async def test_an_office_that_is_late_shows_in_the_list_of_overdue(office: Offic
 
 
 async def test_identities_are_shown_whole_for_a_reason_only(office: Office) -> None:
-    body = declaration()
+    body = office.declaration()
     submitted = await office.submit(body)
     path = f"/applications/{submitted['application_id']}"
     number = body["applicant"]["id_number"]
@@ -491,7 +517,7 @@ async def test_identities_are_shown_whole_for_a_reason_only(office: Office) -> N
 
 
 async def test_at_rest_and_on_the_bus_no_identity_is_in_the_clear(office: Office) -> None:
-    body = declaration(guardian=guardian())
+    body = office.declaration(guardian=guardian())
     await office.granted(body)
     tables = ("persons", "applications", "accounts", "guardians", "outbox", "audit_log", "reviews", "changes")
     kept = " ".join([str(await office.rows(f"SELECT * FROM {table}")) for table in tables])
@@ -516,18 +542,18 @@ async def test_a_body_that_is_too_large_or_no_json_is_refused(office: Office) ->
 
 
 async def test_the_same_key_and_body_get_the_first_answer_again(office: Office) -> None:
-    body, key = declaration(), {"Idempotency-Key": "one"}
+    body, key = office.declaration(), {"Idempotency-Key": "one"}
     first = await office.post("/applications", "partner", body, headers=key)
     again = await office.post("/applications", "partner", body, headers=key)
     assert (again.status_code, again.json()) == (201, first.json())
-    other = await office.post("/applications", "partner", declaration(), headers=key)
+    other = await office.post("/applications", "partner", office.declaration(), headers=key)
     assert other.status_code == 409
 
 
 @pytest.mark.parametrize("written", ["\x00", "\ud800", "𪚥" * 101, "a" * 5000, ""], ids=range(5))
 async def test_odd_texts_are_refused_or_cleaned_never_a_crash(office: Office, written: str) -> None:
     for place in (("applicant", "name"), ("account", "bank"), ("commitment", "version")):
-        body = declaration()
+        body = office.declaration()
         body[place[0]][place[1]] = written
         headers = office.token("partner") | {"content-type": "application/json"}
         answer = await office.running.http.post("/v1/applications", content=json.dumps(body), headers=headers)
@@ -535,7 +561,7 @@ async def test_odd_texts_are_refused_or_cleaned_never_a_crash(office: Office, wr
 
 
 async def test_a_person_who_is_paid_is_reached_as_before_until_a_new_application_is_approved(office: Office) -> None:
-    body = declaration(subsidies=("living",))
+    body = office.declaration(subsidies=("living",))
     person_id = (await office.granted(body))["person_id"]
     before = len(await office.told("contact.changed", person_id))
     body["applicant"] = body["applicant"] | {"phone": "13811112222"}

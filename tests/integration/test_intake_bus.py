@@ -27,7 +27,7 @@ async def test_an_assessment_from_the_bus_decides_once(
     relaying = asyncio.create_task(relay.run())
     try:
         async with running(build(settings), settings) as started:
-            office = Office(started, issuer)
+            office = Office(started, issuer, "530102")
             submitted = await office.submit()
             application_id, person_id = submitted["application_id"], submitted["person_id"]
             await office.approve_by_three(application_id)
