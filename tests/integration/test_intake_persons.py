@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from libs.common.clock import business_today
+from libs.common.period import Period
 from tests.conftest import Databases, Issuer, Running
 from tests.integration.test_intake_applications import Office, open_intake, open_office
 from tests.unit.intake.samples import guardian, guardian_account, id_number
@@ -158,16 +159,13 @@ async def test_an_institution_as_guardian_is_paid_as_one(office: Office) -> None
 
 
 async def test_who_comes_of_age_is_told_of_by_the_daily_run_once(office: Office) -> None:
-    today = business_today()
-    birthday = today + timedelta(days=1)
-    born = date(birthday.year - 18, birthday.month, min(birthday.day, 28))
-    number = id_number(born)
-    body = office.declaration(
-        number=number, category="physical", level=2, guardian=guardian(), account=guardian_account()
-    )
+    birthday = Period.of(business_today()).next.first_day
+    through_guardian = {"guardian": guardian(), "account": guardian_account()}
+    born = birthday.replace(year=birthday.year - 18)
+    body = office.declaration(born=born, category="physical", level=2, **through_guardian)
     person_id = (await office.granted(body))["person_id"]
     assert (await office.told("payee.changed", person_id))[-1]["cannot_act"] is True
-    as_of = {"as_of": (today + timedelta(days=1)).isoformat()}
+    as_of = {"as_of": birthday.isoformat()}
     for _ in range(2):
         answer = await office.post("/daily-runs", "admin", as_of, area="00")
         assert answer.status_code == 201, answer.text
@@ -236,3 +234,11 @@ async def test_a_change_is_not_meant_for_the_future(office: Office) -> None:
     answer = await office.put(f"/persons/{person_id}/account", "township", OWN | {"from": tomorrow})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == "from"
+
+
+async def test_an_auditor_reads_a_person_whole_for_a_reason(office: Office) -> None:
+    body = office.declaration()
+    person_id = (await office.submit(body))["person_id"]
+    whole = await office.get(f"/persons/{person_id}", "auditor", params={"reason": "年度审计"})
+    assert whole.json()["id_number"] == body["applicant"]["id_number"]
+    assert (await office.get(f"/persons/{person_id}", "finance", params={"reason": "x"})).status_code == 403

@@ -11,17 +11,15 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from libs.common.areas import Area
-from libs.common.audit import record
-from libs.common.auth import Anyone, Principal
+from libs.common.auth import Anyone
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
-from libs.common.errors import Forbidden
 from libs.common.events.eligibility import Reason, SubsidyDecision
 from libs.common.events.intake import ApplicationFacts
 from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import SEES_WHOLE, Keys, Reviewer, Submitter
+from services.intake.api.doors import Keys, Reviewer, Submitter, unmask
 from services.intake.application_records import Filed, load_application
 from services.intake.applications import UNDER_REVIEW, Opinion
 from services.intake.declarations import Choice, Declaration
@@ -183,7 +181,7 @@ async def read_application(
     """The application with every opinion and what eligibility makes of the facts known so far. `reason` unmasks."""
     filed = await load_application(tx, reader, application_id)
     if reason:
-        await _unmask(tx, reader, filed, reason)
+        await unmask(tx, reader, "application", str(application_id), filed.application.person_id, reason)
     return await _view(tx, keys, filed, whole=bool(reason), on=business_today())
 
 
@@ -240,20 +238,6 @@ def _state(filed: Filed) -> State:
         stage=application.stage,
         due_on=application.due_on,
         version=application.version,
-    )
-
-
-async def _unmask(tx: Transaction, reader: Principal, filed: Filed, reason: str) -> None:
-    if reader.role not in SEES_WHOLE:
-        raise Forbidden(f"the role {reader.role} reads masked identities only")
-    application = filed.application
-    await record(
-        tx,
-        reader,
-        "read application unmasked",
-        str(application.application_id),
-        person_id=application.person_id,
-        reason=reason,
     )
 
 
