@@ -19,6 +19,9 @@ from deploy.local import processes
 class Broker:
     """One broker on 127.0.0.1. `start` after `kill` or `stop` gives an empty one on the same port."""
 
+    idempotence = False
+    """Whether it takes idempotent producers."""
+
     def __init__(self, port: int | None = None, *, log: Path | None = None) -> None:
         self.port = port or processes.free_port()
         self.log = log or Path(tempfile.mkdtemp(prefix="liangbu-broker-")) / "broker.log"

@@ -18,6 +18,7 @@ import httpx
 from deploy.local import processes
 from deploy.local.broker import Broker
 from deploy.local.home import Home, RunningState
+from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import PostgresServer
 from libs.common import migrations
 from libs.common.settings import PORT_OFFSETS
@@ -71,7 +72,11 @@ class Launcher:
         self.names = tuple(names)
         self.keys = home.keys()
         self.postgres = PostgresServer(home.folder)
-        self.broker = Broker(log=home.log("broker"))
+        self.broker: Broker | KafkaBroker = (
+            KafkaBroker(home.folder / "kafka", log=home.log("broker"))
+            if os.environ.get("LIANGBU_BROKER") == "kafka"
+            else Broker(log=home.log("broker"))
+        )
         self.children: dict[str, _Child] = {}
         self._is_ready = False
 
@@ -185,6 +190,7 @@ class Launcher:
             "LIANGBU_PORT": str(self.base_port),
             "LIANGBU_DATA_DIR": str(self.home.folder / "data"),
             "LIANGBU_KAFKA_BOOTSTRAP": self.broker.bootstrap,
+            "LIANGBU_KAFKA_IDEMPOTENCE": str(self.broker.idempotence).lower(),
             "LIANGBU_ONECARD_URL": self.url("onecard_mock"),
             "LIANGBU_ONECARD_WEBHOOK_URL": f"{self.url('disbursement')}/webhooks/onecard",
             "LIANGBU_JWT_PUBLIC_KEY": keys.jwt_public_key,

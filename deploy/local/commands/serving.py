@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -18,7 +19,10 @@ from deploy.local.launcher import PROCESSES, Launcher, PortTaken
 from deploy.local.processes import ProcessFailed
 from libs.common.settings import Settings
 
-output = Console(soft_wrap=True)
+_WIDTH = 160
+"""Of the summary, where the output is no terminal."""
+
+output = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
 
 T = TypeVar("T")
 

@@ -136,7 +136,7 @@ class Scenes:
                 for item in await account_of(stage, death.id_number)
                 if item["period"] > str(Period.of(death.on)) and item["paid_fen"]
             }
-        await self.registers.tell_late(period.next)
+        await self.registers.tell_late(period.last_day)
         await stage.until_heard()
         claimed: dict[str, dict[tuple[str, str], int]] = {}
         async for recovery in recoveries(stage):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -76,10 +78,19 @@ class Stage:
     report: Callable[[str], None]
     person_ids: dict[str, str] = field(default_factory=dict)
     """By resident ID, of those who applied."""
+    granted: set[str] = field(default_factory=set)
+    """The person_id of those who were granted something."""
     _numbers: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._numbers = {person.id_number: index for index, person in enumerate(self.county.persons)}
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Report what was done and how long it took."""
+        began = time.monotonic()
+        yield
+        self.report(f"{what} ({time.monotonic() - began:.1f} s)")
 
     def number(self, person: Person) -> int:
         """A name for the person that is no identity."""

@@ -83,16 +83,18 @@ class _Story:
             await appropriate(stage, period.year)
         if not self.journal.periods:
             await self._applications(period, row)
-        if self.scenes:
-            await self.scenes.before(number, period)
-        await stage.until_heard()
-        stage.report(f"{period}: cycle")
-        month = await pay(stage, period, frozenset(self.failed))
-        self.failed |= {month_of(payment) for payment in month.failed()}
-        if self.scenes:
+        with stage.timed(f"{period}: changes before the cycle"):
+            if self.scenes:
+                await self.scenes.before(number, period)
             await stage.until_heard()
-            await self.scenes.after(number, period, month)
-        await self._count(month, row)
+        with stage.timed(f"{period}: cycle"):
+            month = await pay(stage, period, frozenset(self.failed))
+        self.failed |= {month_of(payment) for payment in month.failed()}
+        with stage.timed(f"{period}: changes after the cycle"):
+            if self.scenes:
+                await stage.until_heard()
+                await self.scenes.after(number, period, month)
+            await self._count(month, row)
         self.last = month
         return row
 
@@ -103,8 +105,9 @@ class _Story:
         ]
         if not applying:
             return
-        self.stage.report(f"{period}: {len(applying)} applications")
-        decided = await apply_and_review(self.stage, applying)
+        with self.stage.timed(f"{period}: {len(applying)} applications"):
+            decided = await apply_and_review(self.stage, applying)
+        self.stage.granted |= {self.stage.person_id(outcome.person) for outcome in decided if outcome.granted}
         row.applications = len(decided)
         row.granted = sum(bool(outcome.granted) for outcome in decided)
         if period == first:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from libs.common.money import yuan_text
-
 
 @dataclass(slots=True)
 class MonthRow:
@@ -29,22 +27,22 @@ class MonthRow:
 
 
 def summary_table(rows: list[MonthRow]) -> Table:
-    """Months × what became of them; counts are payments (a person's month of one subsidy), the amount is yuan."""
+    """Months × what became of them; what is counted from `entitled` on is a person's month of one subsidy."""
     table = Table(title="The sample county, month by month")
-    for column in ("month", "applications", "granted", "entitled", "paid", "failed", "re-issued", "held", "unpayable"):
-        table.add_column(column, justify="left" if column == "month" else "right")
-    table.add_column("stopped by cause")
-    for column in ("arrears", "recoveries", "SMS checked", "yuan paid", "fen"):
+    table.add_column("month", no_wrap=True)
+    for column in ("applications", "granted", "entitled", "paid", "failed", "re-issued", "held", "unpayable"):
         table.add_column(column, justify="right")
+    table.add_column("stopped by cause")
+    for column in ("arrears", "recoveries", "SMS checked", "fen"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        stopped = ", ".join(f"{cause} {count}" for cause, count in sorted(row.stopped.items()))
+        stopped = "\n".join(f"{cause}: {count}" for cause, count in sorted(row.stopped.items()))
         counts = (row.applications, row.granted, row.entitled, row.paid, row.failed, row.reissued, row.held)
         table.add_row(
             row.period,
             *(str(count) for count in (*counts, row.unpayable)),
             stopped or "-",
             *(str(count) for count in (row.arrears, row.recoveries, row.sms)),
-            yuan_text(row.fen),
-            str(row.fen),
+            f"{row.fen:,}",
         )
     return table
