@@ -73,7 +73,7 @@ class Office:
     async def approve_by_three(self, application_id: str, **more: dict[str, Any]) -> None:
         for stage in ("township", "cdpf", "civil_affairs"):
             answer = await self.review(application_id, stage, **more.get(stage, {}))
-            assert answer.status_code == 201, answer.text
+            assert answer.status_code == 200, answer.text
 
     async def read(self, application_id: str) -> dict[str, Any]:
         answer = await self.get(f"/applications/{application_id}")
@@ -233,7 +233,7 @@ async def test_payable_in_none_it_goes_back_to_civil_affairs_with_the_reasons(of
     assert {refused["subsidy"] for refused in back["refused"]} == {"living", "care"}
     assert not await office.told("application.approved", submitted["person_id"])
 
-    assert (await office.review(application_id, "civil_affairs", "reject", reason="两项均不符合")).status_code == 201
+    assert (await office.review(application_id, "civil_affairs", "reject", reason="两项均不符合")).status_code == 200
     assert (await office.read(application_id))["status"] == "rejected"
     rejected = (await office.told("application.rejected", submitted["person_id"]))[0]
     assert rejected["reason"] == "两项均不符合"
@@ -244,7 +244,7 @@ async def test_the_same_office_may_decide_again_after_eligibility_found_nothing_
     await office.approve_by_three(application_id)
     await office.assess(application_id)
     corrected = {"category": "dibao", "from": "2025-01-01"}
-    assert (await office.review(application_id, "civil_affairs", low_income=corrected)).status_code == 201
+    assert (await office.review(application_id, "civil_affairs", low_income=corrected)).status_code == 200
     await office.assess(application_id, "living")
     assert (await office.read(application_id))["granted"] == ["living"]
 
@@ -271,15 +271,15 @@ async def test_reviews_confirm_and_correct_the_facts(office: Office) -> None:
 async def test_a_stage_out_of_order_is_a_conflict(office: Office) -> None:
     application_id = (await office.submit())["application_id"]
     assert (await office.review(application_id, "cdpf")).status_code == 409
-    assert (await office.review(application_id, "township")).status_code == 201
+    assert (await office.review(application_id, "township")).status_code == 200
     assert (await office.review(application_id, "township", sub="another")).status_code == 409
 
 
 async def test_one_person_cannot_review_two_stages(office: Office) -> None:
     application_id = (await office.submit())["application_id"]
-    assert (await office.review(application_id, "township", sub="busy")).status_code == 201
+    assert (await office.review(application_id, "township", sub="busy")).status_code == 200
     assert (await office.review(application_id, "cdpf", sub="busy")).status_code == 403
-    assert (await office.review(application_id, "cdpf", sub="other")).status_code == 201
+    assert (await office.review(application_id, "cdpf", sub="other")).status_code == 200
 
 
 async def test_a_role_reviews_its_own_stage_only(office: Office) -> None:
@@ -311,7 +311,7 @@ async def test_completed_in_time_it_keeps_its_first_date(office: Office) -> None
     )
     assert (await office.review(application_id, "township")).status_code == 409
 
-    assert (await office.post(f"/applications/{application_id}/completion", "partner")).status_code == 201
+    assert (await office.post(f"/applications/{application_id}/completion", "partner")).status_code == 200
     complete = await office.read(application_id)
     assert (complete["status"], complete["stage"], complete["accrues_from"]) == ("in_review", "township", "2026-03-02")
     outcomes = [told["outcome"] for told in await office.told("application.reviewed", submitted["person_id"])]
@@ -328,7 +328,7 @@ async def test_completed_late_it_accrues_from_completion(office: Office) -> None
     )
     choice = {"kind": "elderly_care", "keep": "ours", "signed_on": "2026-03-05"}
     body = {"choices": [choice]}
-    assert (await office.post(f"/applications/{application_id}/completion", "partner", body)).status_code == 201
+    assert (await office.post(f"/applications/{application_id}/completion", "partner", body)).status_code == 200
     told = (await office.told("application.reviewed", submitted["person_id"]))[-1]
     assert told["applied_on"] == business_today().isoformat()
     assert told["facts"]["choices"] == [choice]
@@ -392,7 +392,7 @@ async def test_a_spell_that_ended_before_the_grant_does_not_end_it(office: Offic
 async def test_a_withdrawn_grant_is_told(office: Office) -> None:
     granted = await office.granted()
     answer = await office.post(f"/applications/{granted['application_id']}/withdrawal", "township")
-    assert answer.status_code == 201
+    assert answer.status_code == 200
     told = (await office.told("application.withdrawn", granted["person_id"]))[0]
     assert told["withdrawn_on"] == business_today().isoformat()
 

@@ -126,7 +126,7 @@ async def test_an_objection_is_decided_by_another_person(office: Office) -> None
     decision = {"outcome": "dismissed", "reason": "维持"}
     assert (await office.post(path, "civil_affairs", decision, "clerk")).status_code == 403
     assert (await office.post(path, "civil_affairs", decision, "civil_affairs clerk")).status_code == 403
-    assert (await office.post(path, "civil_affairs", decision, "third")).status_code == 201
+    assert (await office.post(path, "civil_affairs", decision, "third")).status_code == 200
     assert (await office.read(application_id))["status"] == "rejected"
 
 

@@ -55,7 +55,7 @@ async def test_an_account_changes_with_two_persons_and_is_told_at_once(office: O
 
     assert (await approve(office, change_id, sub="proposer")).status_code == 403
     approved = await approve(office, change_id)
-    assert approved.status_code == 201, approved.text
+    assert approved.status_code == 200, approved.text
     assert approved.json()["status"] == "approved"
     before, after = await office.told("payee.changed", person_id)
     assert after["version"] == before["version"] + 1
@@ -79,7 +79,7 @@ async def test_two_who_approve_at_once_put_it_in_force_once(office: Office) -> N
     person_id = (await office.granted())["person_id"]
     change_id = await propose(office, person_id, "account", OWN)
     answers = await asyncio.gather(*(approve(office, change_id, sub=f"approver {n}") for n in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     assert [told["version"] for told in await office.told("payee.changed", person_id)] == [1, 2]
 
 
@@ -88,7 +88,7 @@ async def test_a_later_proposal_takes_the_place_of_one_that_waits(office: Office
     first = await propose(office, person_id, "account", OWN)
     second = await propose(office, person_id, "account", OWN | {"number": "6217008888888880888"})
     assert (await approve(office, first)).status_code == 409
-    assert (await approve(office, second)).status_code == 201
+    assert (await approve(office, second)).status_code == 200
     assert (await office.told("payee.changed", person_id))[-1]["account"]["number_last4"] == "0888"
 
 
@@ -106,9 +106,9 @@ async def test_while_the_own_card_is_active_no_guardian_is_paid(office: Office) 
     refused = await office.put(f"/persons/{person_id}/account", "township", guardian_account())
     assert refused.status_code == 409
     dormant = await propose(office, person_id, "account", OWN | {"status": "inactive"})
-    assert (await approve(office, dormant)).status_code == 201
+    assert (await approve(office, dormant)).status_code == 200
     change_id = await propose(office, person_id, "account", guardian_account())
-    assert (await approve(office, change_id)).status_code == 201
+    assert (await approve(office, change_id)).status_code == 200
     assert (await office.told("payee.changed", person_id))[-1]["account"]["holder"] == "guardian"
 
 
@@ -118,7 +118,7 @@ async def test_a_capable_adult_is_never_paid_through_a_guardian(office: Office) 
     assert (await office.told("payee.changed", person_id))[0]["account"] is None, "entitled, and unpaid until a card"
     assert (await office.put(f"/persons/{person_id}/account", "township", guardian_account())).status_code == 409
     change_id = await propose(office, person_id, "guardian", guardian())
-    assert (await approve(office, change_id)).status_code == 201
+    assert (await approve(office, change_id)).status_code == 200
     refused = await office.put(f"/persons/{person_id}/account", "township", guardian_account())
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["path"] == "holder"
@@ -126,11 +126,11 @@ async def test_a_capable_adult_is_never_paid_through_a_guardian(office: Office) 
 
 async def test_one_found_unable_to_act_may_be_paid_through_a_guardian(office: Office) -> None:
     person_id = (await office.granted(account={"holder": "own", "status": "none"}))["person_id"]
-    assert (await approve(office, await propose(office, person_id, "guardian", guardian()))).status_code == 201
+    assert (await approve(office, await propose(office, person_id, "guardian", guardian()))).status_code == 200
     finding = {"incapacity": {"basis": "court", "found_on": "2026-02-01", "document_no": "(2026)云0102民特1号"}}
     assert (await office.put(f"/persons/{person_id}/capacity", "civil_affairs", finding)).status_code == 200
     change_id = await propose(office, person_id, "account", guardian_account())
-    assert (await approve(office, change_id)).status_code == 201
+    assert (await approve(office, change_id)).status_code == 200
     told = (await office.told("payee.changed", person_id))[-1]
     assert (told["cannot_act"], told["account"]["holder"]) == (True, "guardian")
 
@@ -138,12 +138,12 @@ async def test_one_found_unable_to_act_may_be_paid_through_a_guardian(office: Of
 async def test_nothing_more_goes_to_a_former_guardian(office: Office) -> None:
     person_id = await of_a_child(office)
     mother = guardian(name="热依汗", account={"bank": "富滇银行", "number": "6217001111111110999"})
-    assert (await approve(office, await propose(office, person_id, "guardian", mother))).status_code == 201
+    assert (await approve(office, await propose(office, person_id, "guardian", mother))).status_code == 200
     account = (await office.told("payee.changed", person_id))[-1]["account"]
     assert (account["holder"], account["number_last4"]) == ("guardian", "0999")
 
     without_account = guardian(name="祖母", account=None)
-    assert (await approve(office, await propose(office, person_id, "guardian", without_account))).status_code == 201
+    assert (await approve(office, await propose(office, person_id, "guardian", without_account))).status_code == 200
     assert (await office.told("payee.changed", person_id))[-1]["account"] is None
 
 

@@ -185,13 +185,13 @@ async def read_application(
     return await _view(tx, keys, filed, whole=bool(reason), on=business_today())
 
 
-@api.post("/applications/{application_id}/reviews", status_code=201)
+@api.post("/applications/{application_id}/reviews")
 async def review(application_id: UUID, opinion: Opinion, tx: Tx, reviewer: Reviewer) -> State:
     """One office's opinion, in the order township, cdpf, civil_affairs, by three different persons."""
     return _state(await handlers.review_application(tx, reviewer, application_id, opinion, on=business_today()))
 
 
-@api.post("/applications/{application_id}/completion", status_code=201)
+@api.post("/applications/{application_id}/completion")
 async def complete(
     application_id: UUID, tx: Tx, keys: Keys, submitter: Submitter, completion: Completion | None = None
 ) -> State:
@@ -203,7 +203,7 @@ async def complete(
     return _state(filed)
 
 
-@api.post("/applications/{application_id}/withdrawal", status_code=201)
+@api.post("/applications/{application_id}/withdrawal")
 async def withdraw(application_id: UUID, tx: Tx, submitter: Submitter, withdrawal: Withdrawal | None = None) -> State:
     """The person takes the application back; of a granted one the last payable month is this one."""
     reason = withdrawal.reason if withdrawal else None

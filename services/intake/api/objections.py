@@ -99,7 +99,7 @@ async def list_objections(
     return paging.page(shown, "objection_id")
 
 
-@api.post("/{objection_id}/decision", status_code=201)
+@api.post("/{objection_id}/decision")
 async def decide_objection(objection_id: UUID, decision: Decision, tx: Tx, official: CivilAffairs) -> Decided:
     """Decided by somebody who neither filed it nor reviewed the application. Upheld, a rejection is reviewed again."""
     on = business_today()

@@ -195,7 +195,7 @@ async def propose_guardian(
     return Proposal(change_id=change_id)
 
 
-@api.post("/changes/{change_id}/approval", status_code=201)
+@api.post("/changes/{change_id}/approval")
 async def approve_change(change_id: UUID, tx: Tx, keys: Keys, approver: CivilAffairs) -> InForce:
     """Puts a proposed change in force at once. Who proposed it cannot approve it."""
     approved = await handlers.approve_change(tx, keys, approver, change_id, on=business_today())
