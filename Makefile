@@ -18,7 +18,7 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest -m "not kafka"
+	$(BIN)/python -m pytest
 
 check: setup
 	$(BIN)/ruff check .
@@ -35,7 +35,7 @@ bench: setup
 
 # The end-to-end tests on Apache Kafka itself: needs Java 17 and Maven.
 test-kafka: setup
-	$(BIN)/python -m pytest -m kafka
+	LIANGBU_BROKER=kafka $(BIN)/python -m pytest tests/e2e
 
 ci-full: check test test-kafka bench
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.e2e.world import Person, World, until
@@ -130,10 +131,8 @@ async def no_faults(world: World) -> None:
 
 
 def _kill_broker(world: World) -> None:
-    import psutil
-
     for process in psutil.Process(world.process.pid).children(recursive=True):
-        if process.name() == "tansu":
+        if process.name() in ("tansu", "java"):
             process.kill()
             return
     raise AssertionError("no broker among the launcher's children")

@@ -270,7 +270,7 @@ class World:
     # --- processes ------------------------------------------------------------------------------------------------
 
     def pid(self, name: str) -> int:
-        state = json.loads((self.home / "state.json").read_text())
+        state = json.loads((self.home / "running.json").read_text())
         return int(state["services"][name]["pid"])
 
     def kill(self, name: str) -> None:
