@@ -32,10 +32,10 @@ from libs.common.vocabulary import (
     Stage,
     Subsidy,
 )
+from libs.common.working_days import working_days_after
 from services.intake.errors import AlreadyClosed, NotReturned, NotUnderReview, OutOfOrder, StageOfAnotherRole
 from services.intake.parameters import Deadlines
 from services.intake.words import Words
-from services.intake.working_days import working_days_after
 
 UNDER_REVIEW: tuple[ApplicationStatus, ...] = ("submitted", "in_review")
 OPEN: tuple[ApplicationStatus, ...] = ("submitted", "in_review", "returned")

@@ -25,8 +25,8 @@ from libs.common.events.eligibility import ApplicationAssessed, EntitledMonths, 
 from libs.common.events.envelope import Envelope, EventData
 from libs.common.period import Period
 from libs.common.settings import Settings
+from libs.common.working_days import working_days_after
 from services.intake.main import build
-from services.intake.working_days import working_days_after
 from tests.conftest import Databases, Issuer, Running, running
 from tests.unit.intake.samples import declaration, guardian, guardian_account, id_number
 

@@ -82,6 +82,9 @@ class ApplicationState(StateEvent):
     status: ApplicationStatus
     stage: Stage | None = Field(description="whose turn it is; null when decided or waiting for the last assessment")
     facts: ApplicationFacts
+    decided_on: date | None = None
+    granted: tuple[Subsidy, ...] = ()
+    withdrawn_on: date | None = None
 
     @property
     def aggregate(self) -> str:

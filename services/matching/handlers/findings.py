@@ -15,7 +15,8 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
-from services.matching.deadlines import VERIFICATION_WORKING_DAYS, working_days_after
+from libs.common.working_days import working_days_after
+from services.matching.deadlines import VERIFICATION_WORKING_DAYS
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger

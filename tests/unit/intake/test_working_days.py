@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
+from libs.common.working_days import is_working_day, working_days_after
 from services.intake.parameters import deadlines_of
-from services.intake.working_days import is_working_day, working_days_after
 
 
 @pytest.mark.parametrize(

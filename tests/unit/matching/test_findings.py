@@ -10,7 +10,7 @@ import pytest
 
 from libs.common.auth import Principal
 from libs.common.period import Period
-from services.matching.deadlines import is_working_day, working_days_after
+from libs.common.working_days import is_working_day, working_days_after
 from services.matching.findings import Lead, OpenFinding, sort_out
 from services.matching.kinds import KINDS, NEVER, hold_from
 from services.matching.ledger import broken_at, chain, line

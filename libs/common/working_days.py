@@ -1,4 +1,4 @@
-"""China's working days (工作日), which the deadlines of each review stage are counted in.
+"""China's working days (工作日), in which deadlines are counted.
 
 The State Council announces each year's public holidays, and the weekends worked in exchange, late in the year before;
 `chinesecalendar` holds what was announced. For a year that it lacks, Monday to Friday count as working days: deadlines
