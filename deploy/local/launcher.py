@@ -206,6 +206,7 @@ class Launcher:
             env["LIANGBU_ONECARD_WEBHOOK_SECRETS"] = keys.onecard_webhook_secrets
         if name == "console":
             env["LIANGBU_CONSOLE_SECRET"] = keys.console_secret
+            env["LIANGBU_DEMO_SIGNING_KEY"] = keys.jwt_private_key  # one may sign in in any role by choosing it
         return env
 
     def _write_state(self) -> None:
