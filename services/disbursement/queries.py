@@ -40,7 +40,8 @@ def resolving_void_cases(name: str) -> TextClause:
 
 
 _RESOLVING = """
+WITH differing AS (/* differences */)
 UPDATE cases SET resolved_at = now(), resolved_by = 'reconciliation', resolution = 'it differs no more'
 WHERE cycle_id = ANY(CAST(:cycle_ids AS uuid[])) AND kind = ANY(CAST(:kinds AS text[])) AND resolved_at IS NULL
-  AND (kind, subject) NOT IN (SELECT kind, subject FROM (/* differences */) AS differing)
+  AND NOT EXISTS (SELECT FROM differing d WHERE d.kind = cases.kind AND d.subject = cases.subject)
 """
