@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
@@ -48,7 +48,7 @@ def _parse_keys(text: str) -> dict[str, bytes]:
 class PersonKeys:
     """The HMAC keys behind `person_id`, current first."""
 
-    keys: dict[str, bytes]
+    keys: dict[str, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> PersonKeys:
@@ -79,7 +79,7 @@ class PersonKeys:
 class Sealer:
     """SM4-GCM under 16-byte keys, current first. A sealed text reads `sm4.<key id>.<base64url of nonce, text, tag>`."""
 
-    keys: dict[str, bytes]
+    keys: dict[str, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Sealer:
