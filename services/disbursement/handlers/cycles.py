@@ -127,16 +127,18 @@ async def withdraw_draft(tx: Transaction, principal: Principal, cycle_id: UUID) 
 
 
 async def concur_with_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
-    """The federation concurs (会签)."""
-    await _at_step(tx, principal, cycle_id, "draft")
+    """The federation concurs (会签). `FourEyes`."""
+    cycle = await _at_step(tx, principal, cycle_id, "draft")
+    if cycle["created_by"] == principal.sub:
+        raise FourEyes("who drew up a cycle does not concur with it")
     await _advance(tx, principal, cycle_id, "concurred")
 
 
 async def approve_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
     """Finance approves what the funds cover. `FourEyes`, `FundsShort`."""
     cycle = await _at_step(tx, principal, cycle_id, "concurred")
-    if cycle["created_by"] == principal.sub:
-        raise FourEyes("who drew up a cycle does not approve it")
+    if principal.sub in (cycle["created_by"], cycle["concurred_by"]):
+        raise FourEyes("who drew up a cycle or concurred with it does not approve it")
     await require_funds(tx, cycle_id, budget_year=cycle["period"].year)
     await _advance(tx, principal, cycle_id, "approved")
 
