@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,23 +19,28 @@ class Decided:
 
     person: Person
     application_id: str
-    status: str
     granted: tuple[Subsidy, ...]
 
 
 async def apply_and_review(stage: Stage, persons: list[Person]) -> list[Decided]:
     """Every person applies; the three stages approve what eligibility finds payable, and reject the rest."""
-    submitted = dict(zip([person.id_number for person in persons], await each(_submitter(stage), persons), strict=True))
 
-    async def follow(person: Person) -> Decided:
-        application_id = submitted[person.id_number]
+    async def apply(person: Person) -> str:
+        application_id = await _submit(stage, person)
         await _review(stage, person, application_id)
-        return await _await_decision(stage, person, application_id)
+        return application_id
 
-    decided = await each(follow, persons)
+    by_application = dict(zip(await each(apply, persons), persons, strict=True))
+    found = await until(lambda: _assessed(stage, by_application.keys()), "the applications to be assessed")
+    refused = [application_id for application_id, row in found.items() if row["status"] == "in_review"]
+    await each(lambda application_id: _reject(stage, application_id), refused)
+    decided = [
+        Decided(person, application_id, tuple(found[application_id]["granted"] or ()))
+        for application_id, person in by_application.items()
+    ]
     for outcome in decided:
-        expected = expected_grants(outcome.person)
-        stage.expectations.equal(f"{_describe(outcome.person)} is granted", set(outcome.granted), set(expected))
+        expected = set(expected_grants(outcome.person))
+        stage.expectations.equal(f"{_describe(outcome.person)} is granted", set(outcome.granted), expected)
     return decided
 
 
@@ -54,25 +60,20 @@ def _describe(person: Person) -> str:
     return f"{person.category} level {person.level}, {person.family or 'no'} family {benefits}".rstrip()
 
 
-def _submitter(stage: Stage) -> Any:
-    async def submit(person: Person) -> str:
-        officials = stage.officials
-        try:
-            key = stage.key("apply", stage.number(person))
-            answer = await stage.rest.post(
-                "intake", "/v1/applications", officials.partner, application(person), key=key
-            )
-        except Refused as refusal:
-            known = refusal.problem.get("application_id")
-            if refusal.status != 409 or known is None:
-                raise
-            found = await stage.rest.get("intake", f"/v1/applications/{known}", officials.civil_affairs)
-            answer = {"application_id": known, "person_id": found["person_id"]}
-        stage.person_ids[person.id_number] = answer["person_id"]
-        application_id: str = answer["application_id"]
-        return application_id
-
-    return submit
+async def _submit(stage: Stage, person: Person) -> str:
+    """The application's id; that of an earlier play, if it was interrupted long ago."""
+    officials = stage.officials
+    try:
+        key = stage.key("apply", stage.number(person))
+        answer = await stage.rest.post("intake", "/v1/applications", officials.partner, application(person), key=key)
+    except Refused as refusal:
+        known = refusal.problem.get("application_id")
+        if refusal.status != 409 or known is None:
+            raise
+        answer = await stage.rest.get("intake", f"/v1/applications/{known}", officials.civil_affairs)
+    stage.person_ids[person.id_number] = answer["person_id"]
+    application_id: str = answer["application_id"]
+    return application_id
 
 
 async def _review(stage: Stage, person: Person, application_id: str) -> None:
@@ -100,22 +101,17 @@ async def _review(stage: Stage, person: Person, application_id: str) -> None:
                 raise
 
 
-async def _await_decision(stage: Stage, person: Person, application_id: str) -> Decided:
-    """Approved by the last review, or sent back to civil affairs with the reasons, which then rejects."""
-    civil_affairs = stage.officials.civil_affairs
-    path = f"/v1/applications/{application_id}"
+async def _assessed(stage: Stage, application_ids: Collection[str]) -> dict[str, dict[str, Any]] | None:
+    """These applications as the county's list shows them: approved, rejected, or back at civil affairs with the
+    reasons. None while one still waits for its last assessment."""
+    listed = stage.rest.items("intake", "/v1/applications", stage.officials.civil_affairs, area=stage.county.area)
+    found = {row["application_id"]: row async for row in listed if row["application_id"] in application_ids}
+    waits = any(row["status"] == "in_review" and row["stage"] is None for row in found.values())
+    return None if waits else found
 
-    async def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = await stage.rest.get("intake", path, civil_affairs)
-        back = found["status"] == "in_review" and found["stage"] == "civil_affairs"
-        return found if back or found["status"] in ("approved", "rejected") else None
 
-    found = await until(look, f"application {application_id} to be assessed")
-    assert found is not None
-    if found["status"] == "in_review":
-        rejection = {"stage": "civil_affairs", "outcome": "reject", "reason": "经核对不符合补贴条件"}
-        key = stage.key("reject", application_id)
-        await stage.rest.post("intake", f"{path}/reviews", civil_affairs, rejection, key=key)
-    granted = tuple(found.get("granted") or ())
-    status = "rejected" if found["status"] == "in_review" else found["status"]
-    return Decided(person, application_id, status, granted)
+async def _reject(stage: Stage, application_id: str) -> None:
+    rejection = {"stage": "civil_affairs", "outcome": "reject", "reason": "经核对不符合补贴条件"}
+    key = stage.key("reject", application_id)
+    path = f"/v1/applications/{application_id}/reviews"
+    await stage.rest.post("intake", path, stage.officials.civil_affairs, rejection, key=key)

@@ -15,7 +15,7 @@ from libs.common.period import Period
 
 def first_month(county: County) -> list[Decided]:
     return [
-        Decided(person, "a", "approved", expected_grants(person))
+        Decided(person, "a", expected_grants(person))
         for person in county.persons
         if person.applied_on <= FIRST_PERIOD.last_day
     ]
