@@ -96,11 +96,10 @@ class Launcher:
         await self._start_postgres()
         self.report("broker")
         self.broker.start()
-        self.report("migrations")
-        for name in self.names:
+        # Each service starts while the database of the next is brought up to date.
+        for name in sorted(self.names, key=lambda name: name in _DATABASE):
             if name in _DATABASE:
                 await asyncio.to_thread(migrations.upgrade, name, self.postgres.url(_DATABASE[name]))
-        for name in self.names:
             self.children[name] = _Child(name, self.port(name), self._spawn(name))
         self._write_state()
         await self._wait_until_ready()
