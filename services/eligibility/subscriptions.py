@@ -5,8 +5,12 @@ from __future__ import annotations
 from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
 from libs.common.events.envelope import EventData, FactEvent, event_types
-from services.eligibility.handlers.applications import follow_applications, prescreen_candidates
-from services.eligibility.handlers.facts import merge_persons, take_facts
+from services.eligibility.handlers.applications import (
+    follow_applications,
+    prescreen_candidates,
+    take_facts_and_reassess,
+)
+from services.eligibility.handlers.facts import merge_persons
 
 _FACTS: list[type[EventData]] = [payload for payload in event_types().values() if issubclass(payload, FactEvent)]
 
@@ -19,7 +23,7 @@ _APPLICATIONS: tuple[type[EventData], ...] = (
 )
 
 SUBSCRIPTIONS = [
-    *(Subscription(payload, take_facts) for payload in _FACTS),
+    *(Subscription(payload, take_facts_and_reassess) for payload in _FACTS),
     *(Subscription(payload, follow_applications) for payload in _APPLICATIONS),
     Subscription(matching.PersonMerged, merge_persons),
     Subscription(matching.CandidateIdentified, prescreen_candidates),

@@ -6,7 +6,7 @@ entitlement is kept with the moment it was recorded.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, MetaData, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, DATERANGE, JSONB, UUID
 
 metadata = MetaData()
@@ -45,6 +45,9 @@ applications = Table(
     Column("subsidies", ARRAY(Text), nullable=False),
     Column("applied_on", Date, nullable=False),
     Column("facts", JSONB, nullable=False),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+    Column("reviewed_on", Date),
+    Column("final", Boolean, nullable=False),
     Column("granted", ARRAY(Text), nullable=False),
     Column("decided_on", Date),
     Column("withdrawn_on", Date),

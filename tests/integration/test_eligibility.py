@@ -552,3 +552,27 @@ async def test_invariants_hold_after_all_that(service: Running, issuer: Issuer) 
 def test_every_kind_of_fact_event_is_understood_by_the_fold() -> None:
     kinds = {s.data.type.removesuffix(".v1") for s in SUBSCRIPTIONS if issubclass(s.data, FactEvent)}
     assert kinds <= KINDS
+
+
+async def test_a_later_state_tells_of_an_approval_that_was_lost(eligibility: Eligibility) -> None:
+    lost_approval = _state(
+        PERSON, 1, 6, "withdrawn", withdrawn_on=date(2026, 7, 15), decided_on=date(2026, 4, 2), granted=("care",)
+    )
+    await eligibility.take(ApplicationWithdrawn(**lost_approval))
+    assert await eligibility.months("care") == [("2026-03", "2026-07", 11000)]
+    assert await eligibility.months("living") == []
+
+
+async def test_an_open_application_is_assessed_again_when_a_fact_arrives(eligibility: Eligibility) -> None:
+    await eligibility.take(submitted(facts=facts_of_application(confirmed=())))
+    await eligibility.take(fact(LowIncomeExited, date(2026, 2, 11), source="low_income"))
+    first, second = await eligibility.published("application.assessed.v1")
+    assert (second["version"], second["application_version"]) == (2, first["application_version"])
+    assert [d["eligible"] for d in first["decisions"]] == [True, True]
+    assert [d["eligible"] for d in second["decisions"]] == [False, True]
+
+
+async def test_a_fact_that_changes_no_judgement_is_not_told_to_intake(eligibility: Eligibility) -> None:
+    await eligibility.take(submitted())
+    await eligibility.take(fact(BenefitStarted, date(2020, 1, 1), kind="ltc_insurance", source="benefits"))
+    assert len(await eligibility.published("application.assessed.v1")) == 1

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, CandidatePrescreened, Reason, SubsidyDecision
 from libs.common.events.intake import (
     ApplicationApproved,
+    ApplicationFacts,
     ApplicationReviewed,
     ApplicationState,
     ApplicationSubmitted,
-    ApplicationWithdrawn,
 )
 from libs.common.events.matching import CandidateIdentified
-from libs.common.period import Period
+from libs.common.period import SHANGHAI, Period
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination
 from services.eligibility.facts import BEGINNING, Application, Facts, Residence
-from services.eligibility.folding import fold
+from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.entitlements import Person, load_persons, recompute
-from services.eligibility.handlers.facts import store_assertions
+from services.eligibility.handlers.facts import store_assertions, take_facts
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.sources import REVIEW
@@ -40,22 +41,47 @@ async def follow_applications(tx: Transaction, received: Sequence[Received]) -> 
     """Keeps the newest state of each application; recomputes those decided or withdrawn and assesses those open."""
     events: list[tuple[ApplicationState, datetime]] = [(item.data, item.envelope.time) for item in received]
     await tx.lock(*{event.person_id for event, _ in events})
-    await _save_states(tx, [event for event, _ in events])
+    await _save_states(tx, events)
     await _save_outcomes(tx, [event for event, _ in events])
-    approved = [(event, at) for event, at in events if isinstance(event, ApplicationApproved)]
     await store_assertions(
         tx,
         (
             (event.person_id, REVIEW, assertion)
-            for event, at in approved
-            for assertion in assertions_of(event.application_id, event.applied_on, event.facts, at, approved=True)
+            for event, at in events
+            if event.granted
+            for assertion in _confirmed(event, at)
         ),
     )
-    decided = [event for event, _ in events if isinstance(event, ApplicationApproved | ApplicationWithdrawn)]
+    decided = [event for event, _ in events if event.granted or event.withdrawn_on is not None]
     if decided:
         causes = {event.person_id: event.type.removesuffix(".v1") for event in decided}
         await recompute(tx, causes, areas={event.person_id: event.area for event in decided})
-    await _assess(tx, [(e, at) for e, at in events if isinstance(e, ApplicationSubmitted | ApplicationReviewed)])
+    told = [e.application_id for e, _ in events if isinstance(e, ApplicationSubmitted | ApplicationReviewed)]
+    if told:
+        await _assess(tx, told)
+
+
+async def reassess_open(tx: Transaction, person_ids: Collection[str]) -> None:
+    """Assesses the open applications of persons of whom something new is known; publishes what comes out otherwise."""
+    found = await tx.connection.execute(_OPEN_OF_PERSONS, {"person_ids": list(person_ids)})
+    if open_ids := list(found.scalars()):
+        await _assess(tx, open_ids)
+
+
+async def take_facts_and_reassess(tx: Transaction, received: Sequence[Received]) -> None:
+    """Stores what departments assert, recomputes, and judges open applications on it."""
+    await take_facts(tx, received)
+    await reassess_open(tx, {item.data.person_id for item in received})
+
+
+def _confirmed(event: ApplicationState, at: datetime) -> list[Assertion]:
+    """The facts of an approved application. Any later state of it tells them too, should the approval be lost: under
+    ids of their own and as known on the day of decision, so that the approval itself counts wherever it arrived."""
+    if isinstance(event, ApplicationApproved):
+        return assertions_of(event.application_id, event.applied_on, event.facts, at, approved=True)
+    decided_at = datetime.combine(event.decided_on or event.applied_on, time(), SHANGHAI)
+    survivor = uuid5(event.application_id, "state")
+    return assertions_of(survivor, event.applied_on, event.facts, decided_at, approved=True)
 
 
 async def prescreen_candidates(tx: Transaction, received: Sequence[Received]) -> None:
@@ -83,64 +109,63 @@ async def prescreen_candidates(tx: Transaction, received: Sequence[Received]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An application to assess, in its newest state."""
+    """An application to assess, in its newest state, and what it was assessed as last (`assessed` 0: never)."""
 
-    state: ApplicationState
-    at: datetime
+    application_id: UUID
+    person_id: str
+    version: int
+    area: str
+    subsidies: tuple[Subsidy, ...]
+    applied_on: date
+    facts: ApplicationFacts
+    told_at: datetime
     reviewed_on: date | None
     final: bool
+    assessed: int
+    assessed_state: int
+    decisions: list[dict[str, Any]] | None
 
 
-async def _assess(tx: Transaction, events: list[tuple[ApplicationSubmitted | ApplicationReviewed, datetime]]) -> None:
-    """Publishes what the newest state of each application comes to, once per state."""
-    newest: dict[UUID, _Open] = {}
-    for event, at in sorted(events, key=lambda pair: pair[0].version):
-        if isinstance(event, ApplicationReviewed):
-            newest[event.application_id] = _Open(event, at, event.reviewed_on, event.final)
-        else:
-            newest[event.application_id] = _Open(event, at, None, False)
-    if not newest:
+async def _assess(tx: Transaction, application_ids: list[UUID]) -> None:
+    """Publishes what each open one comes to: once per state, and again when facts make it come to something else."""
+    found = await tx.connection.execute(_OPEN, {"ids": application_ids})
+    applications = [
+        _Open(**{**row, "subsidies": tuple(row["subsidies"]), "facts": ApplicationFacts.model_validate(row["facts"])})
+        for row in found.mappings()
+    ]
+    if not applications:
         return
-    done: dict[UUID, tuple[int, int]] = {}
-    for row in await tx.connection.execute(_LAST_ASSESSMENTS, {"ids": list(newest)}):
-        done[row.application_id] = (row.version, row.application_version)
-    due = [item for key, item in newest.items() if item.state.version > done.get(key, (0, 0))[1]]
     policy = await load_policy(tx)
     persons = {
         member: person
-        for person in await load_persons(tx, {item.state.person_id for item in due})
+        for person in await load_persons(tx, {item.person_id for item in applications})
         for member in person.members
     }
-    assessed = [_assessment(item, persons[item.state.person_id], policy, done) for item in due]
+    assessed = []
+    for item in applications:
+        answer = _assessment(item, persons[item.person_id], policy)
+        if item.version > item.assessed_state or answer.model_dump(mode="json")["decisions"] != item.decisions:
+            assessed.append(answer)
     await _save_assessments(tx, assessed)
     for answer in assessed:
         tx.publish(answer)
 
 
-def _assessment(
-    item: _Open, person: Person, policy: PolicySet, done: dict[UUID, tuple[int, int]]
-) -> ApplicationAssessed:
-    state = item.state
-    claims = assertions_of(state.application_id, state.applied_on, state.facts, item.at, approved=item.final)
+def _assessment(item: _Open, person: Person, policy: PolicySet) -> ApplicationAssessed:
+    claims = assertions_of(item.application_id, item.applied_on, item.facts, item.told_at, approved=item.final)
     known = fold([*person.assertions, *claims])
-    month_end = Period.of(state.applied_on).last_day
+    month_end = Period.of(item.applied_on).last_day
     # Before the last review nobody knows the day of decision: the end of the month, or today if that is past.
     decided_on = item.reviewed_on if item.final else max(month_end, item.reviewed_on or month_end)
-    applications = tuple(Application(subsidy, state.applied_on, decided_on) for subsidy in state.subsidies)
+    applications = tuple(Application(subsidy, item.applied_on, decided_on) for subsidy in item.subsidies)
     return ApplicationAssessed(
-        person_id=state.person_id,
-        version=done.get(state.application_id, (0, 0))[0] + 1,
-        application_id=state.application_id,
-        application_version=state.version,
-        policy_version=policy.version(state.area),
-        decisions=_decide(replace(known, applications=applications), policy, state.applied_on),
+        person_id=item.person_id,
+        version=item.assessed + 1,
+        application_id=item.application_id,
+        application_version=item.version,
+        policy_version=policy.version(item.area),
+        decisions=_decide(replace(known, applications=applications), policy, item.applied_on),
     )
-
-
-def _with(
-    known: Facts, applications: tuple[Application, ...], residences: tuple[Residence, ...] | None = None
-) -> Facts:
-    return replace(known, applications=applications, residences=residences or known.residences)
 
 
 def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyDecision, ...]:
@@ -164,12 +189,12 @@ def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyD
     return tuple(decision(subsidy) for subsidy in SUBSIDIES)
 
 
-async def _save_states(tx: Transaction, events: list[ApplicationState]) -> None:
-    newest: dict[UUID, ApplicationState] = {}
-    for event in sorted(events, key=lambda event: event.version):
-        newest[event.application_id] = event
+async def _save_states(tx: Transaction, events: list[tuple[ApplicationState, datetime]]) -> None:
+    newest: dict[UUID, tuple[ApplicationState, datetime]] = {}
+    for event, at in sorted(events, key=lambda pair: pair[0].version):
+        newest[event.application_id] = event, at
     columns: dict[str, list[Any]] = defaultdict(list)
-    for event in newest.values():
+    for event, at in newest.values():
         columns["ids"].append(event.application_id)
         columns["person_ids"].append(event.person_id)
         columns["versions"].append(event.version)
@@ -178,22 +203,26 @@ async def _save_states(tx: Transaction, events: list[ApplicationState]) -> None:
         columns["subsidies"].append(" ".join(event.subsidies))
         columns["applied_on"].append(event.applied_on)
         columns["facts"].append(event.facts.model_dump_json(by_alias=True))
+        columns["told_at"].append(at)
+        reviewed = event if isinstance(event, ApplicationReviewed) else None
+        columns["reviewed_on"].append(reviewed.reviewed_on if reviewed else None)
+        columns["final"].append(reviewed is not None and reviewed.final)
     await tx.connection.execute(_SAVE_STATES, columns)
 
 
 async def _save_outcomes(tx: Transaction, events: list[ApplicationState]) -> None:
-    """Approval and withdrawal are kept whichever of the two events comes first: each says what the other does not."""
-    approved = [event for event in events if isinstance(event, ApplicationApproved)]
+    """Approval and withdrawal are kept whichever state of the application tells them, and in whatever order."""
+    approved = [event for event in events if event.granted]
     if approved:
         await tx.connection.execute(
             _SAVE_APPROVALS,
             {
                 "ids": [event.application_id for event in approved],
                 "granted": [" ".join(event.granted) for event in approved],
-                "decided_on": [event.decided_on for event in approved],
+                "decided_on": [event.decided_on or event.applied_on for event in approved],
             },
         )
-    withdrawn = [event for event in events if isinstance(event, ApplicationWithdrawn)]
+    withdrawn = [event for event in events if event.withdrawn_on is not None]
     if withdrawn:
         await tx.connection.execute(
             _SAVE_WITHDRAWALS,
@@ -222,14 +251,17 @@ async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]
 
 _SAVE_STATES = text(
     """
-    INSERT INTO applications (application_id, person_id, version, area, status, subsidies, applied_on, facts)
-    SELECT id, person_id, version, area, status, string_to_array(subsidies, ' '), applied_on, CAST(facts AS jsonb)
+    INSERT INTO applications (application_id, person_id, version, area, status, subsidies, applied_on, facts, told_at,
+        reviewed_on, final)
+    SELECT id, person_id, version, area, status, string_to_array(subsidies, ' '), applied_on, CAST(facts AS jsonb),
+        told_at, reviewed_on, final
     FROM unnest(CAST(:ids AS uuid[]), CAST(:person_ids AS text[]), CAST(:versions AS bigint[]), CAST(:areas AS text[]),
-        CAST(:statuses AS text[]), CAST(:subsidies AS text[]), CAST(:applied_on AS date[]), CAST(:facts AS text[]))
-        AS given (id, person_id, version, area, status, subsidies, applied_on, facts)
+        CAST(:statuses AS text[]), CAST(:subsidies AS text[]), CAST(:applied_on AS date[]), CAST(:facts AS text[]),
+        CAST(:told_at AS timestamptz[]), CAST(:reviewed_on AS date[]), CAST(:final AS boolean[]))
+        AS given (id, person_id, version, area, status, subsidies, applied_on, facts, told_at, reviewed_on, final)
     ON CONFLICT (application_id) DO UPDATE SET version = excluded.version, area = excluded.area,
         status = excluded.status, subsidies = excluded.subsidies, applied_on = excluded.applied_on,
-        facts = excluded.facts
+        facts = excluded.facts, told_at = excluded.told_at, reviewed_on = excluded.reviewed_on, final = excluded.final
     WHERE applications.version < excluded.version
     """
 )
@@ -251,10 +283,29 @@ _SAVE_WITHDRAWALS = text(
     """
 )
 
-_LAST_ASSESSMENTS = text(
+_OPEN = text(
     """
-    SELECT DISTINCT ON (application_id) application_id, version, application_version FROM assessments
-    WHERE application_id = ANY(:ids) ORDER BY application_id, version DESC
+    SELECT a.application_id, a.person_id, a.version, a.area, a.subsidies, a.applied_on, a.facts, a.told_at,
+        a.reviewed_on, a.final, coalesce(s.version, 0) AS assessed,
+        coalesce(s.application_version, 0) AS assessed_state, s.decisions
+    FROM applications a LEFT JOIN LATERAL (
+        SELECT version, application_version, decisions FROM assessments s WHERE s.application_id = a.application_id
+        ORDER BY version DESC LIMIT 1
+    ) AS s ON true
+    WHERE a.status IN ('submitted', 'in_review', 'returned') AND a.application_id = ANY(:ids)
+    """
+).columns(facts=JSONB, decisions=JSONB)
+
+_OPEN_OF_PERSONS = text(
+    """
+    WITH roots AS (
+        SELECT DISTINCT coalesce(p.merged_into, given) AS root
+        FROM unnest(CAST(:person_ids AS text[])) AS given LEFT JOIN persons p ON p.person_id = given
+    )
+    SELECT application_id FROM applications
+    WHERE status IN ('submitted', 'in_review', 'returned') AND person_id IN (
+        SELECT root FROM roots UNION ALL SELECT p.person_id FROM persons p JOIN roots ON p.merged_into = root
+    )
     """
 )
 
