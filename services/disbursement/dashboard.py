@@ -18,6 +18,7 @@ from libs.common.dashboard import (
     Words,
     area_filter,
     as_area,
+    as_moment,
     as_text,
     as_words,
     as_yuan,
@@ -61,6 +62,18 @@ CODES: dict[str, str] = {
 RECOVERY_STATUSES: Words = {"open": ("追回中", "busy"), "closed": ("已结案", "good")}
 
 
+COUNTS = {
+    "payable": "应发笔数",
+    "held": "暂缓笔数",
+    "unpayable": "无法发放笔数",
+    "dropped": "提交前剔除笔数",
+    "sent": "在途笔数",
+    "settled": "到账笔数",
+    "failed": "失败笔数",
+    "returned": "退回笔数",
+}
+
+
 async def cycles(desk: Desk) -> None:
     heading("发放批次", "民政编制、残联会签、财政审批并提交；每月每县每项补贴一批")
     await listing(
@@ -72,10 +85,16 @@ async def cycles(desk: Desk) -> None:
             Column("subsidy", "补贴", show=lambda value: SHORT_SUBSIDIES[value][0] if value else "两项"),
             Column("status", "状态", words=CYCLE_STATUSES),
             Column("amount_fen", "金额（元）", show=as_yuan, numeric=True),
+            Column("settled_fen", "已到账（元）", show=as_yuan, numeric=True),
+            Column("counts", "应发 / 暂缓 / 无法发放（笔）", show=_three_counts, numeric=True),
         ],
         [area_filter(desk), Filter("period", "月份", hint="例如 2026-03"), _status_filter(CYCLE_STATUSES)],
         on_open=lambda row: _open_cycle(desk, row),
     )
+
+
+def _three_counts(counts: Mapping[str, int]) -> str:
+    return f"{counts['payable']} / {counts['held']} / {counts['unpayable']}"
 
 
 async def _open_cycle(desk: Desk, row: Mapping[str, Any]) -> None:
@@ -88,9 +107,14 @@ async def _open_cycle(desk: Desk, row: Mapping[str, Any]) -> None:
             [
                 ("地区", as_area(cycle.get("area"))),
                 ("金额（元）", as_yuan(cycle.get("amount_fen"))),
-                ("应发笔数", as_text(counts.get("payable"))),
-                ("暂缓笔数", as_text(counts.get("held"))),
-                ("无法发放笔数", as_text(counts.get("unpayable"))),
+                ("已到账（元）", as_yuan(cycle.get("settled_fen"))),
+                ("民政编制", as_text(cycle.get("created_by"))),
+                ("残联会签", as_text(cycle.get("concurred_by"))),
+                ("财政审批", as_text(cycle.get("approved_by"))),
+                ("提交银行", as_moment(cycle.get("submitted_at"))),
+                ("银行回盘", as_moment(cycle.get("settled_at"))),
+                ("对账关闭", as_moment(cycle.get("closed_at"))),
+                *((name, as_text(counts.get(key))) for key, name in COUNTS.items()),
             ]
         )
         ui.button("关闭", on_click=dialog.close).props("flat no-caps")

@@ -12,7 +12,7 @@ from libs.common.operations import DailyTask
 from libs.common.privacy import Sealer
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
-from services.disbursement.api import cycles, payments, reconciliations, recoveries, statistics, webhooks
+from services.disbursement.api import bankfiles, cycles, payments, reconciliations, recoveries, statistics, webhooks
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.invariants import INVARIANTS
@@ -41,6 +41,7 @@ def _service(sealer: Sealer) -> Service:
         title="Liangbu disbursement 发放",
         routers=[
             cycles.api,
+            bankfiles.api,
             payments.api,
             recoveries.api,
             reconciliations.bank_side,

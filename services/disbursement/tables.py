@@ -36,6 +36,7 @@ cycles = Table(
     Column("area", Text),
     Column("period", PeriodColumn),
     Column("subsidy", Text),
+    Column("channel", Text),
     Column("status", Text),
     Column("created_by", Text),
     Column("created_at", DateTime(timezone=True)),

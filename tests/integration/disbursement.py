@@ -276,18 +276,18 @@ class World:
                 document_no=f"财社〔{year}〕1号",
             )
 
-    async def drawn_up(self, area: str, period: str) -> dict[str, Any]:
-        answer: dict[str, Any] = await self.post("/v1/cycles", "civil_affairs", area=area, period=period)
+    async def drawn_up(self, area: str, period: str, **more: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = await self.post("/v1/cycles", "civil_affairs", area=area, period=period, **more)
         return answer
 
-    async def approved(self, area: str, period: str) -> dict[str, Any]:
-        cycle = await self.drawn_up(area, period)
+    async def approved(self, area: str, period: str, **more: Any) -> dict[str, Any]:
+        cycle = await self.drawn_up(area, period, **more)
         await self.post(f"/v1/cycles/{cycle['cycle_id']}/concurrence", "cdpf")
         await self.post(f"/v1/cycles/{cycle['cycle_id']}/approval", "finance")
         return cycle
 
-    async def submitted(self, area: str, period: str) -> dict[str, Any]:
-        cycle = await self.approved(area, period)
+    async def submitted(self, area: str, period: str, **more: Any) -> dict[str, Any]:
+        cycle = await self.approved(area, period, **more)
         await self.post(f"/v1/cycles/{cycle['cycle_id']}/submission", "finance")
         return cycle
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -226,3 +228,48 @@ async def test_each_result_is_told_to_the_other_services(here: World) -> None:
     assert person.account not in told[0]["body"]
     closed = await here.sql("SELECT body FROM outbox WHERE type = 'cycle.closed.v1'")
     assert any(f'"area":"{person.area}"' in row["body"] for row in closed)
+
+
+async def test_a_bank_without_rest_is_served_by_a_file_and_answers_by_one(here: World) -> None:
+    person = await entitled_person(here)
+    failing = await here.person(person.area)
+    await failing.entitled("2026-03")
+    await here.heard()
+    cycle = await here.submitted(person.area, "2026-03", channel="file")
+    path = f"/v1/cycles/{cycle['cycle_id']}"
+
+    async def is_prepared() -> list[dict[str, str]] | None:
+        content = (await here.call("GET", f"{path}/bank-file", "finance")).content.decode("utf-8-sig")
+        lines = list(csv.DictReader(io.StringIO(content)))
+        return lines if len(lines) == 2 else None
+
+    lines = await eventually(is_prepared)
+    assert {line["账号"] for line in lines} == {person.account, failing.account}
+    assert {line["金额（元）"] for line in lines} == {"100.00"}
+    assert await here.transfers_to(person.account) == []
+
+    by_account = {line["账号"]: line["payment_id"] for line in lines}
+    answer = (
+        "payment_id,amount_fen,status,bank_ref,settled_on,code\n"
+        f"{by_account[person.account]},10000,settled,F1,2026-03-20,\n"
+        f"{by_account[failing.account]},10000,failed,,,closed\n"
+        f"{uuid4()},10000,settled,F2,2026-03-20,\n"
+    )
+    headers = here.issuer.bearer("finance", "53") | {"content-type": "text/csv"}
+    for _ in range(2):
+        taken = await here.http.post(f"{path}/bank-results", content=answer.encode("utf-8-sig"), headers=headers)
+        assert taken.json() == {"taken_in": 2, "unknown": 1}
+    await here.cycle_is(cycle["cycle_id"], "closed")
+    assert [p["status"] for p in await person.payments()] == ["settled"]
+    assert [p["code"] for p in await failing.payments()] == ["closed"]
+    spoilt = await here.http.post(f"{path}/bank-results", content=b"payment_id\nx", headers=headers)
+    assert spoilt.status_code == 422
+    await here.invariants_hold()
+
+
+async def test_the_story_of_a_person_is_told_newest_first(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    items = (await here.get(f"/v1/persons/{person.person_id}/timeline"))["items"]
+    assert [item["what"] for item in items] == ["payment.settled", "entitlement.changed"]
+    assert items[0]["detail"] == "困难残疾人生活补贴 2026-03 100.00 元"

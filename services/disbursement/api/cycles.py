@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common import audit
 from libs.common.areas import Area
-from libs.common.auth import CivilAffairs, Federation, Finance, Official, Principal, caller
+from libs.common.auth import CivilAffairs, Federation, Finance, Official, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.period import Period
@@ -22,7 +21,6 @@ from services.disbursement.api.periods import MaybePeriod
 from services.disbursement.handlers import cycles as handlers
 from services.disbursement.handlers.books import appropriate
 from services.disbursement.ledger import Book
-from services.disbursement.roster import roster_rows, roster_workbook
 from services.disbursement.tables import cycles
 
 api = router(prefix="/v1", tags=["cycles"])
@@ -41,11 +39,12 @@ class NewAppropriation(_Body):
 
 
 class NewCycle(_Body):
-    """Without `subsidy` the cycle pays both."""
+    """Without `subsidy` the cycle pays both. `channel` file: for a bank without REST, by bank-file and bank-results."""
 
     area: Area
     period: Period
     subsidy: Subsidy | None = None
+    channel: handlers.Channel = "rest"
 
 
 class Counts(BaseModel):
@@ -70,6 +69,7 @@ class Cycle(BaseModel):
     area: str
     period: Period
     subsidy: Subsidy | None
+    channel: handlers.Channel
     status: CycleStatus
     counts: Counts
     amount_fen: int
@@ -116,9 +116,8 @@ async def list_books(tx: Tx, reader: Official, area: Area | None = None, year: i
 async def draw_up(body: NewCycle, tx: Tx, civil_affairs: CivilAffairs, request: Request) -> Cycle:
     """Draws up what is due of every month up to the period. The same draft again is drawn up anew."""
     civil_affairs.require_area(body.area)
-    cycle_id = await handlers.draw_up_cycle(
-        tx, civil_affairs, request.app.state.settings, area=body.area, period=body.period, subsidy=body.subsidy
-    )
+    order = handlers.Order(body.area, body.period, body.subsidy, body.channel)
+    cycle_id = await handlers.draw_up_cycle(tx, civil_affairs, request.app.state.settings, order)
     return await _shown(tx, cycle_id)
 
 
@@ -202,24 +201,6 @@ async def list_items(
         )
     )
     return Page(items=list(found[:limit]), next_cursor=str(cursor + limit) if len(found) > limit else None)
-
-
-RosterReader = Annotated[Principal, Depends(caller("civil_affairs", "cdpf", "finance", "auditor"))]
-
-
-@api.get("/cycles/{cycle_id}/roster.xlsx")
-async def download_roster(cycle_id: UUID, tx: Tx, reader: RosterReader, request: Request) -> Response:
-    """发放花名册: names in full, accounts by their last four digits."""
-    cycle = await _seen(tx, reader, cycle_id)
-    await audit.record(tx, reader, "download roster", str(cycle_id))
-    workbook = roster_workbook(
-        await roster_rows(tx, request.app.state.sealer, cycle_id), cycle, drawn_by=reader.sub, on=business_today()
-    )
-    return Response(
-        workbook,
-        media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers={"Content-Disposition": f'attachment; filename="roster-{cycle["area"]}-{cycle["period"]}.xlsx"'},
-    )
 
 
 async def _seen(tx: Transaction, reader: Principal, cycle_id: UUID) -> dict[str, Any]:

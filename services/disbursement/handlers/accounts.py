@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import text
 
 from libs.common.auth import Principal
-from libs.common.database import Transaction, rows
+from libs.common.database import Transaction
 from libs.common.errors import NotFound
+from libs.common.money import yuan_text
 from libs.common.period import Period
+from libs.common.vocabulary import SUBSIDY_NAMES
 from services.disbursement.balance import account_for
 from services.disbursement.queries import query
 
@@ -68,5 +70,29 @@ def _month(row: Any) -> dict[str, Any]:
 
 
 async def read_timeline(tx: Transaction, person_id: str) -> list[dict[str, Any]]:
-    """What disbursement did about a person, newest first."""
-    return list(rows(await tx.connection.execute(query("timeline"), {"person_id": person_id})))
+    """What disbursement did about a person, newest first, in words (`what`, `detail`) and as data."""
+    found = await tx.connection.execute(query("timeline"), {"person_id": person_id})
+    return [
+        {"at": row["at"], "what": row["what"], "detail": _told(row), "data": _data(row)} for row in found.mappings()
+    ]
+
+
+def _told(row: Any) -> str:
+    """One line of the story: subsidy, month, yuan, state."""
+    parts = (
+        SUBSIDY_NAMES[row["subsidy"]] if row["subsidy"] else None,
+        str(Period.of(row["period"])) if row["period"] else None,
+        f"{yuan_text(row['amount_fen'])} 元" if row["amount_fen"] is not None else None,
+        row["state"],
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _data(row: Any) -> dict[str, Any]:
+    return {
+        "subsidy": row["subsidy"],
+        "period": str(Period.of(row["period"])) if row["period"] else None,
+        "amount_fen": row["amount_fen"],
+        "state": row["state"],
+        "reference": row["reference"],
+    }

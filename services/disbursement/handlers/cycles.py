@@ -3,6 +3,7 @@ by finance. What is due is entitled less paid and on the way, for every month up
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,36 +22,52 @@ from services.disbursement.handlers.books import require_funds
 from services.disbursement.handlers.lifting import absorb_reevaluations, lift_answered_holds
 from services.disbursement.queries import query
 
+Channel = Literal["rest", "file"]
 
-async def draw_up_cycle(
-    tx: Transaction, principal: Principal, settings: Settings, *, area: str, period: Period, subsidy: Subsidy | None
-) -> UUID:
-    """Draws up the draft of this area, period and subsidy (both without one), anew if it exists; its id.
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a cycle is to pay: an area, every month up to `period`, one subsidy or (None) both, over which channel."""
+
+    area: str
+    period: Period
+    subsidy: Subsidy | None = None
+    channel: Channel = "rest"
+
+    @property
+    def subsidies(self) -> tuple[Subsidy, ...]:
+        return (self.subsidy,) if self.subsidy else SUBSIDIES
+
+
+async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Settings, order: Order) -> UUID:
+    """Draws up the draft of this area, period and subsidy, anew if it exists; its id.
 
     Months of earlier periods that are due are in it. A further cycle for the same period holds what became due since.
     Raises `PolicyUnderReevaluation`.
     """
-    for each in [subsidy] if subsidy else SUBSIDIES:
-        await _lock_area(tx, area, each)
+    for subsidy in order.subsidies:
+        await _lock_area(tx, order.area, subsidy)
     await lift_answered_holds(tx, settings)
     await absorb_reevaluations(tx, settings)
-    await _require_settled_policy(tx, area)
-    cycle_id = await _draft_for(tx, principal, area=area, period=period, subsidy=subsidy)
-    scope = {
-        "area": area,
-        "subsidies": [subsidy] if subsidy else list(SUBSIDIES),
-        "upto": period.first_day,
-        "cycle_id": cycle_id,
-    }
+    await _require_settled_policy(tx, order.area)
+    cycle_id = await _draft_for(tx, principal, order)
     await tx.connection.execute(
         text(
             "SELECT ensure_payment_partitions(min(lower(months)), :upto) FROM entitled_spans"
             " WHERE area LIKE :area || '%' AND lower(months) <= :upto"
         ),
-        {"area": area, "upto": period.first_day},
+        {"area": order.area, "upto": order.period.first_day},
     )
-    await tx.connection.execute(query("draw_up"), scope)
-    await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=area, period=str(period))
+    await tx.connection.execute(
+        query("draw_up"),
+        {
+            "area": order.area,
+            "subsidies": list(order.subsidies),
+            "upto": order.period.first_day,
+            "cycle_id": cycle_id,
+        },
+    )
+    await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
 
 
@@ -78,34 +95,36 @@ async def _require_settled_policy(tx: Transaction, area: str) -> None:
         raise PolicyUnderReevaluation(f"policy {waiting}")
 
 
-async def _draft_for(
-    tx: Transaction, principal: Principal, *, area: str, period: Period, subsidy: Subsidy | None
-) -> UUID:
+async def _draft_for(tx: Transaction, principal: Principal, order: Order) -> UUID:
     """The emptied draft of this area, period and subsidy, or a new one."""
-    key = {"area": area, "period": period.first_day, "subsidy": subsidy}
+    wanted = {
+        "area": order.area,
+        "period": order.period.first_day,
+        "subsidy": order.subsidy,
+        "channel": order.channel,
+        "sub": principal.sub,
+        "now": tx.now,
+    }
     cycle_id: UUID | None = (
         await tx.connection.execute(
             text(
-                "SELECT cycle_id FROM cycles WHERE status = 'draft' AND area = :area AND period = :period"
-                " AND subsidy IS NOT DISTINCT FROM CAST(:subsidy AS text) FOR UPDATE"
+                "UPDATE cycles SET created_by = :sub, created_at = :now, channel = :channel"
+                " WHERE status = 'draft' AND area = :area AND period = :period"
+                " AND subsidy IS NOT DISTINCT FROM CAST(:subsidy AS text) RETURNING cycle_id"
             ),
-            key,
+            wanted,
         )
     ).scalar_one_or_none()
     if cycle_id is not None:
         await _empty(tx, cycle_id)
-        await tx.connection.execute(
-            text("UPDATE cycles SET created_by = :sub, created_at = :now WHERE cycle_id = :id"),
-            {"id": cycle_id, "sub": principal.sub, "now": tx.now},
-        )
         return cycle_id
     new: UUID = (
         await tx.connection.execute(
             text(
-                "INSERT INTO cycles (area, period, subsidy, created_by) VALUES (:area, :period, :subsidy, :sub)"
-                " RETURNING cycle_id"
+                "INSERT INTO cycles (area, period, subsidy, channel, created_by, created_at)"
+                " VALUES (:area, :period, :subsidy, :channel, :sub, :now) RETURNING cycle_id"
             ),
-            key | {"sub": principal.sub},
+            wanted,
         )
     ).scalar_one()
     return new

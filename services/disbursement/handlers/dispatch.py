@@ -145,11 +145,11 @@ def _transfer(sealer: Sealer, row: dict[str, Any]) -> Transfer:
 
 
 async def batches_to_hand_over(tx: Transaction) -> list[UUID]:
-    """Batches that the bank has not acknowledged and that are due to be handed over (again)."""
+    """Batches for REST that the bank has not acknowledged and that are due to be handed over (again)."""
     found = await tx.connection.execute(
         text(
-            "SELECT batch_id FROM batches WHERE state IN ('prepared', 'unknown') AND due_at <= :now"
-            " ORDER BY due_at LIMIT 10"
+            "SELECT batch_id FROM batches JOIN cycles USING (cycle_id) WHERE state IN ('prepared', 'unknown')"
+            " AND due_at <= :now AND channel = 'rest' ORDER BY due_at LIMIT 10"
         ),
         {"now": tx.now},
     )
@@ -184,7 +184,7 @@ async def hand_over(database: Database, bank: Bank, sealer: Sealer, batch_id: UU
 async def note_accepted(tx: Transaction, batch_id: UUID) -> None:
     await tx.connection.execute(
         text(
-            "UPDATE batches SET state = 'accepted', accepted_at = :now, request = NULL, attempts = 0, due_at = :due_at"
+            "UPDATE batches SET state = 'accepted', accepted_at = :now, attempts = 0, due_at = :due_at"
             " WHERE batch_id = :id AND state IN ('prepared', 'unknown')"
         ),
         {"id": batch_id, "now": tx.now, "due_at": tx.now + STATEMENT_AFTER},

@@ -58,11 +58,11 @@ async def cycles_to_close(tx: Transaction) -> list[UUID]:
 
 
 async def batches_of(tx: Transaction, cycle_ids: Sequence[UUID]) -> list[UUID]:
-    """What the bank acknowledged of these cycles."""
+    """The batches of these cycles whose statement the bank gives over REST."""
     found = await tx.connection.execute(
         text(
-            "SELECT batch_id FROM batches WHERE cycle_id = ANY(CAST(:ids AS uuid[])) AND state IN ('accepted', 'done')"
-            " ORDER BY batch_id"
+            "SELECT batch_id FROM batches JOIN cycles USING (cycle_id) WHERE cycle_id = ANY(CAST(:ids AS uuid[]))"
+            " AND state IN ('accepted', 'done') AND channel = 'rest' ORDER BY batch_id"
         ),
         {"ids": list(cycle_ids)},
     )
@@ -131,9 +131,10 @@ async def _sms_awaited(tx: Transaction, cycle: dict[str, Any]) -> bool:
         await tx.connection.execute(
             text(
                 "SELECT EXISTS (SELECT FROM payments p LEFT JOIN sms_receipts s USING (payment_id)"
-                " WHERE p.cycle_id = :id AND p.status IN ('settled', 'returned') AND s.payment_id IS NULL)"
+                " WHERE CAST(:channel AS text) = 'rest' AND p.cycle_id = :id AND p.status IN ('settled', 'returned')"
+                " AND s.payment_id IS NULL)"
             ),
-            {"id": cycle["cycle_id"]},
+            {"id": cycle["cycle_id"], "channel": cycle["channel"]},
         )
     ).scalar_one()
     return awaited

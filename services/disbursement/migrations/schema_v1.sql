@@ -130,6 +130,8 @@ CREATE TABLE cycles (
     area           text NOT NULL,
     period         date NOT NULL CHECK (extract(day FROM period) = 1),
     subsidy        text CHECK (subsidy IN ('living', 'care')),
+    -- How it goes to the bank: over REST, or as a file that an official carries there and back.
+    channel        text NOT NULL DEFAULT 'rest' CHECK (channel IN ('rest', 'file')),
     status         text NOT NULL DEFAULT 'draft'
                    CHECK (status IN ('draft', 'concurred', 'approved', 'submitted', 'settled', 'closed')),
     created_by     text NOT NULL,
@@ -238,7 +240,7 @@ CREATE TABLE cycle_exceptions (
 
 -- The bank ------------------------------------------------------------------------------------------------------------
 
--- What was handed to the bank. `request` is the sealed batch, to be sent again word for word until it is acknowledged.
+-- What was handed to the bank. `request` is the batch, sealed: to be sent again word for word, and to prove what was sent.
 CREATE TABLE batches (
     batch_id    uuid PRIMARY KEY,
     cycle_id    uuid NOT NULL REFERENCES cycles,
@@ -246,12 +248,11 @@ CREATE TABLE batches (
     payments    integer NOT NULL CHECK (payments > 0),
     amount_fen  bigint NOT NULL CHECK (amount_fen > 0),
     department  text NOT NULL,
-    request     text,
+    request     text NOT NULL,
     attempts    integer NOT NULL DEFAULT 0,
     due_at      timestamptz DEFAULT now(),
     prepared_at timestamptz NOT NULL DEFAULT now(),
-    accepted_at timestamptz,
-    CHECK (state IN ('accepted', 'done') OR request IS NOT NULL)
+    accepted_at timestamptz
 );
 CREATE INDEX batches_due ON batches (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX batches_by_cycle ON batches (cycle_id);

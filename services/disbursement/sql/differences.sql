@@ -1,7 +1,7 @@
 -- How some cycles differ from the bank's statement, its SMS and the ledger: nothing when they agree. An SMS is missed
--- only when it is due.
+-- only when it is due, and only of a bank that can tell of it.
 WITH ours AS (
-    SELECT p.*, c.area AS cycle_area
+    SELECT p.*, c.area AS cycle_area, c.channel
     FROM payments p
     JOIN cycles c USING (cycle_id)
     WHERE p.cycle_id = ANY(CAST(:cycle_ids AS uuid[])) AND p.status <> 'pending'
@@ -21,7 +21,8 @@ found AS (
     UNION ALL
     SELECT 'sms_missing', o.payment_id, '{}'
     FROM ours o LEFT JOIN sms_receipts s USING (payment_id)
-    WHERE o.status IN ('settled', 'returned') AND s.payment_id IS NULL AND CAST(:sms_is_due AS boolean)
+    WHERE o.status IN ('settled', 'returned') AND s.payment_id IS NULL AND o.channel = 'rest'
+      AND CAST(:sms_is_due AS boolean)
     UNION ALL
     SELECT 'sms_incomplete', o.payment_id, jsonb_build_object('missing', to_jsonb(s.missing))
     FROM ours o JOIN sms_receipts s USING (payment_id)
