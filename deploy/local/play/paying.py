@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,10 +47,16 @@ class PaidMonth:
         return [payment for payment in earlier if month_of(payment) not in self.failed_before]
 
     def held(self) -> list[dict[str, Any]]:
+        """Months that a finding holds."""
         return [month for month in self.exceptions if month["outcome"] == "held"]
 
-    def unpayable(self) -> Counter[str]:
-        return Counter(month["reason"] for month in self.exceptions if month["outcome"] == "unpayable")
+    def unpayable(self) -> list[dict[str, Any]]:
+        """Of the cycle's own period: nobody to pay to, a card that is not activated, an account that failed."""
+        return [
+            month
+            for month in self.exceptions
+            if month["outcome"] == "unpayable" and month["period"] == str(self.period)
+        ]
 
     def own_months(self) -> set[tuple[str, str]]:
         """Person and subsidy of what the cycle's own period owed, paid or not."""

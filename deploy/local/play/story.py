@@ -120,7 +120,7 @@ class _Story:
         row.reissued = len(month.reissued())
         row.arrears = len(month.arrears())
         row.held = len(month.held())
-        row.unpayable = sum(month.unpayable().values())
+        row.unpayable = len(month.unpayable())
         row.fen = month.paid_fen()
         row.sms = await self._sms_of(month)
         row.stopped = await self._stopped_in(month)

@@ -32,7 +32,7 @@ def summary_table(rows: list[MonthRow]) -> Table:
     table.add_column("month", no_wrap=True)
     for column in ("applications", "granted", "entitled", "paid", "failed", "re-issued", "held", "unpayable"):
         table.add_column(column, justify="right")
-    table.add_column("stopped by cause")
+    table.add_column("stopped by cause", no_wrap=True)
     for column in ("arrears", "recoveries", "SMS checked", "fen"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
