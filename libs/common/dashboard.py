@@ -106,7 +106,8 @@ Words = Mapping[str, tuple[str, Tone]]
 class Column:
     """One column of a table: `show` turns the value into text; `words` makes it a coloured word instead.
 
-    `numeric` stands right, `wide` may wrap; `link` is the address of a page of the console with `{}` for the value.
+    `numeric` stands right, `wide` may wrap; `link` is the address of a page of the console, with
+    the row's fields in braces.
     """
 
     key: str
@@ -182,7 +183,7 @@ def area_filter(desk: Desk) -> Filter:
     return Filter("area", "地区代码", initial=desk.area, hint=full_name_of(desk.area, business_today()))
 
 
-PERSON = Column("person_id", "人员", show=as_short, mono=True, link="/persons/{}")
+PERSON = Column("person_id", "人员", show=as_short, mono=True, link="/persons/{person_id}")
 SHORT_SUBSIDIES: Words = {"living": ("生活补贴", "quiet"), "care": ("护理补贴", "quiet")}
 SUBSIDIES: Words = {"living": ("困难残疾人生活补贴", "quiet"), "care": ("重度残疾人护理补贴", "quiet")}
 
@@ -200,6 +201,11 @@ def section(title: str) -> ui.column:
     with ui.column().classes("lb-card") as card:
         ui.label(title).classes("lb-section").props("role=heading aria-level=2")
     return card
+
+
+def board() -> ui.column:
+    """A card that a table fills to its edges; use it as a context manager."""
+    return ui.column().classes("lb-card lb-flush")
 
 
 def problem(refusal: Refused) -> None:
@@ -286,7 +292,7 @@ class _Listing:
     async def show(self) -> None:
         self._bar()
         self._problem = ui.column().classes("w-full")
-        with ui.column().classes("lb-card lb-flush"):
+        with board():
             self._table = table(self._columns, [], empty=self._empty)
             if self._on_open is not None:
                 self._table.columns = [
@@ -381,7 +387,7 @@ def _row(number: int, columns: Sequence[Column], item: Mapping[str, Any]) -> dic
         else:
             row[column.key] = column.show(value)
         if column.link is not None and value:
-            row["_links"][column.key] = column.link.format(value)
+            row["_links"][column.key] = column.link.format_map(item)
     return row
 
 

@@ -66,7 +66,7 @@ async def _progress(visit: Visit, service: str) -> None:
         [
             ("待发布事件", str(status["unpublished"])),
             ("死信", str(status["dead_letters"])),
-            ("已读至", as_moment(oldest)),
+            ("已读至", as_moment(oldest)[5:]),
         ],
         in_rows=True,
     )

@@ -8,7 +8,6 @@ from typing import Any
 from nicegui import ui
 
 from libs.common.dashboard import (
-    PERSON,
     SHORT_SUBSIDIES,
     SUBSIDIES,
     Column,
@@ -54,7 +53,7 @@ OUTCOMES: Words = {"pass": ("符合", "good"), "fail": ("不符合", "bad"), "no
 
 _COLUMNS = [
     Column("receipt_no", "受理编号"),
-    PERSON,
+    Column("name", "姓名", link="/persons/{person_id}"),
     Column("area", "户籍地", show=as_area),
     Column("subsidies", "申请补贴", show=as_words(SHORT_SUBSIDIES)),
     Column("applied_on", "申请日期"),

@@ -8,7 +8,6 @@ from typing import Any
 from nicegui import ui
 
 from libs.common.dashboard import (
-    PERSON,
     Column,
     Desk,
     Filter,
@@ -85,8 +84,7 @@ async def findings(desk: Desk) -> None:
         "/v1/findings",
         [
             Column("kind", "线索", show=as_words(KINDS)),
-            PERSON,
-            Column("name", "姓名"),
+            Column("name", "姓名", link="/persons/{person_id}"),
             Column("area", "地区", show=as_area),
             Column("alleged_on", "所涉日期"),
             Column("hold_from", "暂缓起始月"),

@@ -13,7 +13,9 @@ from libs.common.dashboard import (
     area_filter,
     as_area,
     as_moment,
+    as_text,
     as_words,
+    board,
     heading,
     listing,
     options_of,
@@ -33,12 +35,19 @@ KINDS: Words = {
     "application_rejected": ("不予批准通知", "quiet"),
     "application_withdrawn": ("撤回通知", "quiet"),
     "entitlement_stopped": ("停发通知", "quiet"),
+    "entitlement_ended": ("终止通知", "quiet"),
     "entitlement_resumed": ("恢复通知", "quiet"),
     "entitlement_changed": ("标准变更通知", "quiet"),
     "payment_failed": ("发放失败通知", "quiet"),
     "recovery_opened": ("追回通知", "quiet"),
     "reminder": ("政策提醒", "quiet"),
     "contact_changed": ("联系方式变更通知", "quiet"),
+}
+
+REASONS = {
+    "no provider configured": "尚未配置短信服务",
+    "no phone": "没有手机号",
+    "the person died: to the family by letter": "本人已去世，书面告知家属",
 }
 
 _COLUMNS = [
@@ -48,7 +57,7 @@ _COLUMNS = [
     Column("kind", "种类", show=as_words(KINDS)),
     Column("text", "内容", wide=True),
     Column("status", "状态", words=STATUSES),
-    Column("reason", "说明"),
+    Column("reason", "说明", show=lambda reason: REASONS.get(reason, as_text(reason)), wide=True),
 ]
 
 
@@ -69,15 +78,14 @@ async def messages(desk: Desk) -> None:
 async def templates(desk: Desk) -> None:
     heading("消息模板", "下级地区没有自己的模板时，使用上级地区的，最后使用系统自带的")
     answer = await desk.rest.get("/v1/templates", area=desk.area)
-    table(
-        [
-            Column("kind", "种类", show=as_words(KINDS)),
-            Column("area", "地区", show=as_area),
-            Column("version", "版本", numeric=True),
-            Column("text", "内容", wide=True),
-        ],
-        answer["items"],
-    )
+    columns = [
+        Column("kind", "种类", show=as_words(KINDS)),
+        Column("area", "地区", show=lambda area: as_area(area) if area else "系统自带"),
+        Column("version", "版本", numeric=True),
+        Column("text", "内容", wide=True),
+    ]
+    with board():
+        table(columns, answer["items"])
 
 
 async def person_messages(desk: Desk, person_id: str) -> None:

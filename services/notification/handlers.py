@@ -175,7 +175,8 @@ def _entitlement_draft(row: Mapping[str, Any], found: News, today: Period) -> Dr
         "amount": yuan_text(found.amount_fen or 0),
     }
     cause = f"entitlement:{row['person_id']}:{row['subsidy']}:v{row['version']}:{today}"
-    return Draft(found.kind, cause, row["person_id"], row["area"], values)
+    ended = found.kind == "entitlement_stopped" and row["because"] in texts.DEATHS
+    return Draft("entitlement_ended" if ended else found.kind, cause, row["person_id"], row["area"], values)
 
 
 async def note_unpaid(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:

@@ -21,6 +21,7 @@ Kind = Literal[
     "application_rejected",
     "application_withdrawn",
     "entitlement_stopped",
+    "entitlement_ended",
     "entitlement_resumed",
     "entitlement_changed",
     "payment_failed",
@@ -57,6 +58,10 @@ _SYSTEM_TEXTS: dict[Kind, str] = {
     "entitlement_stopped": (
         "【两补】您的{subsidy}自{first_month}起停发，"
         "原因：{reason}。有异议的，可向户籍地乡镇（街道）提出；符合条件后可再次申请。"
+    ),
+    "entitlement_ended": (
+        "【两补】领取人去世，其{subsidy}自{first_month}起停发。"
+        "此前应发未发的月份，继承人可凭证明向户籍地乡镇（街道）申领。"
     ),
     "entitlement_resumed": "【两补】您的{subsidy}自{first_month}起恢复发放，每月{amount}元。",
     "entitlement_changed": ("【两补】您的{subsidy}自{first_month}起调整为每月{amount}元，此前月份的差额一并结算。"),
