@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.platform import Comparison, report
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDIES
+from services.eligibility.columns import columns_of
 from services.eligibility.days import Days, spread
 from services.eligibility.determination import Determination
 from services.eligibility.facts import (
@@ -101,8 +102,9 @@ def main() -> None:
     chance = random.Random(1)
     persons = [_person(chance) for _ in range(500)]
     eras = compile_eras(shipped())
-    first_months = [Period.of(person.applications[0].applied_on) for person in persons]
-    batch, single = spread(persons, first_months, eras), spread(persons[:1], first_months[:1], eras)
+    batch, single = (
+        spread(facts, facts.first_days(), eras) for facts in (columns_of(persons), columns_of(persons[:1]))
+    )
     _assess(persons)
 
     took: dict[str, list[float]] = {}

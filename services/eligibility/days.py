@@ -6,36 +6,37 @@ that has a change in it and with the month after: a row lies within one month, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 
 from libs.common.period import Period
-from libs.common.vocabulary import CATEGORIES, CertificateStatus
-from services.eligibility.facts import Certificate, Facts, Life, Residence, Transfer
-from services.eligibility.policy.eras import (
-    BENEFIT_BIT,
-    CUSTODY_BIT,
-    DISABILITY_BIT,
-    INCOME_BIT,
-    Bools,
-    Eras,
-    Ints,
-    day_number,
+from libs.common.vocabulary import CertificateStatus
+from services.eligibility.columns import (
+    FIRST_DAY,
+    LAST_DAY,
+    LAST_MONTH,
+    LIFE_EVENTS,
+    NEVER,
+    STATUSES,
+    FactColumns,
+    Marks,
+    Spans,
+    first_days_of,
+    keys,
+    months_of,
+    parts_of,
 )
+from services.eligibility.policy.eras import Bools, Eras, Ints
 
-LAST_DAY = day_number(date(9999, 12, 31))
-LAST_MONTH = Period(9999, 12).index
 STATUS: dict[CertificateStatus, int] = {
     "valid": 0, "in_transit": 1, "expired": 2, "frozen": 3, "moved_out": 4, "cancelled": 5,
 }  # fmt: skip
 NO_CERTIFICATE = -1
 UNASSESSED = -1
+NO_STAY = -1
 
-_FIRST_DAY = day_number(date.min)
-_PERSON_SHIFT = 22  # bits that hold every day from year 1 to 9999
+_STATUS_OF_CODE = np.array([STATUS[word] for word in STATUSES], dtype=np.int64)
 _COUNTY_DIGITS = 6
 _PROVINCE_DIGITS = 2
 
@@ -44,8 +45,9 @@ _PROVINCE_DIGITS = 2
 class Days:
     """Columns over rows (sorted by person, then day), and the runs of alike months that rows make.
 
-    Row `i` holds for the days `number[i]` to `last[i]`. `residence` is a position in `areas` and `stays`, -1 for none.
-    `stays` counts the counties that a person lived in; `continues[p][k]`: the county of stay k took the person over.
+    Row `i` holds for the days `number[i]` to `last[i]`. `residence` is a position in `areas`, -1 for none. A stay is
+    the time of one person in one county, numbered over the whole batch; `stay_broken[k]` is the first stay from k on
+    whose county did not take the person over.
     Run `r` begins with row `run_row[r]` and holds the months `run_first[r]` to `run_last[r]`, alike throughout.
     """
 
@@ -61,14 +63,14 @@ class Days:
     income: Ints
     benefits: Ints
     residence: Ints
+    stay: Ints
     status: Ints
     level: Ints
     category: Ints
     disability: Ints
     care_need: Ints
     areas: list[str]
-    stays: Ints
-    continues: list[list[bool]]
+    stay_broken: Ints
     run_row: Ints
     run_first: Ints
     run_last: Ints
@@ -78,7 +80,7 @@ class Days:
 
     def row_at(self, person: Ints, number: Ints) -> Ints:
         """For each person and day the first row that begins on that day or later, of this or a later person."""
-        return np.searchsorted(_keys(self.person, self.number), _keys(person, number))
+        return np.searchsorted(keys(self.person, self.number), keys(person, number))
 
     def run_at(self, person: int, month: int) -> int:
         """The run of one person that a month (Period.index) lies in. ValueError before the months looked at."""
@@ -94,23 +96,11 @@ class Days:
         return slice(int(self.run_row[run]), end)
 
 
-def months_of(number: Ints) -> Ints:
-    """`Period.index` of the month that each day lies in."""
-    return number.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 1970 * 12
-
-
-def first_days_of(month: Ints) -> Ints:
-    """The first day of each month, as day numbers."""
-    return (month - 1970 * 12).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-
-
-def spread(persons: Sequence[Facts], since: Sequence[Period], eras: Eras) -> Days:
-    """The rows of each person from the first day of the month `since` on, for ever."""
-    table = _Tables(eras)
-    for position, (facts, period) in enumerate(zip(persons, since, strict=True)):
-        table.add(position, facts, day_number(period.first_day))
-    person, number = _rows(np.array(table.changes, dtype=np.int64).reshape(-1, 2))
-    row_of = _RowFinder(_keys(person, number))
+def spread(facts: FactColumns, first: Ints, eras: Eras) -> Days:
+    """The rows of each person from the day `first` on (the first of a month), for ever."""
+    last_alive, missing = read_life(facts.life, facts.persons)
+    person, number = parts_of(_rows(_changes(facts, first, eras, last_alive, missing)))
+    rows = _Rows(keys(person, number))
 
     last = np.append(number[1:] - 1, LAST_DAY)
     last[np.append(person[1:] != person[:-1], True)] = LAST_DAY
@@ -118,13 +108,13 @@ def spread(persons: Sequence[Facts], since: Sequence[Period], eras: Eras) -> Day
     run_row = np.flatnonzero(np.append(True, (month[1:] != month[:-1]) | (person[1:] != person[:-1])))
     run_last = months_of(last)[np.append(run_row[1:] - 1, len(number) - 1)]
 
-    residence = row_of.latest(table.residences, np.arange(len(table.residences)))
-    stays = np.array(table.stays, dtype=np.int64)
-    status, certificate = _certificates(row_of, table)
-    era = _era_of_rows(eras, table.areas, residence, number)
-    if table.gap_months:
-        status, certificate = _fill_gaps(row_of, table, eras, era, month, status, certificate)
-    of_certificate = np.array([*table.certificate_values, (0, 0, 0)], dtype=np.int64)[certificate]
+    residence = rows.latest(facts.residences)
+    stays, stay_broken = _stays(facts, eras)
+    area = np.append(facts.residences.value, -1)[residence]
+    era = _era_of_rows(eras, facts.areas, area, number)
+    status, certificate = _certificates(rows, facts)
+    if _gap_months(eras):
+        status, certificate = _fill_gaps(rows, facts, eras, era, month, status, certificate)
     return Days(
         eras=eras,
         person=person,
@@ -132,246 +122,159 @@ def spread(persons: Sequence[Facts], since: Sequence[Period], eras: Eras) -> Day
         last=last,
         month=month,
         era=era,
-        alive=number <= np.array(table.last_alive, dtype=np.int64)[person],
-        missing=row_of.union(table.missing, [1] * len(table.missing)) != 0,
-        custody=row_of.union(table.custody, table.custody_bits),
-        income=row_of.union(table.income, table.income_bits),
-        benefits=row_of.union(table.benefits, table.benefit_bits),
-        residence=residence,
+        alive=number <= last_alive[person],
+        missing=rows.latest(missing) >= 0,
+        custody=rows.union(facts.custody),
+        income=rows.union(facts.low_income),
+        benefits=rows.union(facts.benefits),
+        residence=area,
+        stay=np.append(stays, NO_STAY)[residence],
         status=status,
-        level=of_certificate[:, 0],
-        category=of_certificate[:, 1],
-        disability=of_certificate[:, 2],
-        care_need=row_of.latest(table.care, np.array(table.care_values, dtype=np.int64)),
-        areas=table.areas,
-        stays=stays,
-        continues=table.continues,
+        level=np.append(facts.certificates.level, 0)[certificate],
+        category=np.append(facts.certificates.category, 0)[certificate],
+        disability=np.append(facts.certificates.disability, 0)[certificate],
+        care_need=np.append(facts.care_needs.value, UNASSESSED)[rows.latest(facts.care_needs)],
+        areas=facts.areas,
+        stay_broken=stay_broken,
         run_row=run_row,
         run_first=month[run_row],
         run_last=run_last,
-        runs_of=np.searchsorted(person[run_row], np.arange(len(persons) + 1)),
+        runs_of=np.searchsorted(person[run_row], np.arange(facts.persons + 1)),
         run_of_row=np.repeat(np.arange(len(run_row)), np.diff(run_row, append=len(number))),
     )
 
 
-Interval = tuple[int, int, int]
-"""Person, first day, last day."""
+def read_life(life: Marks, persons: int) -> tuple[Ints, Spans]:
+    """Per person the last day alive, and the times of being missing. Reappearing annuls an earlier declaration of
+    death, as if it had never been, and ends a time of being missing on the day before."""
+    reappeared, died, declared_dead, missing, declared_missing = (
+        life.value == LIFE_EVENTS.index(event)
+        for event in ("reappeared", "died", "declared_dead", "missing", "declared_missing")
+    )
+    last_return = np.full(persons, FIRST_DAY, dtype=np.int64)
+    np.maximum.at(last_return, life.person[reappeared], life.on[reappeared])
+    dead = died | (declared_dead & (life.on > last_return[life.person]))
+    last_alive = np.full(persons, LAST_DAY, dtype=np.int64)
+    np.minimum.at(last_alive, life.person[dead], life.on[dead])
+
+    gone = missing | declared_missing
+    person, begin = life.person[gone], life.on[gone]
+    returns = np.sort(keys(life.person[reappeared], life.on[reappeared]))
+    back_person, back_on = parts_of(np.append(returns, keys(np.array([persons]), np.array([LAST_DAY]))))
+    position = np.searchsorted(returns, keys(person, begin))
+    end = np.where(back_person[position] == person, back_on[position] - 1, LAST_DAY)
+    return last_alive, Spans(person, begin, end, np.ones_like(person))
 
 
-class _Tables:
-    """The facts of all persons, one list per kind, and every day on which one of them begins to hold or to fail."""
+def _changes(facts: FactColumns, first: Ints, eras: Eras, last_alive: Ints, missing: Spans) -> Ints:
+    """The keys of every day after each person's first one on which a fact or a policy begins to hold or to fail."""
+    found = [keys(np.arange(facts.persons), first)]
 
-    def __init__(self, eras: Eras) -> None:
-        self._eras = eras
-        self.gap_months = int(max(eras.expired_gap_months.max(), eras.frozen_gap_months.max()))
-        self.changes: list[tuple[int, int]] = []
-        self.last_alive: list[int] = []
-        self.missing: list[Interval] = []
-        self.custody: list[Interval] = []
-        self.custody_bits: list[int] = []
-        self.income: list[Interval] = []
-        self.income_bits: list[int] = []
-        self.benefits: list[Interval] = []
-        self.benefit_bits: list[int] = []
-        self.care: list[Interval] = []
-        self.care_values: list[int] = []
-        self.certificates: list[Interval] = []
-        self.certificate_status: list[int] = []
-        self.certificate_values: list[tuple[int, int, int]] = []
-        self.residences: list[Interval] = []
-        self.areas: list[str] = []
-        self.stays: list[int] = []
-        self.continues: list[list[bool]] = []
+    def note(person: Ints, number: Ints) -> None:
+        matters = (number > first[person]) & (number <= LAST_DAY)
+        found.append(keys(person[matters], number[matters]))
 
-    def add(self, person: int, facts: Facts, first: int) -> None:
-        changes = {first}
-
-        def interval(from_: date, to: date | None) -> Interval:
-            begin = day_number(from_)
-            end = LAST_DAY if to is None else day_number(to)
-            if begin > first:
-                changes.add(begin)
-            if first <= end < LAST_DAY:
-                changes.add(end + 1)
-            return person, begin, end
-
-        for application in facts.applications:
-            for day in (application.applied_on, application.withdrawn_on):
-                if day is not None and day_number(day) > first:
-                    changes.add(day_number(day))
-        for certificate in sorted(facts.certificates, key=_begin):
-            self.certificates.append(interval(certificate.from_, certificate.to))
-            self.certificate_status.append(_status(certificate, facts.transfers))
-            self.certificate_values.append(
-                (certificate.level, CATEGORIES.index(certificate.category), _disability_bits(certificate))
-            )
-            changes.update(self._months_before(day_number(certificate.from_), first))
-        for income in facts.low_income:
-            self.income.append(interval(income.from_, income.to))
-            self.income_bits.append(INCOME_BIT[income.category])
-        for benefit in facts.benefits:
-            self.benefits.append(interval(benefit.from_, benefit.to))
-            self.benefit_bits.append(BENEFIT_BIT[benefit.kind])
-        for custody in facts.custody:
-            self.custody.append(interval(custody.from_, custody.to))
-            self.custody_bits.append(CUSTODY_BIT[custody.kind])
-        for need in sorted(facts.care_needs, key=_begin):
-            self.care.append(interval(need.from_, need.to))
-            self.care_values.append(int(need.needed))
-        died_on, missing = read_life(facts.life)
-        self.last_alive.append(interval(date.min, died_on)[2])
-        self.missing.extend(interval(*absence) for absence in missing)
-        residences = sorted(facts.residences, key=_begin)
-        for residence in residences:
-            self.residences.append(interval(residence.from_, residence.to))
-            self.areas.append(residence.area)
-            starts = self._eras.starts[self._eras.policy.chain(residence.area)]
-            changes.update(starts[starts > first].tolist())
-        stays, continues = _stays(residences, facts.transfers, self._eras)
-        self.stays.extend(stays)
-        self.continues.append(continues)
-        self.changes.extend((person, day) for day in changes)
-
-    def _months_before(self, begin: int, first: int) -> list[int]:
-        if not self.gap_months:
-            return []
-        month = months_of(np.array([begin])) - np.arange(self.gap_months + 1)
-        return [day for day in first_days_of(month).tolist() if day > first]
+    certificates = facts.certificates.spans
+    held = (certificates, facts.low_income, facts.benefits, facts.custody, facts.care_needs, facts.residences, missing)
+    for spans in held:
+        note(spans.person, spans.begin)
+        note(spans.person, spans.end + 1)
+    note(np.arange(facts.persons), last_alive + 1)
+    note(facts.applications.person, facts.applications.applied_on)
+    note(facts.applications.person, facts.applications.withdrawn_on)
+    if gap_months := _gap_months(eras):
+        renewed = months_of(certificates.begin)
+        for months in range(gap_months + 1):
+            note(certificates.person, first_days_of(renewed - months))
+    residences = facts.residences
+    for chain, in_chain in _by_chain(eras, facts.areas):
+        person = residences.person[in_chain[residences.value]]
+        for start in eras.starts[chain][1:].tolist():  # the first is the beginning of time
+            note(person, np.full(len(person), start))
+    return np.concatenate(found)
 
 
-def _begin(fact: object) -> date:
-    begin: date = fact.from_  # type: ignore[attr-defined]  # every interval has one
-    return begin
-
-
-def _status(certificate: Certificate, transfers: tuple[Transfer, ...]) -> int:
-    """A certificate that left for a county that took its holder over is on its way, not gone."""
-    status = certificate.status
-    if status == "moved_out" and any(t.accepted_on >= certificate.from_.replace(day=1) for t in transfers):
-        status = "in_transit"
-    return STATUS[status]
-
-
-def _disability_bits(certificate: Certificate) -> int:
-    bits = DISABILITY_BIT[certificate.category, certificate.level]
-    for component in certificate.components:
-        bits |= DISABILITY_BIT[component]
-    return bits
-
-
-def read_life(events: tuple[Life, ...]) -> tuple[date | None, list[tuple[date, date | None]]]:
-    """The day of death, and the times of being missing. Reappearing annuls an earlier declaration of death, as if it
-    had never been, and ends a time of being missing on the day before."""
-    returns = [event.on for event in events if event.event == "reappeared"]
-    last_return = max(returns, default=date.min)
-    deaths = [
-        event.on
-        for event in events
-        if event.event == "died" or (event.event == "declared_dead" and event.on > last_return)
-    ]
-    missing: list[tuple[date, date | None]] = []
-    for event in events:
-        if event.event in ("missing", "declared_missing"):
-            back = min((on for on in returns if on >= event.on), default=None)
-            if back is None:
-                missing.append((event.on, None))
-            elif back > event.on:
-                missing.append((event.on, date.fromordinal(back.toordinal() - 1)))
-    return min(deaths, default=None), missing
-
-
-def _stays(residences: list[Residence], transfers: tuple[Transfer, ...], eras: Eras) -> tuple[list[int], list[bool]]:
-    """For each residence the number of its stay (moves within a county change nothing), and for each stay whether its
-    county took the person over: accepted while the stay before it or the stay itself lasted."""
-    stays: list[int] = []
-    counties: list[tuple[str, date]] = []
-    for residence in residences:
-        county = residence.area[:_COUNTY_DIGITS]
-        if not counties or counties[-1][0] != county:
-            counties.append((county, residence.from_))
-        stays.append(len(counties) - 1)
-    continues = [True]
-    for number, (county, since) in enumerate(counties[1:], start=1):
-        before, left_on = counties[number - 1]
-        until = counties[number + 1][1] if number + 1 < len(counties) else date.max
-        accepted = any(t.area[:_COUNTY_DIGITS] == county and left_on <= t.accepted_on < until for t in transfers)
-        if not accepted and before[:_PROVINCE_DIGITS] == county[:_PROVINCE_DIGITS]:
-            era = eras.of(eras.policy.chain(county), np.array([day_number(since)]))
-            accepted = bool(eras.moves_continue[era][0])
-        continues.append(accepted)
-    return stays, continues
-
-
-def _keys(person: Ints, number: Ints) -> Ints:
-    """Person and day in one sortable number."""
-    return (person << _PERSON_SHIFT) + (number - _FIRST_DAY)
-
-
-def _rows(changes: Ints) -> tuple[Ints, Ints]:
-    """Person and day of each row: every change, the first of its month and the first of the next, once each."""
-    person, number = changes[:, 0], changes[:, 1]
+def _rows(changes: Ints) -> Ints:
+    """The key of each row: every change, the first of its month and the first of the next, once each."""
+    person, number = parts_of(changes)
     month = months_of(number)
-    days = np.concatenate([number, first_days_of(month), first_days_of(np.minimum(month + 1, LAST_MONTH))])
-    key = _keys(np.tile(person, 3), days)
+    begins = (first_days_of(month), first_days_of(np.minimum(month + 1, LAST_MONTH)))
+    key = np.concatenate([changes, *(keys(person, begin) for begin in begins)])
     key.sort()
-    key = key[np.append(True, key[1:] != key[:-1])]
-    return key >> _PERSON_SHIFT, (key & ((1 << _PERSON_SHIFT) - 1)) + _FIRST_DAY
+    distinct: Ints = key[np.append(True, key[1:] != key[:-1])]
+    return distinct
 
 
-class _RowFinder:
-    """Lays intervals over rows. Every interval begins and ends where a row does, or before a person's first row."""
+class _Rows:
+    """Lays spans over rows. Every span begins and ends where a row does, or before a person's first row."""
 
     def __init__(self, key: Ints) -> None:
         self._key = key
 
-    def _covered(self, intervals: list[Interval]) -> tuple[Ints, Ints]:
-        """For each row that an interval covers the interval's and the row's position, by interval."""
-        person, begin, end = np.array(intervals, dtype=np.int64).reshape(-1, 3).T
-        low = np.searchsorted(self._key, _keys(person, begin))
-        high = np.searchsorted(self._key, _keys(person, end), side="right")
+    def __len__(self) -> int:
+        return len(self._key)
+
+    def _covered(self, person: Ints, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+        """For each row that a span covers the span's and the row's position, by span."""
+        low = np.searchsorted(self._key, keys(person, begin))
+        high = np.searchsorted(self._key, keys(person, end), side="right")
         count = np.maximum(high - low, 0)
-        interval = np.repeat(np.arange(len(intervals)), count)
-        row = np.arange(len(interval)) + np.repeat(low - (np.cumsum(count) - count), count)
-        return interval, row
+        span = np.repeat(np.arange(len(person)), count)
+        row = np.arange(len(span)) + np.repeat(low - (np.cumsum(count) - count), count)
+        return span, row
 
-    def latest(self, intervals: list[Interval], values: Ints) -> Ints:
-        """Per row the value of the last listed interval that covers it, -1 where none does."""
+    def latest(self, spans: Spans) -> Ints:
+        """Per row the position of the last listed span that covers it, -1 where none does."""
         found = np.full(len(self._key), -1, dtype=np.int64)
-        if intervals:
-            interval, row = self._covered(intervals)
-            found[row] = values[interval]
+        if len(spans.person):
+            span, row = self._covered(spans.person, spans.begin, spans.end)
+            found[row] = span
         return found
 
-    def union(self, intervals: list[Interval], bits: list[int]) -> Ints:
-        """Per row the bits of all intervals that cover it."""
+    def union(self, spans: Spans) -> Ints:
+        """Per row one bit for each value that a span over it has."""
         found = np.zeros(len(self._key), dtype=np.int64)
-        if intervals:
-            interval, row = self._covered(intervals)
-            np.bitwise_or.at(found, row, np.array(bits, dtype=np.int64)[interval])
+        if len(spans.person):
+            span, row = self._covered(spans.person, spans.begin, spans.end)
+            np.bitwise_or.at(found, row, 1 << spans.value[span])
         return found
 
 
-def _certificates(row_of: _RowFinder, table: _Tables) -> tuple[Ints, Ints]:
+def _certificates(rows: _Rows, facts: FactColumns) -> tuple[Ints, Ints]:
     """Status and position of each row's certificate. After a certificate's last day it is expired, and its level still
     tells who is meant; what was cancelled or frozen stays so."""
-    positions = np.arange(len(table.certificates))
-    in_force = row_of.latest(table.certificates, positions)
-    begun = row_of.latest([(person, begin, LAST_DAY) for person, begin, _ in table.certificates], positions)
-    of_position = np.array([*table.certificate_status, NO_CERTIFICATE], dtype=np.int64)
-    lapsed = of_position[begun]
+    spans = facts.certificates.spans
+    in_force = rows.latest(spans)
+    begun = rows.latest(Spans(spans.person, spans.begin, np.full_like(spans.end, LAST_DAY), spans.value))
+    status = np.append(_status(facts), NO_CERTIFICATE)
+    lapsed = status[begun]
     lapsed[lapsed == STATUS["valid"]] = STATUS["expired"]
-    return np.where(in_force >= 0, of_position[in_force], lapsed), np.where(in_force >= 0, in_force, begun)
+    return np.where(in_force >= 0, status[in_force], lapsed), np.where(in_force >= 0, in_force, begun)
+
+
+def _status(facts: FactColumns) -> Ints:
+    """A certificate that left for a county that took its holder over is on its way, not gone."""
+    spans = facts.certificates.spans
+    accepted_on = np.full(facts.persons, FIRST_DAY, dtype=np.int64)
+    np.maximum.at(accepted_on, facts.transfers.person, facts.transfers.on)
+    status = _STATUS_OF_CODE[spans.value]
+    taken_over = accepted_on[spans.person] >= first_days_of(months_of(spans.begin))
+    return np.where((status == STATUS["moved_out"]) & taken_over, STATUS["in_transit"], status)
+
+
+def _gap_months(eras: Eras) -> int:
+    return int(max(eras.expired_gap_months.max(), eras.frozen_gap_months.max()))
 
 
 def _fill_gaps(
-    row_of: _RowFinder, table: _Tables, eras: Eras, era: Ints, month: Ints, status: Ints, certificate: Ints
+    rows: _Rows, facts: FactColumns, eras: Eras, era: Ints, month: Ints, status: Ints, certificate: Ints
 ) -> tuple[Ints, Ints]:
     """Where the area pays the gap before a renewal (at most so many months), the new certificate counts in it."""
-    valid = [i for i, state in enumerate(table.certificate_status) if state == STATUS["valid"]][::-1]
-    before = [(table.certificates[i][0], _FIRST_DAY, table.certificates[i][1] - 1) for i in valid]
-    renewal = row_of.latest(before, np.array(valid, dtype=np.int64))
-    begin = np.array([*(begin for _, begin, _ in table.certificates), LAST_DAY], dtype=np.int64)
-    wait = months_of(begin)[renewal] - month
+    spans = facts.certificates.spans
+    valid = np.flatnonzero(_status(facts) == STATUS["valid"])[::-1]  # the next one prevails
+    before = Spans(spans.person[valid], np.full(len(valid), FIRST_DAY), spans.begin[valid] - 1, valid)
+    renewal = np.append(valid, -1)[rows.latest(before)]
+    wait = months_of(np.append(spans.begin, LAST_DAY))[renewal] - month
     allowed = np.select(
         [status == STATUS["expired"], status == STATUS["frozen"]],
         [eras.expired_gap_months[era], eras.frozen_gap_months[era]],
@@ -381,12 +284,62 @@ def _fill_gaps(
     return np.where(filled, STATUS["valid"], status), np.where(filled, renewal, certificate)
 
 
-def _era_of_rows(eras: Eras, areas: list[str], residence: Ints, number: Ints) -> Ints:
-    chains = [eras.policy.chain(area) for area in areas] + [eras.policy.chain("")]
-    known = {chain: position for position, chain in enumerate(dict.fromkeys(chains))}
-    chain_of_row = np.array([known[chain] for chain in chains], dtype=np.int64)[residence]
+def _stays(facts: FactColumns, eras: Eras) -> tuple[Ints, Ints]:
+    """For each residence its stay (moves within a county change nothing), and per stay the first one from it on that
+    its county did not accept: while the stay before it or the stay itself lasted."""
+    residences, counties = facts.residences, [area[:_COUNTY_DIGITS] for area in facts.areas]
+    county_of_area, county_codes = _codes(counties)
+    county = county_of_area[residences.value]
+    person = residences.person
+    begins = np.append(True, (person[1:] != person[:-1]) | (county[1:] != county[:-1]))[: len(person)]
+    stays, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
+    person, county, since = person[first], county[first], residences.begin[first]
+    moved = np.append(False, person[1:] == person[:-1])[: len(person)]
+    until = np.append(np.where(person[1:] == person[:-1], since[1:], NEVER), NEVER)[: len(person)]
+    left_on = np.append(FIRST_DAY, since[:-1])[: len(person)]
+
+    accepted = np.zeros(len(person), dtype=bool)
+    transfers = facts.transfers
+    low, high = np.searchsorted(person, transfers.person), np.searchsorted(person, transfers.person, side="right")
+    transfer = np.repeat(np.arange(len(low)), high - low)
+    stay = np.arange(len(transfer)) + np.repeat(low - (np.cumsum(high - low) - (high - low)), high - low)
+    on = transfers.on[transfer]
+    fits = (county_of_area[transfers.value[transfer]] == county[stay]) & (left_on[stay] <= on) & (on < until[stay])
+    accepted[stay[fits]] = True
+
+    province, _ = _codes([code[:_PROVINCE_DIGITS] for code in county_codes])
+    within = moved & (province[county] == np.append(-1, province[county][:-1])[: len(county)])
+    if within.any() and eras.moves_continue.any():
+        era = _era_of_rows(eras, county_codes, county, since)
+        accepted |= within & eras.moves_continue[era]
+    broken = np.where(~(moved & accepted), np.arange(len(person)), len(person))
+    return stays, np.append(np.minimum.accumulate(broken[::-1])[::-1], len(person))
+
+
+def _codes(words: list[str]) -> tuple[Ints, list[str]]:
+    """Each word's position among the distinct ones, and these."""
+    distinct = {word: code for code, word in enumerate(dict.fromkeys(words))}
+    return np.array([distinct[word] for word in words], dtype=np.int64), list(distinct)
+
+
+def _by_chain(eras: Eras, areas: list[str]) -> list[tuple[tuple[str, ...], Bools]]:
+    """Each chain of layers that speaks to some of the areas, with which of them."""
+    code: dict[tuple[str, ...], int] = {}
+    chains = []
+    for area in areas:
+        chain = eras.policy.chain(area)
+        chains.append(code.setdefault(chain, len(code)))
+    of_area = np.array(chains, dtype=np.int64)
+    return [(chain, of_area == position) for chain, position in code.items()]
+
+
+def _era_of_rows(eras: Eras, areas: list[str], area: Ints, number: Ints) -> Ints:
+    """The era of each area and day; where there is no area, that of the nation."""
+    listed = _by_chain(eras, [*areas, ""])  # the last one is what -1 finds
+    if len(listed) == 1:
+        return eras.of(listed[0][0], number)
     era = np.empty(len(number), dtype=np.int64)
-    for chain, position in known.items():
-        rows = chain_of_row == position
+    for chain, in_chain in listed:
+        rows = np.flatnonzero(in_chain[area])
         era[rows] = eras.of(chain, number[rows])
     return era

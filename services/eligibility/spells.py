@@ -1,118 +1,124 @@
 """The spell rule: which months an application makes payable (自愿申请; 自递交申请当月计发).
 
 One application opens one spell. A spell pauses and resumes by itself, or ends; later months need a new application.
+All spells of a batch go through their persons' months together: the loop is over months, never over persons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
 
-from libs.common.period import Period
-from libs.common.vocabulary import Category
-from services.eligibility.facts import Application
+import numpy as np
 
-RunState = Literal["payable", "paused", "barred"]
+from services.eligibility.columns import LAST_MONTH, Applications
+from services.eligibility.policy.eras import Ints
+
+PAYABLE, PAUSED, BARRED = 0, 1, 2
+NO_OPENING = -1
+NO_END = LAST_MONTH + 1
+WITHDRAWN, MOVED_AWAY = 1000, 1001
+ENDINGS = {WITHDRAWN: "withdrawn", MOVED_AWAY: "moved_away"}
+"""Why a spell ends, where no rule is the cause; rules are meant by their positions."""
 
 
-class MonthRun(NamedTuple):
-    """Consecutive months, `first` to `last` (Period.index), that are alike.
+@dataclass(frozen=True, slots=True)
+class MonthRuns:
+    """Columns over runs of months, `first` to `last` (Period.index), that are alike; sorted by person and month.
 
-    `because` names the rule that keeps them from being payable. `day` (a day number) is the first qualifying day of the
-    first month or, of paused months, the first that would qualify but for what pauses; `stay` is the county lived in
-    on it.
+    `state` is PAYABLE, PAUSED or BARRED; `because` the position of the rule that keeps them from being payable. `day`
+    is the first qualifying day of the first month or, of paused months, the first that would qualify but for what
+    pauses; `stay` is the county lived in on it.
     """
 
-    first: int
-    last: int
-    state: RunState
-    because: str
-    day: int
-    stay: int
-    area: str
-    level: int
-    category: Category
-    amount_fen: int
+    person: Ints
+    first: Ints
+    last: Ints
+    state: Ints
+    because: Ints
+    day: Ints
+    stay: Ints
+    area: Ints
+    level: Ints
+    category: Ints
+    amount_fen: Ints
 
 
-class Opening(NamedTuple):
-    """Where a spell begins: the position of a person's run, the stay then, and the limits in force then.
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """Where the spell of each application begins: a run, or NO_OPENING where it is refused. `left_at` is the first stay
+    after it in a county that did not take the person over; the limits are those in force then.
 
     After `max_pause_months` of pause a spell has ended. One that has not paid yet waits `max_wait_months` whole months
     for another benefit to end.
     """
 
-    position: int
-    stay: int
-    max_pause_months: int
-    max_wait_months: int
+    run: Ints
+    left_at: Ints
+    max_pause_months: Ints
+    max_wait_months: Ints
 
 
-@dataclass(slots=True)
-class Spell:
-    """What one application made payable: `paid` are runs. `opened_in` None: it was refused.
+@dataclass(frozen=True, slots=True)
+class Spells:
+    """Columns over the applications for one subsidy: what each made payable.
 
-    `ended_in` is the first month that it can no longer make payable, None while it still may.
+    `opened_in` is a month, or NO_OPENING: it was refused. `ended_in` is the first month that it can no longer make
+    payable, or NO_END; `because` the position of a rule, WITHDRAWN or MOVED_AWAY. `paid_run[i]` is a run that spell
+    `paid_by[i]` pays, by spell and month.
     """
 
-    application: Application
-    opened_in: int | None = None
-    paid: list[MonthRun] = field(default_factory=list)
-    ended_in: int | None = None
-    ended_because: str = ""
-
-    def covers(self, month: int) -> bool:
-        """Whether the spell runs in that month, paying or pausing."""
-        return (
-            self.opened_in is not None and self.opened_in <= month and (self.ended_in is None or month < self.ended_in)
-        )
+    applications: Applications
+    opened_in: Ints
+    ended_in: Ints
+    because: Ints
+    paid_by: Ints
+    paid_run: Ints
 
 
-def decided_by(application: Application) -> date:
-    """The day of decision; of an application not decided yet, the end of its month."""
-    return application.decided_on or Period.of(application.applied_on).last_day
+def run_spells(applications: Applications, openings: Openings, runs: MonthRuns) -> Spells:
+    """Every spell from its opening to its end, or to the end of time."""
+    withdrawn_undecided = applications.withdrawn_on <= applications.decided_on
+    opening = np.where(withdrawn_undecided, NO_OPENING, openings.run)
+    ended_in = np.full(len(opening), NO_END, dtype=np.int64)
+    because = np.full(len(opening), -1, dtype=np.int64)
+    paid: list[tuple[Ints, Ints]] = [(opening[:0], opening[:0])]
 
+    spell = np.flatnonzero(opening != NO_OPENING)
+    run = opening[spell]
+    paused_months = np.zeros_like(spell)
+    has_paid = np.zeros(len(spell), dtype=bool)
+    last_of_person = np.append(runs.person[1:] != runs.person[:-1], True)
+    while len(spell):
+        payable = runs.state[run] == PAYABLE
+        barred = runs.state[run] == BARRED
+        withdrawn = runs.day[run] >= applications.withdrawn_on[spell]
+        moved_away = runs.stay[run] >= openings.left_at[spell]
+        stops = barred | withdrawn | moved_away
+        limit = np.where(has_paid, openings.max_pause_months[spell], openings.max_wait_months[spell] + 1)
+        paused_after = np.where(payable, 0, paused_months + runs.last[run] - runs.first[run] + 1)
+        tires = ~payable & (paused_after >= limit)
 
-def withdrawn_undecided(application: Application) -> bool:
-    return application.withdrawn_on is not None and application.withdrawn_on <= decided_by(application)
+        ends = stops | tires
+        ended = spell[ends]
+        ended_in[ended] = np.where(stops, runs.first[run], runs.first[run] + limit - paused_months)[ends]
+        because[ended] = np.where(
+            barred | ~(withdrawn | moved_away), runs.because[run], np.where(withdrawn, WITHDRAWN, MOVED_AWAY)
+        )[ends]
+        pays = payable & ~stops
+        paid.append((spell[pays], run[pays]))
 
+        goes_on = ~ends & ~last_of_person[run]
+        spell, run, paused_months = spell[goes_on], run[goes_on] + 1, paused_after[goes_on]
+        has_paid = (has_paid | pays)[goes_on]
 
-def run_spell(
-    application: Application,
-    opening: Opening,
-    runs: Sequence[MonthRun],
-    continues: Sequence[bool],
-    withdrawn_day: int | None,
-) -> Spell:
-    """The spell that an application opened, over a person's runs of months.
-
-    `continues[k]`: the county of stay k took the person over from the one before. `withdrawn_day` is the number of the
-    first day without the application.
-    """
-    spell = Spell(application, opened_in=runs[opening.position].first)
-    left_at = next((k for k in range(opening.stay + 1, len(continues)) if not continues[k]), len(continues))
-    paused_months = 0
-    for run in runs[opening.position :]:
-        if run.state == "barred":
-            return _end(spell, run.first, run.because)
-        if withdrawn_day is not None and run.day >= withdrawn_day:
-            return _end(spell, run.first, "withdrawn")
-        if run.stay >= left_at:
-            return _end(spell, run.first, "moved_away")
-        if run.state == "payable":
-            paused_months = 0
-            spell.paid.append(run)
-            continue
-        months = run.last - run.first + 1
-        limit = opening.max_pause_months if spell.paid else opening.max_wait_months + 1
-        if paused_months + months >= limit:
-            return _end(spell, run.first + limit - paused_months, run.because)
-        paused_months += months
-    return spell
-
-
-def _end(spell: Spell, month: int, because: str) -> Spell:
-    spell.ended_in, spell.ended_because = month, because
-    return spell
+    paid_by, paid_run = (np.concatenate(column) for column in zip(*paid, strict=True))
+    order = np.lexsort((paid_run, paid_by))
+    opened = opening != NO_OPENING
+    return Spells(
+        applications=applications,
+        opened_in=np.where(opened, runs.first[opening], NO_OPENING),
+        ended_in=ended_in,
+        because=because,
+        paid_by=paid_by[order],
+        paid_run=paid_run[order],
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDIES
-from services.eligibility.determination import Determination, Schedule
+from services.eligibility.determination import Determination
 from services.eligibility.facts import (
     BEGINNING,
     Application,
@@ -25,6 +25,7 @@ from services.eligibility.facts import (
     Transfer,
 )
 from services.eligibility.policy.parameters import shipped
+from services.eligibility.schedules import Schedule
 from tests.policy import naive
 
 LAST = (2027, 12)

@@ -17,11 +17,12 @@ from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import SHANGHAI, Period, business_date
 from libs.common.vocabulary import SUBSIDIES, Subsidy
-from services.eligibility.determination import Determination, Schedule
+from services.eligibility.determination import Determination
 from services.eligibility.facts import Application, Facts
 from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
+from services.eligibility.schedules import Schedule
 
 _COMPARED = ("from", "to", "amount_fen", "area", "level", "category")
 """What makes a schedule another one. A new policy that changes no month leaves every entitlement as it is."""
