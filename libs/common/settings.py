@@ -48,6 +48,13 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default=Path(".liangbu/data"), description="folder of feeds and of what was compared")
 
+    archive_stores: str = Field(
+        default="", description="two addresses of archives (`s3://…`, folders), comma-separated; else folders in data_dir"
+    )
+    archive_document_bytes: int = Field(default=8 << 20, description="of one document of an archive")
+    national_archive_url: str = Field(default="", description="of the national system's intake of documents; empty: none")
+    partner_requests_per_minute: int = Field(default=30_000, description="of one partner, in one process")
+
     onecard_url: str = "http://127.0.0.1:8010"
     onecard_client_id: str = "liangbu"
     onecard_client_secret: str = ""
