@@ -83,14 +83,14 @@ class Run:
         pid: int = json.loads((self.folder / "running.json").read_text())["services"]["onecard_mock"]["pid"]
         return pid
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "deploy.local.cli", *arguments],
             env=self.environment,
             cwd=_ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
         )
 
 
@@ -201,3 +201,12 @@ def test_a_token_is_printed_alone_and_only_while_it_runs(run: Run) -> None:
     status = run.command("status")
     assert status.returncode == 0
     assert run.bank in status.stdout
+
+
+def test_the_sample_county_is_played_to_its_end_and_the_next_run_goes_on(run: Run) -> None:
+    for months in ("2026-01 2026-02 2026-03 2026-04", "2026-05 2026-06 2026-07 2026-08"):
+        played = run.command("run", "--persons", "100", "--months", "4", "--exit", timeout_s=300)
+        assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-4000:]
+        assert "0 not; all invariants hold" in played.stdout
+        assert all(f"│ {month} │" in played.stdout for month in months.split())
+    assert not (run.folder / "running.json").exists()

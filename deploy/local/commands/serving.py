@@ -19,7 +19,7 @@ from deploy.local.launcher import PROCESSES, Launcher, PortTaken
 from deploy.local.processes import ProcessFailed
 from libs.common.settings import Settings
 
-_WIDTH = 160
+_WIDTH = 180
 """Of the summary, where the output is no terminal."""
 
 output = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
