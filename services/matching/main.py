@@ -13,6 +13,7 @@ from services.matching.api.parts import Parts, keys_of
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
+from services.matching.handlers.outreach import lapse_outreach
 from services.matching.subscriptions import SUBSCRIPTIONS
 
 INVARIANTS = [
@@ -38,6 +39,12 @@ INVARIANTS = [
         " (SELECT 1 FROM claims c WHERE c.finding_id = f.finding_id AND c.person_id = f.person_id)",
     ),
     Invariant(
+        "waivers were reminded in time",
+        "Nobody is recorded as having waived who was not reminded in the office's time and let both clocks run.",
+        "SELECT outreach_id FROM outreach WHERE status = 'lapsed'"
+        " AND (reminded_on IS NULL OR reminded_on > remind_by OR lapses_after IS NULL OR lapsed_on <= lapses_after)",
+    ),
+    Invariant(
         "ledgers are whole",
         "No ledger of a comparison lacks an entry.",
         "SELECT comparison_id FROM ledger_entries GROUP BY comparison_id HAVING max(seq) + 1 <> count(*)",
@@ -50,9 +57,12 @@ SERVICE = Service(
     title="Liangbu matching (数据比对)",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    listens_to=("intake", "eligibility"),
+    listens_to=("intake", "eligibility", "notification"),
     bulk_from=("eligibility",),
-    daily_tasks=[DailyTask("flag overdue findings", flag_overdue)],
+    daily_tasks=[
+        DailyTask("flag overdue findings", flag_overdue),
+        DailyTask("let outreach lapse or alarm", lapse_outreach),
+    ],
     invariants=INVARIANTS,
     workers=[lambda app: app.state.parts.intake],
     larger_bodies={"/v1/feeds": LARGEST_BYTES},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.consumer import Subscription
-from libs.common.events.eligibility import EntitlementChanged
+from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationRejected,
@@ -11,10 +11,15 @@ from libs.common.events.intake import (
     ApplicationSubmitted,
     ApplicationWithdrawn,
 )
-from services.matching.handlers.projections import note_applications, note_entitlements
+from libs.common.events.notification import MessageFailed, ReminderDelivered
+from services.matching.handlers.outreach import note_deliveries, note_failures
+from services.matching.handlers.projections import follow_eligibility, note_applications
 
 SUBSCRIPTIONS = [
-    Subscription(EntitlementChanged, note_entitlements),
+    Subscription(EntitlementChanged, follow_eligibility),
+    Subscription(CandidatePrescreened, follow_eligibility),
+    Subscription(ReminderDelivered, note_deliveries),
+    Subscription(MessageFailed, note_failures),
     *(
         Subscription(event, note_applications)
         for event in (

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Boolean, Column, ColumnElement, Date, DateTime, MetaData, String, Table, Uuid, any_, literal
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    any_,
+    literal,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
 
 metadata = MetaData()
@@ -114,6 +127,11 @@ findings = Table(
     Column("opened_at", DateTime(timezone=True)),
     Column("due_on", Date),
     Column("overdue_since", Date),
+    Column("assigned_to", String),
+    Column("decision", String),
+    Column("decided_by", String),
+    Column("decided_on", Date),
+    Column("decision_note", String),
     Column("detail", JSONB),
     Column("comparison_id", Uuid),
     Column("method", String),
@@ -149,6 +167,127 @@ monthly_signoffs = Table(
     Column("changes", Boolean),
     Column("signed_by", String),
     Column("signed_at", DateTime(timezone=True)),
+)
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("person_id", String, primary_key=True),
+    Column("birth_year", Integer),
+    Column("merged_into", String),
+)
+
+outreach = Table(
+    "outreach",
+    metadata,
+    Column("outreach_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("area", String),
+    Column("because", String),
+    Column("status", String),
+    Column("version", BIGINT),
+    Column("began_on", Date),
+    Column("identified_on", Date),
+    Column("remind_by", Date),
+    Column("prescreened_on", Date),
+    Column("eligible", JSONB),
+    Column("decisions", JSONB),
+    Column("reminder_requested_on", Date),
+    Column("reminded_on", Date),
+    Column("reminded_by", String),
+    Column("lapses_after", Date),
+    Column("task_due_on", Date),
+    Column("alarm_since", Date),
+    Column("applied_on", Date),
+    Column("lapsed_on", Date),
+    Column("closed_on", Date),
+    Column("closed_because", String),
+    Column("note", String),
+)
+
+proofs_of_life = Table(
+    "proofs_of_life",
+    metadata,
+    Column("proof_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("area", String),
+    Column("status", String),
+    Column("risk", String),
+    Column("because", String),
+    Column("last_sign_on", Date),
+    Column("due_on", Date),
+    Column("attempts", Integer),
+    Column("tried", JSONB),
+    Column("outcome", String),
+    Column("method", String),
+    Column("proved_on", Date),
+    Column("proved_by", String),
+    Column("finding_id", Uuid),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("evidence_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("area", String),
+    Column("subject", String),
+    Column("digest", String),
+    Column("size_bytes", BIGINT),
+    Column("media_type", String),
+    Column("stored_by", String),
+    Column("stored_at", DateTime(timezone=True)),
+)
+
+face_checks = Table(
+    "face_checks",
+    metadata,
+    Column("face_check_id", Uuid, primary_key=True),
+    Column("person_id", String),
+    Column("subject", String),
+    Column("evidence_id", Uuid),
+    Column("matched", Boolean),
+    Column("provider_ref", String),
+    Column("checked_by", String),
+    Column("checked_at", DateTime(timezone=True)),
+)
+
+duty_plans = Table(
+    "duty_plans",
+    metadata,
+    Column("plan_id", Uuid, primary_key=True),
+    Column("kind", String),
+    Column("area", String),
+    Column("planned_on", Date),
+    Column("due_on", Date),
+    Column("status", String),
+    Column("override_reason", String),
+    Column("planned_by", String),
+    Column("planned_at", DateTime(timezone=True)),
+    Column("comparison_id", Uuid),
+    Column("done_on", Date),
+)
+
+annual_coverage = Table(
+    "annual_coverage",
+    metadata,
+    Column("year", Integer, primary_key=True),
+    Column("person_id", String, primary_key=True),
+    Column("comparison_id", Uuid),
+)
+
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("escalation_id", Uuid, primary_key=True),
+    Column("kind", String),
+    Column("subject", String),
+    Column("area", String),
+    Column("raised_to", String),
+    Column("says", String),
+    Column("due_on", Date),
+    Column("raised_on", Date),
+    Column("closed_on", Date),
 )
 
 

@@ -179,7 +179,7 @@ async def test_a_change_within_the_token_s_sources_is_a_fact(
     answer = await matching.push(kind, matching.new_id_number(), "2026-03-15", **more)
     assert answer.status_code == 202, answer.text
     pushed = answer.json()
-    (fact,) = await matching.told(pushed["person_id"])
+    (fact,) = await matching.told(pushed["person_id"], kind)
     assert (fact["type"], fact["occurred_on"], fact["fact_id"]) == (kind, "2026-03-15", pushed["event_id"])
     assert says.items() <= fact.items()
 

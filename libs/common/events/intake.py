@@ -67,6 +67,7 @@ class ApplicationFacts(_Value):
     long_term_care: bool | None = None
     choices: tuple[BenefitChoice, ...] = ()
     confirmed: tuple[Stage, ...] = ()
+    birth_year: int | None = Field(default=None, description="who is old is to be seen alive more often")
 
 
 class ApplicationState(StateEvent):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.matching.api import comparisons, duties, events, feeds, findings, persons
+from services.matching.api import comparisons, duties, events, feeds, findings, outreach, persons
 
-ROUTERS = [module.api for module in (events, feeds, comparisons, findings, duties, persons)]
+ROUTERS = [module.api for module in (events, feeds, comparisons, findings, duties, outreach, persons)]

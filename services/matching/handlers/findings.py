@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -16,10 +17,11 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from libs.common.working_days import working_days_after
-from services.matching.deadlines import VERIFICATION_WORKING_DAYS
+from services.matching import parameters
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
+from services.matching.handlers.outreach import identify_candidates
 from services.matching.kinds import DEATH, kind_of
 from services.matching.tables import among, claims, findings, standing_facts
 
@@ -84,7 +86,7 @@ async def open_leads(
 async def _open(
     tx: Transaction, sorted_leads: Sorted, noted: Noted, opened_on: date, comparison_id: UUID | None
 ) -> None:
-    due_on = working_days_after(opened_on, VERIFICATION_WORKING_DAYS)
+    due_on = functools.cache(lambda area: _due_on(area, opened_on))
     rows: list[dict[str, Any]] = [
         {
             "finding_id": new_id(),
@@ -96,7 +98,8 @@ async def _open(
             "alleged_on": said[0].alleged_on,
             "hold_from": said[0].hold_from,
             "opened_on": opened_on,
-            "due_on": due_on,
+            "due_on": due_on(said[0].area),
+            "assigned_to": said[0].area,
             "detail": dict(said[0].detail),
             "comparison_id": comparison_id,
         }
@@ -110,6 +113,10 @@ async def _open(
     for row in rows:
         tx.publish(FindingOpened.model_validate(row))
     noted.opened += rows
+
+
+def _due_on(area: str, opened_on: date) -> date:
+    return working_days_after(opened_on, parameters.number("finding.verification_days", area, opened_on))
 
 
 async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], noted: Noted) -> None:
@@ -195,6 +202,7 @@ async def assert_authoritative(tx: Transaction, assertions: Sequence[Assertion])
         if row is not None:
             confirmed.append((row, item))
     await assert_facts(tx, told)
+    await identify_candidates(tx, [(item.fact, item.area, item.feed_id) for item in told])
     for row, item in confirmed:
         changes = {
             "status": "confirmed",
@@ -220,6 +228,7 @@ async def _confirm(
     fields = {**row.detail, **({"to_area": verification.to_area} if verification.to_area else {})}
     fact = new_fact(tx, row.kind, row.person_id, effective_on, source=BY_VERIFICATION, fields=fields)
     await assert_facts(tx, [Assertion(fact, row.area, principal.sub, finding_id=row.finding_id)])
+    await identify_candidates(tx, [(fact, row.area, None)])
     return {"effective_on": effective_on, "fact_id": fact.fact_id}
 
 
@@ -258,7 +267,8 @@ async def place_findings(tx: Transaction, areas: Mapping[str, str]) -> None:
     for row in rows.all():
         area = areas[row.person_id]
         if area.startswith(row.area) and area != row.area:
-            await _save(tx, row, FindingOpened, area=area)
+            narrower = {"assigned_to": area} if row.assigned_to == row.area else {}
+            await _save(tx, row, FindingOpened, area=area, **narrower)
 
 
 async def _claims_of(tx: Transaction, persons: Sequence[str]) -> dict[Claim, tuple[UUID, UUID]]:

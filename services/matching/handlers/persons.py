@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import case, func, literal, select, union_all
+from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction, rows
 from libs.common.errors import NotFound
-from services.matching.tables import applications, facts, findings, roster
+from libs.common.period import SHANGHAI
+from services.matching.tables import applications, facts, findings, outreach, persons, proofs_of_life, roster
 
 
 async def area_of(tx: Transaction, person_id: str) -> str | None:
@@ -32,16 +35,45 @@ async def area_of(tx: Transaction, person_id: str) -> str | None:
     return found.scalar_one_or_none()
 
 
+async def note_birth_years(tx: Transaction, years: Mapping[str, int]) -> None:
+    """Keeps the year of birth (person_id → year) where it was not known."""
+    if years:
+        statement = insert(persons).values([{"person_id": person, "birth_year": years[person]} for person in years])
+        await tx.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["person_id"],
+                set_={"birth_year": statement.excluded.birth_year},
+                where=persons.c.birth_year.is_(None),
+            )
+        )
+
+
+async def survivor_of(tx: Transaction, person_id: str) -> str:
+    """The id under which the person goes now, where two ids turned out to be one person."""
+    found = await tx.connection.execute(select(persons.c.merged_into).where(persons.c.person_id == person_id))
+    return found.scalar_one_or_none() or person_id
+
+
 async def read_timeline(tx: Transaction, person_id: str, principal: Principal) -> list[dict[str, Any]]:
     """Facts and findings of a person, newest first. NotFound for whom nobody in one's area knows."""
     asserted = rows(await tx.connection.execute(select(facts).where(facts.c.person_id == person_id)))
     doubts = rows(await tx.connection.execute(select(findings).where(findings.c.person_id == person_id)))
-    areas = {row["area"] for row in (*asserted, *doubts)} | {await area_of(tx, person_id)}
+    cases = rows(await tx.connection.execute(select(outreach).where(outreach.c.person_id == person_id)))
+    seen = rows(
+        await tx.connection.execute(
+            select(proofs_of_life).where(
+                proofs_of_life.c.person_id == person_id, proofs_of_life.c.proved_on.is_not(None)
+            )
+        )
+    )
+    areas = {row["area"] for row in (*asserted, *doubts, *cases, *seen)} | {await area_of(tx, person_id)}
     if not any(area is not None and principal.covers(area) for area in areas):
         raise NotFound("no such person")
     story = [_asserted(row) for row in asserted]
     story += [_opened(row) for row in doubts]
     story += [_verified(row) for row in doubts if row["status"] != "open"]
+    story += [told for row in cases for told in _outreach(row)]
+    story += [_proof(row) for row in seen]
     return sorted(story, key=lambda item: item["at"], reverse=True)
 
 
@@ -74,3 +106,42 @@ def _verified(row: Mapping[str, Any]) -> dict[str, Any]:
         "finding_id": row["finding_id"],
         "fact_id": row["fact_id"],
     }
+
+
+_STEPS = (
+    ("identified_on", "outreach.identified"),
+    ("prescreened_on", "outreach.prescreened"),
+    ("reminded_on", "outreach.reminded"),
+    ("applied_on", "outreach.applied"),
+    ("lapsed_on", "outreach.lapsed"),
+    ("closed_on", "outreach.closed"),
+)
+
+
+def _outreach(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": _noon(row[day]),
+            "what": what,
+            "detail": f"{row['because']}, remind by {row['remind_by']}",
+            "occurred_on": row[day],
+            "outreach_id": row["outreach_id"],
+        }
+        for day, what in _STEPS
+        if row[day] is not None
+    ]
+
+
+def _proof(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": _noon(row["proved_on"]),
+        "what": f"proof_of_life.{row['outcome']}",
+        "detail": f"{row['method']}, due {row['due_on']}",
+        "occurred_on": row["proved_on"],
+        "proof_id": row["proof_id"],
+    }
+
+
+def _noon(day: date) -> datetime:
+    """Where only the day is known, its noon stands among moments."""
+    return datetime.combine(day, time(12), SHANGHAI)

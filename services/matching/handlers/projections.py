@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Table
@@ -10,7 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
+from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from services.matching.handlers.findings import place_findings
+from services.matching.handlers.outreach import answer_outreach, note_prescreenings
+from services.matching.handlers.persons import note_birth_years
 from services.matching.tables import applications, roster
 
 
@@ -31,6 +35,16 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
 
 
+async def follow_eligibility(tx: Transaction, received: Sequence[Received]) -> None:
+    """Entitlements first: who turns out to receive what a pre-screening offers needs no reminder."""
+    entitled = [item for item in received if isinstance(item.data, EntitlementChanged)]
+    if entitled:
+        await note_entitlements(tx, entitled)
+    prescreened = [item for item in received if isinstance(item.data, CandidatePrescreened)]
+    if prescreened:
+        await note_prescreenings(tx, prescreened)
+
+
 async def note_applications(tx: Transaction, received: Sequence[Received]) -> None:
     """Applications as they stand, with the certificate as far as it is declared or confirmed."""
     rows = [
@@ -47,6 +61,15 @@ async def note_applications(tx: Transaction, received: Sequence[Received]) -> No
     ]
     await _keep_newest(tx, applications, rows)
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
+    asked = sorted((row for row in rows if row["status"] not in ("rejected", "withdrawn")), key=_applied_on)
+    await answer_outreach(tx, {row["person_id"]: row["applied_on"] for row in asked})
+    years = {item.data.person_id: item.data.facts.birth_year for item in received if item.data.facts.birth_year}
+    await note_birth_years(tx, years)
+
+
+def _applied_on(row: dict[str, Any]) -> date:
+    applied_on: date = row["applied_on"]
+    return applied_on
 
 
 async def _keep_newest(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -41,8 +41,10 @@ CREATE TABLE facts (
 );
 CREATE INDEX facts_by_person ON facts (person_id, kind);
 CREATE INDEX facts_by_kind ON facts (kind text_pattern_ops);
-CREATE TRIGGER facts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON facts
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- Whose a fact is may change, when two ids turn out to be one person; what it says may not.
+CREATE TRIGGER facts_append_only BEFORE DELETE OR TRUNCATE
+    OR UPDATE OF fact_id, kind, occurred_on, known_at, source, area, data, feed_id, finding_id, asserted_by, retracts
+    ON facts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE VIEW standing_facts AS
     SELECT f.* FROM facts f
@@ -110,6 +112,11 @@ CREATE TABLE findings (
     opened_at     timestamptz NOT NULL DEFAULT now(),
     due_on        date NOT NULL,
     overdue_since date,
+    assigned_to   text,
+    decision      text CHECK (decision IN ('keep', 'release')),
+    decided_by    text,
+    decided_on    date,
+    decision_note text,
     detail        jsonb NOT NULL DEFAULT '{}',
     comparison_id uuid REFERENCES comparisons DEFERRABLE INITIALLY DEFERRED,
     method        text CHECK (method IN ('visit', 'video', 'face', 'phone', 'document')),
@@ -120,6 +127,9 @@ CREATE TABLE findings (
     verified_at   timestamptz,
     fact_id       uuid REFERENCES facts,
     CONSTRAINT who_verified_is_known CHECK ((status = 'open') = (num_nonnulls(method, verified_by, verified_at) = 0)),
+    CONSTRAINT who_decided_is_known CHECK (num_nulls(decision, decided_by, decided_on, decision_note) IN (0, 4)),
+    CONSTRAINT no_lead_of_death_is_released
+        CHECK (decision <> 'release' OR kind NOT IN ('person.died', 'person.declared_dead')),
     CONSTRAINT confirmed_means_a_fact CHECK ((status = 'confirmed') = (fact_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX one_open_finding_of_a_kind ON findings (person_id, kind) WHERE status = 'open';
@@ -152,3 +162,140 @@ CREATE TABLE monthly_signoffs (
     signed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (area, period)
 );
+
+-- What matching keeps of a person besides facts: the year of birth, for proofs of life, and whose id this one became.
+CREATE TABLE persons (
+    person_id   text PRIMARY KEY,
+    birth_year  integer CHECK (birth_year BETWEEN 1850 AND 2200),
+    merged_into text,
+    CONSTRAINT nobody_is_merged_into_themselves CHECK (merged_into <> person_id)
+);
+
+-- Who is to be told of the subsidies, and how far it has come (notice 1).
+CREATE TABLE outreach (
+    outreach_id           uuid PRIMARY KEY,
+    person_id             text NOT NULL,
+    area                  text NOT NULL,
+    because               text NOT NULL CHECK (because IN ('entered_low_income', 'certified', 'qualifies_again')),
+    status                text NOT NULL DEFAULT 'identified'
+        CHECK (status IN ('identified', 'reminding', 'task', 'reminded', 'applied', 'lapsed', 'closed')),
+    version               bigint NOT NULL DEFAULT 1,
+    began_on              date NOT NULL,
+    identified_on         date NOT NULL,
+    remind_by             date NOT NULL,
+    prescreened_on        date,
+    eligible              jsonb,
+    decisions             jsonb,
+    reminder_requested_on date,
+    reminded_on           date,
+    reminded_by           text CHECK (reminded_by IN ('sms', 'letter', 'phone', 'visit', 'video')),
+    lapses_after          date,
+    task_due_on           date,
+    alarm_since           date,
+    applied_on            date,
+    lapsed_on             date,
+    closed_on             date,
+    closed_because        text,
+    note                  text,
+    CONSTRAINT how_they_were_reminded_is_known CHECK ((reminded_on IS NULL) = (reminded_by IS NULL)),
+    CONSTRAINT only_a_timely_reminder_can_be_waived
+        CHECK (lapsed_on IS NULL OR (reminded_on <= remind_by AND lapsed_on > remind_by)),
+    CONSTRAINT a_lapse_has_its_day CHECK (status <> 'lapsed' OR lapsed_on IS NOT NULL),
+    CONSTRAINT a_closed_one_has_its_reason CHECK ((status = 'closed') = (closed_because IS NOT NULL))
+);
+CREATE UNIQUE INDEX one_open_outreach_of_a_person ON outreach (person_id)
+    WHERE status IN ('identified', 'reminding', 'task', 'reminded');
+CREATE INDEX outreach_by_area ON outreach (area text_pattern_ops, outreach_id);
+
+-- Who has to be seen alive by when (生存验证), and what came of it.
+CREATE TABLE proofs_of_life (
+    proof_id   uuid PRIMARY KEY,
+    person_id  text NOT NULL,
+    area       text NOT NULL,
+    status     text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'done')),
+    risk       text NOT NULL CHECK (risk IN ('high', 'normal')),
+    because    text NOT NULL CHECK (because IN ('interval', 'age', 'earlier_lead', 'not_seen')),
+    last_sign_on  date NOT NULL,
+    due_on     date NOT NULL,
+    attempts   integer NOT NULL DEFAULT 0,
+    tried      jsonb NOT NULL DEFAULT '[]',
+    outcome    text CHECK (outcome IN ('alive', 'dead', 'missing', 'stopped')),
+    method     text CHECK (method IN ('visit', 'video', 'face', 'phone', 'document')),
+    proved_on  date,
+    proved_by  text,
+    finding_id uuid REFERENCES findings,
+    CONSTRAINT a_proof_that_is_done_has_its_outcome CHECK ((status = 'done') = (outcome IS NOT NULL))
+);
+CREATE UNIQUE INDEX one_open_proof_of_a_person ON proofs_of_life (person_id) WHERE status = 'open';
+CREATE INDEX proofs_of_life_by_person ON proofs_of_life (person_id, proved_on);
+CREATE INDEX proofs_of_life_due ON proofs_of_life (due_on) WHERE status = 'open';
+
+-- Files that prove what was found out, sealed on disk under their digest (SM3).
+CREATE TABLE evidence (
+    evidence_id uuid PRIMARY KEY,
+    person_id   text NOT NULL,
+    area        text NOT NULL,
+    subject     text NOT NULL,
+    digest      text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+    size_bytes  bigint NOT NULL CHECK (size_bytes > 0),
+    media_type  text NOT NULL,
+    stored_by   text NOT NULL,
+    stored_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT a_file_proves_a_thing_once UNIQUE (subject, digest)
+);
+CREATE TRIGGER evidence_append_only BEFORE DELETE OR TRUNCATE OR UPDATE OF evidence_id, digest, size_bytes, subject
+    ON evidence FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What a face recognition provider answered about a person.
+CREATE TABLE face_checks (
+    face_check_id uuid PRIMARY KEY,
+    person_id     text NOT NULL,
+    subject       text NOT NULL,
+    evidence_id   uuid NOT NULL REFERENCES evidence,
+    matched       boolean NOT NULL,
+    provider_ref  text NOT NULL,
+    checked_by    text NOT NULL,
+    checked_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX face_checks_by_subject ON face_checks (subject, face_check_id);
+
+-- Reviews that are planned: the province's of June and December, prefectures' own, and the yearly full one (notice 3).
+CREATE TABLE duty_plans (
+    plan_id         uuid PRIMARY KEY,
+    kind            text NOT NULL CHECK (kind IN ('county', 'prefecture', 'province', 'annual')),
+    area            text NOT NULL,
+    planned_on      date NOT NULL,
+    due_on          date NOT NULL,
+    status          text NOT NULL DEFAULT 'planned' CHECK (status IN ('planned', 'done')),
+    override_reason text,
+    planned_by      text NOT NULL,
+    planned_at      timestamptz NOT NULL DEFAULT now(),
+    comparison_id   uuid REFERENCES comparisons,
+    done_on         date,
+    CONSTRAINT planned_once UNIQUE (kind, area, planned_on),
+    CONSTRAINT not_due_before_it_begins CHECK (due_on >= planned_on),
+    CONSTRAINT done_by_a_comparison CHECK ((status = 'done') = (num_nulls(comparison_id, done_on) = 0))
+);
+
+-- Whom a year's full reviews have covered.
+CREATE TABLE annual_coverage (
+    year          integer NOT NULL,
+    person_id     text NOT NULL,
+    comparison_id uuid NOT NULL REFERENCES comparisons,
+    PRIMARY KEY (year, person_id)
+);
+
+-- What is overdue and whose it is (督办): raised once by the daily run, closed by itself when it is done.
+CREATE TABLE escalations (
+    escalation_id uuid PRIMARY KEY,
+    kind          text NOT NULL CHECK (kind IN ('finding', 'monthly_part', 'plan', 'outreach', 'proof_of_life')),
+    subject       text NOT NULL,
+    area          text NOT NULL,
+    raised_to     text NOT NULL,
+    says          text NOT NULL,
+    due_on        date NOT NULL,
+    raised_on     date NOT NULL,
+    closed_on     date,
+    CONSTRAINT raised_once UNIQUE (kind, subject)
+);
+CREATE INDEX escalations_by_area ON escalations (area text_pattern_ops, escalation_id);
