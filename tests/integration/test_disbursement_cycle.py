@@ -145,15 +145,19 @@ async def test_what_one_draft_holds_no_other_draft_takes(here: World) -> None:
     assert (await here.drawn_up(county, "2026-04"))["counts"]["payable"] == 1
 
 
-async def test_a_draft_that_is_given_up_leaves_everything_due(here: World) -> None:
+async def test_a_cycle_that_is_given_up_leaves_everything_due(here: World) -> None:
     area = here.county()
+    await here.funded(area)
     person = await here.person(area)
     await person.entitled("2026-03")
     await here.heard()
-    draft = await here.drawn_up(area, "2026-03")
-    gone = await here.call("DELETE", f"/v1/cycles/{draft['cycle_id']}", "civil_affairs")
+    cycle = await here.approved(area, "2026-03")
+    assert (await person.account_of("2026-03"))["in_flight_fen"] == 10_000
+    gone = await here.call("DELETE", f"/v1/cycles/{cycle['cycle_id']}", "civil_affairs")
     assert gone.status_code == 204
     assert (await person.account_of("2026-03"))["owed_fen"] == 10_000
+    paid = await here.paid(area, "2026-03")
+    assert (await here.call("DELETE", f"/v1/cycles/{paid['cycle_id']}", "civil_affairs")).status_code == 409
 
 
 async def test_a_cycle_that_the_funds_do_not_cover_is_refused_by_how_much(here: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -77,11 +78,11 @@ class Cycle(BaseModel):
     created_by: str
     concurred_by: str | None
     approved_by: str | None
-    waiting_since: Any = None
+    waiting_since: datetime | None = None
     refused_because: str | None
-    submitted_at: Any = None
-    settled_at: Any = None
-    closed_at: Any = None
+    submitted_at: datetime | None
+    settled_at: datetime | None
+    closed_at: datetime | None
 
 
 @api.post("/appropriations", status_code=status.HTTP_201_CREATED)
@@ -144,8 +145,8 @@ async def submit(cycle_id: UUID, tx: Tx, finance: Finance) -> Cycle:
 
 @api.delete("/cycles/{cycle_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def withdraw(cycle_id: UUID, tx: Tx, civil_affairs: CivilAffairs) -> Response:
-    """Gives up a draft; what it held is due again."""
-    await handlers.withdraw_draft(tx, civil_affairs, cycle_id)
+    """Gives up a cycle that was not submitted; what it held is due again."""
+    await handlers.withdraw_cycle(tx, civil_affairs, cycle_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from sqlalchemy import or_, select
 
 from libs.common import audit
@@ -41,9 +41,12 @@ class NewReconciliation(BaseModel):
 
 
 class Resolution(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    resolution: str = Field(min_length=1, max_length=1000)
+    resolution: str = Field(
+        min_length=1,
+        max_length=1000,
+        validation_alias=AliasChoices("resolution", "note"),
+        description="what came of it",
+    )
 
 
 def _token(request: Request) -> None:

@@ -25,17 +25,15 @@ api = router(prefix="/v1/recoveries", tags=["recoveries"])
 Proposer = Annotated[Principal, Depends(caller("civil_affairs", "finance"))]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Instalment(_Body):
+class Instalment(BaseModel):
     due_on: date
     amount_fen: int = Field(gt=0)
 
 
-class Plan(_Body):
-    """How it is to be repaid. Offset against later payments needs consent or a written decision."""
+class Plan(BaseModel):
+    """How it is to be repaid; what else is said is kept. Offset needs consent or a written decision."""
+
+    model_config = ConfigDict(extra="allow")
 
     instalments: list[Instalment] = Field(default=[], max_length=120)
     method: Literal["repayment", "offset"] = "repayment"
@@ -43,13 +41,16 @@ class Plan(_Body):
     note: str | None = Field(default=None, max_length=1000)
 
 
-class Repayment(_Body):
+class Repayment(BaseModel):
     amount_fen: int = Field(gt=0)
     repaid_on: date | None = None
-    document_no: str = Field(min_length=1, max_length=100, description="receipt or treasury voucher (缴款书)")
+    document_no: str | None = Field(
+        default=None, min_length=1, max_length=100, description="receipt or treasury voucher (缴款书)"
+    )
 
 
-class WriteOff(_Body):
+class WriteOff(BaseModel):
+    amount_fen: int | None = Field(default=None, gt=0, description="all that is outstanding, if not given")
     reason: str = Field(min_length=1, max_length=1000)
 
 
@@ -104,7 +105,9 @@ async def repay(recovery_id: UUID, body: Repayment, tx: Tx, finance: Finance) ->
 @api.post("/{recovery_id}/write-off", status_code=status.HTTP_201_CREATED)
 async def propose_write_off(recovery_id: UUID, body: WriteOff, tx: Tx, proposer: Proposer) -> dict[str, Any]:
     """Proposes to give up what is outstanding."""
-    write_off_id = await handlers.propose_write_off(tx, proposer, recovery_id, body.reason)
+    write_off_id = await handlers.propose_write_off(
+        tx, proposer, recovery_id, amount_fen=body.amount_fen, reason=body.reason
+    )
     return {"write_off_id": write_off_id, "recovery_id": recovery_id, "status": "proposed"}
 
 

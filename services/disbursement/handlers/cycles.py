@@ -137,12 +137,14 @@ async def _empty(tx: Transaction, cycle_id: UUID) -> None:
     await tx.connection.execute(text("DELETE FROM cycle_exceptions WHERE cycle_id = :id"), {"id": cycle_id})
 
 
-async def withdraw_draft(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
-    """Gives up a draft; what it held is due again. `WrongState` once it was concurred."""
-    await _at_step(tx, principal, cycle_id, "draft")
+async def withdraw_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
+    """Gives up a cycle; what it held is due again. `WrongState` once its submission was asked for."""
+    cycle = await _at_step(tx, principal, cycle_id, "draft", "concurred", "approved")
+    if cycle["requested_at"] is not None:
+        raise WrongState("its submission was asked for")
     await _empty(tx, cycle_id)
     await tx.connection.execute(text("DELETE FROM cycles WHERE cycle_id = :id"), {"id": cycle_id})
-    await audit.record(tx, principal, "withdraw draft", str(cycle_id))
+    await audit.record(tx, principal, "withdraw cycle", str(cycle_id))
 
 
 async def concur_with_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -> None:
@@ -191,11 +193,11 @@ async def load_cycle(tx: Transaction, cycle_id: UUID, *, lock: bool = False) -> 
     return found[0] | {"period": Period.of(found[0]["period"])}
 
 
-async def _at_step(tx: Transaction, principal: Principal, cycle_id: UUID, step: CycleStatus) -> dict[str, Any]:
+async def _at_step(tx: Transaction, principal: Principal, cycle_id: UUID, *steps: CycleStatus) -> dict[str, Any]:
     cycle = await load_cycle(tx, cycle_id, lock=True)
     principal.require_sight(cycle["area"], "cycle")
-    if cycle["status"] != step:
-        raise WrongState(f"the cycle is {cycle['status']}, not {step}")
+    if cycle["status"] not in steps:
+        raise WrongState(f"the cycle is {cycle['status']}, not {' or '.join(steps)}")
     return cycle
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import text
 
-from libs.common.clock import business_today
 from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
 from libs.common.events.intake import PayeeChanged
 from libs.common.events.matching import FindingState
+from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.holds import held_subsidies
@@ -41,7 +41,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
         return
     schedules = [item.data for item in newest if (item.data.person_id, item.data.subsidy) in changed]
     await _replace_spans(tx, schedules)
-    await review_overpayments(tx, sorted(changed), on=business_today())
+    await review_overpayments(tx, sorted(changed), on=business_date(tx.now))
 
 
 async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> None:

@@ -49,7 +49,9 @@ async def cycles_to_close(tx: Transaction) -> list[UUID]:
     found = await tx.connection.execute(
         text(
             "SELECT cycle_id FROM cycles c WHERE status = 'settled' AND (reconciled_at IS NULL"
-            " OR reconciled_at < CAST(:now AS timestamptz) - interval '10 seconds' OR EXISTS (SELECT FROM cases k"
+            " OR reconciled_at < CAST(:now AS timestamptz)"
+            " - CASE WHEN settled_at > CAST(:now AS timestamptz) - interval '2 minutes' THEN interval '10 seconds'"
+            " ELSE interval '10 minutes' END OR EXISTS (SELECT FROM cases k"
             " WHERE k.cycle_id = c.cycle_id AND k.resolved_at > c.reconciled_at)) ORDER BY settled_at LIMIT 20"
         ),
         {"now": tx.now},

@@ -42,7 +42,13 @@ async def plan_recovery(tx: Transaction, principal: Principal, recovery_id: UUID
 
 
 async def record_repayment(
-    tx: Transaction, principal: Principal, recovery_id: UUID, *, amount_fen: int, repaid_on: date, document_no: str
+    tx: Transaction,
+    principal: Principal,
+    recovery_id: UUID,
+    *,
+    amount_fen: int,
+    repaid_on: date,
+    document_no: str | None,
 ) -> UUID:
     """Money that came back, and goes to the treasury (缴回). `MoreThanOutstanding`; a document counts once."""
     case = await _load_locked(tx, principal, recovery_id)
@@ -80,11 +86,15 @@ async def record_repayment(
     return repayment_id
 
 
-async def propose_write_off(tx: Transaction, principal: Principal, recovery_id: UUID, reason: str) -> UUID:
-    """Proposes to give up what is outstanding; a second person approves."""
+async def propose_write_off(
+    tx: Transaction, principal: Principal, recovery_id: UUID, *, amount_fen: int | None, reason: str
+) -> UUID:
+    """Proposes to give up an amount, or all that is outstanding; a second person approves. `MoreThanOutstanding`."""
     case = await _load_locked(tx, principal, recovery_id)
     if case["outstanding_fen"] == 0:
         raise Conflict("nothing is outstanding")
+    if amount_fen is not None and amount_fen > case["outstanding_fen"]:
+        raise MoreThanOutstanding(f"{case['outstanding_fen']} fen are outstanding")
     write_off_id: UUID | None = (
         await tx.connection.execute(
             text(
@@ -92,7 +102,12 @@ async def propose_write_off(tx: Transaction, principal: Principal, recovery_id: 
                 " VALUES (:id, :amount_fen, :reason, :sub)"
                 " ON CONFLICT (recovery_id) WHERE approved_at IS NULL DO NOTHING RETURNING write_off_id"
             ),
-            {"id": recovery_id, "amount_fen": case["outstanding_fen"], "reason": reason, "sub": principal.sub},
+            {
+                "id": recovery_id,
+                "amount_fen": amount_fen or case["outstanding_fen"],
+                "reason": reason,
+                "sub": principal.sub,
+            },
         )
     ).scalar_one_or_none()
     if write_off_id is None:

@@ -204,7 +204,10 @@ async def check_sms(tx: Transaction, payment_id: UUID) -> Literal["nothing to ch
     )
     missing = missing_items(row.text, due)
     await tx.connection.execute(
-        text("UPDATE sms_receipts SET missing = :missing WHERE payment_id = :id"),
+        text(
+            "UPDATE sms_receipts SET missing = :missing, text = CASE WHEN cardinality(CAST(:missing AS text[])) > 0"
+            " THEN text END WHERE payment_id = :id"
+        ),
         {"id": payment_id, "missing": list(missing)},
     )
     if not missing:

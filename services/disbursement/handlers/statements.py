@@ -56,16 +56,18 @@ async def take_statement(tx: Transaction, statement: Statement, *, on: date) -> 
     reconciliation names it.
     """
     await _keep_lines(tx, statement, tx.now)
-    news = await tx.connection.execute(
+    found = await tx.connection.execute(
         text(
-            "SELECT l.payment_id FROM statement_lines l JOIN payments p USING (payment_id)"
+            "SELECT l.payment_id, p.person_id FROM statement_lines l JOIN payments p USING (payment_id)"
             " WHERE l.batch_id = :batch_id AND l.status <> 'accepted' AND l.status <> p.status ORDER BY l.payment_id"
         ),
         {"batch_id": statement.batch_id},
     )
     lines = {line.payment_id: line for line in statement.items}
-    for payment_id in list(news.scalars()):
-        for result in results_of(lines[payment_id], on=on):
+    news = [row for row in found if row.payment_id in lines]
+    await tx.lock(*{row.person_id for row in news})  # all at once, in one order with everybody else
+    for row in news:
+        for result in results_of(lines[row.payment_id], on=on):
             await record_result(tx, result)
 
 

@@ -279,12 +279,14 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (received_at);
 
--- The SMS that the bank says it sent. `missing` is null until it could be checked against the settled payment.
+-- The SMS that the bank says it sent. `missing` is null until it could be checked against the settled payment; the text
+-- of one that is right is not kept.
 CREATE TABLE sms_receipts (
     payment_id uuid PRIMARY KEY,
-    text       text NOT NULL,
+    text       text,
     sent_at    timestamptz NOT NULL,
-    missing    text[]
+    missing    text[],
+    CHECK (text IS NOT NULL OR missing = '{}')
 );
 
 -- Differences and oddities for a person to resolve. One per kind and subject; it comes back if it changes.
@@ -344,7 +346,7 @@ CREATE TABLE repayments (
     recovery_id  uuid NOT NULL REFERENCES recoveries,
     amount_fen   bigint NOT NULL CHECK (amount_fen > 0),
     repaid_on    date NOT NULL,
-    document_no  text NOT NULL,
+    document_no  text,
     recorded_by  text NOT NULL,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
     UNIQUE (recovery_id, document_no)
