@@ -55,6 +55,12 @@ class PersonKeys:
         """From `version:hex,version:hex`, as in LIANGBU_PERSON_KEYS."""
         return cls(_parse_keys(text))
 
+    @property
+    def current(self) -> tuple[str, bytes]:
+        """The version and the key that names persons. KeyMissing where there is none."""
+        version = self._current()
+        return version, self.keys[version]
+
     def person_id(self, id_number: str) -> str:
         """`p<version>-<32 hex digits>` of a canonical 18-character resident ID."""
         version = self._current()

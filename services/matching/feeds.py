@@ -18,20 +18,11 @@ from cryptography.hazmat.primitives import hashes
 
 from libs.common.period import Period
 from libs.common.privacy import PersonKeys, Sealer
-from services.matching.formats import read_rows
-from services.matching.rows import Reject, RowReader
+from services.matching.columns import TYPES, ColumnReader, Taken
+from services.matching.formats import read_batches
+from services.matching.names import seal_names
+from services.matching.pseudonyms import Pseudonyms
 from services.matching.sources import Source
-
-_BATCH_ROWS = 20_000
-
-_TYPES: dict[str, pa.DataType] = {
-    "date": pa.date32(),
-    "month_end": pa.date32(),
-    "whole_number": pa.int64(),
-    "level": pa.int32(),
-    "certificate_number": pa.int32(),
-    "yes_no": pa.bool_(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Stored:
     """What became of a file's rows, and the digest (SM3) of the Parquet that holds those accepted."""
 
     accepted: int
@@ -62,6 +53,10 @@ class FeedFolder:
         folder = self._root / "arriving"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / str(name)
+
+    def progress(self, name: UUID) -> Path:
+        """How many rows of an arriving file were read so far; gone when it is taken in."""
+        return self.arriving(name).with_suffix(".rows")
 
     def rows(self, source: str, as_of: date, feed_id: UUID) -> Path:
         return self._period(source, as_of) / f"{feed_id}.parquet"
@@ -82,7 +77,7 @@ class FeedFolder:
 
 
 def schema_of(source: Source) -> pa.Schema:
-    """The columns of a source as stored, and of which feed and day each row is."""
+    """The columns of a source as stored; `file_row` is its number in the file sent, `feed_row` in the feed."""
     fields = []
     for column in source.columns:
         if column.form == "name":
@@ -90,43 +85,60 @@ def schema_of(source: Source) -> pa.Schema:
         elif column.form == "secret":
             fields.append((f"{column.stored}_token", pa.string()))
         else:
-            fields.append((column.stored, _TYPES.get(column.form, pa.string())))
-    return pa.schema([*fields, ("feed_id", pa.string()), ("as_of", pa.date32())])
+            fields.append((column.stored, TYPES.get(column.form, pa.string())))
+    ends = [("file_row", pa.int64()), ("feed_row", pa.int64()), ("feed_id", pa.string()), ("as_of", pa.date32())]
+    return pa.schema([*fields, *ends])
 
 
 def take_in(
-    arrived: Path, source: Source, feed_id: UUID, as_of: date, keys: Keys, rows_path: Path, rejects_path: Path
-) -> Taken:
+    arrived: Path,
+    source: Source,
+    feed_id: UUID,
+    as_of: date,
+    keys: Keys,
+    rows_path: Path,
+    rejects_path: Path,
+    progress_path: Path | None = None,
+) -> Stored:
     """Reads the file into Parquet. UnreadableFeed if it is none of that source; nothing is then left behind.
 
-    Both files appear whole or not at all, and once there never change: a file taken in again gives them anew.
+    Both files appear whole or not at all, and once there never change: a file taken in again gives them anew. Memory
+    is bounded by a batch of rows, whatever the file's size.
     """
-    reader = RowReader(source, keys.person, keys.sealer, as_of=as_of)
+    reader = ColumnReader(source, Pseudonyms(keys.person), as_of=as_of)
     schema = schema_of(source)
     rows_part, rejects_part = (path.with_name(path.name + ".part") for path in (rows_path, rejects_path))
     accepted = rejected = 0
     try:
         with pq.ParquetWriter(rows_part, schema, compression="zstd") as writer, rejects_part.open("w") as rejects:
-            batch: list[dict[str, Any]] = []
-            for item in read_rows(arrived, source):
-                row = item if isinstance(item, Reject) else reader.read(*item)
-                if isinstance(row, Reject):
-                    rejects.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-                    rejected += 1
-                    continue
-                accepted += 1
-                batch.append({**row, "feed_id": str(feed_id), "as_of": as_of})
-                if len(batch) == _BATCH_ROWS:
-                    writer.write_table(pa.Table.from_pylist(batch, schema))
-                    batch = []
-            writer.write_table(pa.Table.from_pylist(batch, schema))
+            for batch in read_batches(arrived, source):
+                taken = reader.read(batch)
+                rejects.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in taken.rejects)
+                if taken.count:
+                    table = _table(taken, schema, keys.sealer, feed_id, as_of, accepted)
+                    writer.write_table(table, row_group_size=taken.count)
+                accepted += taken.count
+                rejected += len(taken.rejects)
+                if progress_path is not None:
+                    progress_path.write_text(str(accepted + rejected))
         for part, path in ((rows_part, rows_path), (rejects_part, rejects_path)):
             part.chmod(0o440)
             os.replace(part, path)
     finally:
-        rows_part.unlink(missing_ok=True)
-        rejects_part.unlink(missing_ok=True)
-    return Taken(accepted, rejected, digest_of(rows_path))
+        for leftover in (rows_part, rejects_part, progress_path):
+            if leftover is not None:
+                leftover.unlink(missing_ok=True)
+    return Stored(accepted, rejected, digest_of(rows_path))
+
+
+def _table(taken: Taken, schema: pa.Schema, sealer: Sealer, feed_id: UUID, as_of: date, before: int) -> pa.Table:
+    columns = dict(taken.columns)
+    for stored, names in taken.names.items():
+        columns[f"{stored}_sealed"] = seal_names(names, sealer, feed_id, stored, before)
+    columns["feed_row"] = pa.array(range(before, before + taken.count), pa.int64())
+    columns["feed_id"] = pa.repeat(str(feed_id), taken.count)
+    columns["as_of"] = pa.repeat(pa.scalar(as_of, pa.date32()), taken.count)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 def read_rejects(path: Path, *, after: int, limit: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The files that departments send, as rows of text: CSV, NDJSON, Parquet or Excel, told apart by what is in them."""
+"""The files that departments send, as columns of text: CSV, NDJSON, Parquet or Excel, told apart by what is in them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import codecs
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,9 +18,7 @@ from libs.common.errors import InvalidInput
 from services.matching.rows import Reject, cell_text
 from services.matching.sources import Source
 
-Row: TypeAlias = tuple[int, dict[str, str]]
-"""A row's number, the heading being the first, and its cells by the column's name."""
-
+BATCH_ROWS = 32_000
 _CHUNK_BYTES = 1 << 20
 
 
@@ -29,19 +28,29 @@ class UnreadableFeed(InvalidInput):
     type = "unreadable-feed"
 
 
-def read_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
-    """The rows of the file, one after another. UnreadableFeed when it is no feed of that source at all."""
+@dataclass(slots=True)
+class Batch:
+    """Rows one after another: their numbers, the heading being the first, and by the column's name their cells as text.
+    `rejects` are rows among them that are no rows of that file."""
+
+    numbers: list[int] = field(default_factory=list)
+    cells: dict[str, list[str]] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def read_batches(path: Path, source: Source) -> Iterator[Batch]:
+    """The rows of the file in their order. UnreadableFeed when it is no feed of that source at all."""
     with path.open("rb") as file:
         head = file.read(4096)
     if not head.strip():
         raise UnreadableFeed("the file is empty")
     if head.startswith(b"PAR1"):
-        return _parquet_rows(path, source)
+        return _parquet(path, source)
     if head.startswith(b"PK\x03\x04"):
-        return _excel_rows(path, source)
+        return _excel(path, source)
     if head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{"):
-        return _json_rows(path, source)
-    return _csv_rows(path, source)
+        return _json(path, source)
+    return _csv(path, source)
 
 
 def encoding_of(path: Path) -> str:
@@ -50,8 +59,14 @@ def encoding_of(path: Path) -> str:
         mark = file.read(2)
     if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise UnreadableFeed("the file is in UTF-16; save it as CSV in UTF-8 or GB 18030")
-    readable = {encoding: _readable_bytes(path, encoding) for encoding in ("utf-8-sig", "gb18030")}
-    return max(readable, key=lambda encoding: readable[encoding])
+    best, furthest = "utf-8-sig", -1
+    for encoding in ("utf-8-sig", "gb18030"):
+        read = _readable_bytes(path, encoding)
+        if read == path.stat().st_size:
+            return encoding
+        if read > furthest:
+            best, furthest = encoding, read
+    return best
 
 
 def _readable_bytes(path: Path, encoding: str) -> int:
@@ -78,71 +93,107 @@ def _lines(path: Path) -> Iterator[str]:
         yield from file  # what GB 18030 leaves in the private-use area, `parse_name` puts in its place
 
 
-def _csv_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
+def _csv(path: Path, source: Source) -> Iterator[Batch]:
     lines = _lines(path)
     heading = next(lines)
     delimiter = "\t" if "\t" in heading and "," not in heading else ","
     names = _columns(next(csv.reader([heading], delimiter=delimiter)), source)
     reader = csv.reader(lines, delimiter=delimiter)
-    number = 1
+    first = 2
     while True:
-        number += 1
+        rows: list[list[str]] = []
+        broken = False
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            rows += islice(reader, BATCH_ROWS)  # what came before an error is kept
         except csv.Error:
-            yield Reject(number, "", "is no row of a CSV file: a quotation mark is not closed, or a cell is too long")
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(names):
-            yield Reject(number, "", f"has {len(cells)} cells where the heading has {len(names)}")
-        else:
-            yield number, {name: cell for name, cell in zip(names, cells, strict=True) if name}
+            broken = True
+        if not rows and not broken:
+            return
+        batch = _of_rows(range(first, first + len(rows)), rows, names)
+        first += len(rows)
+        if broken:
+            reason = "is no row of a CSV file: a quotation mark is not closed, or a cell is too long"
+            batch.rejects.append(Reject(first, "", reason))
+            first += 1
+        yield batch
 
 
-def _json_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
+def _of_rows(numbers: Iterable[int], rows: list[list[str]], names: list[str]) -> Batch:
+    """Blank rows are passed over; rows of another length than the heading are rejected."""
+    kept = list(numbers)
+    rejects: list[Reject] = []
+    if set(map(len, rows)) != {len(names)} or any(not row[0] for row in rows):
+        good: list[list[str]] = []
+        kept, before = [], kept
+        for number, cells in zip(before, rows, strict=True):
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(names):
+                rejects.append(Reject(number, "", f"has {len(cells)} cells where the heading has {len(names)}"))
+                continue
+            kept.append(number)
+            good.append(cells)
+        rows = good
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    cells_by_name = {name: list(cells) for name, cells in zip(names, columns, strict=True) if name}
+    return Batch(kept, cells_by_name, rejects)
+
+
+def _json(path: Path, source: Source) -> Iterator[Batch]:
     # NDJSON has no heading; its first line is row 1.
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            yield Reject(number, "", "is not valid JSON")
-            continue
-        if not isinstance(row, dict):
-            yield Reject(number, "", "is not a JSON object")
-            continue
-        known = ((source.column_named(name), value) for name, value in row.items())
-        yield number, {column.name: cell_text(value) for column, value in known if column is not None}
+    lines = enumerate(_lines(path), start=1)
+    names = [column.name for column in source.columns]
+    while portion := list(islice(lines, BATCH_ROWS)):
+        numbers, rows, rejects = [], [], []
+        for number, line in portion:
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                rejects.append(Reject(number, "", "is not valid JSON"))
+                continue
+            if not isinstance(row, dict):
+                rejects.append(Reject(number, "", "is not a JSON object"))
+                continue
+            known = {column.name: value for name, value in row.items() if (column := source.column_named(name))}
+            numbers.append(number)
+            rows.append([cell_text(known.get(name)) for name in names])
+        batch = _of_rows(numbers, rows, names)
+        yield Batch(batch.numbers, batch.cells, rejects)
 
 
-def _parquet_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
-    number = 1
+def _parquet(path: Path, source: Source) -> Iterator[Batch]:
+    first = 2
     try:
         file = pq.ParquetFile(path)
         names = _columns(file.schema_arrow.names, source)
-        for batch in file.iter_batches():
-            for row in batch.to_pylist():
-                number += 1
-                yield number, {name: cell_text(cell) for name, cell in zip(names, row.values(), strict=True) if name}
+        for portion in file.iter_batches(BATCH_ROWS):
+            cells = {name: _texts(column) for name, column in zip(names, portion.columns, strict=True) if name}
+            yield Batch(list(range(first, first + portion.num_rows)), cells)
+            first += portion.num_rows
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFeed("the Parquet file is damaged or cut off") from error
 
 
-def _excel_rows(path: Path, source: Source) -> Iterator[Row | Reject]:
+def _texts(column: pa.Array) -> list[str]:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        texts: list[str] = column.fill_null("").to_pylist()
+        return texts
+    return [cell_text(cell) for cell in column.to_pylist()]
+
+
+def _excel(path: Path, source: Source) -> Iterator[Batch]:
     try:
         sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
         rows = iter(sheet.to_python(skip_empty_area=False))
     except (python_calamine.CalamineError, OSError) as error:
         raise UnreadableFeed("the Excel file is damaged, or has no sheet") from error
     names = _columns([cell_text(cell) for cell in next(rows, [])], source)
-    for number, cells in enumerate(rows, start=2):
-        texts = [cell_text(cell) for cell in cells]
-        if any(texts):
-            yield number, {name: text for name, text in zip(names, texts, strict=False) if name}
+    first = 2
+    while portion := [[cell_text(cell) for cell in cells] for cells in islice(rows, BATCH_ROWS)]:
+        yield _of_rows(range(first, first + len(portion)), portion, names)
+        first += len(portion)
 
 
 def _columns(headings: Iterable[str], source: Source) -> list[str]:

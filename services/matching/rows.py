@@ -1,4 +1,4 @@
-"""One row of a feed: read, repaired where the repair is certain, refused by field and reason where it is not.
+"""A cell of a feed: read, repaired where the repair is certain, refused by its reason where it is not.
 
 Reasons never hold the cell itself: they go into files that are handed around.
 """
@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from libs.common.areas import parse_area
-from libs.common.identity import CertificateNumber, ResidentId, parse_name
+from libs.common.identity import parse_name
 from libs.common.period import Period
-from libs.common.privacy import PersonKeys, Sealer
-from services.matching.sources import Column, Source
+from services.matching.sources import Column, Form
 
 _DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[T ]+[\d:.]+)?Z?")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_CHINESE_DATE = re.compile(
+    r"([〇零○O一二三四五六七八九]{4})年([一二三四五六七八九十]{1,2})月([一二三四五六七八九十]{1,3})日"
+)
+_CHINESE_DIGITS = {**dict.fromkeys("〇零○O", "0"), **dict(zip("一二三四五六七八九", "123456789", strict=True))}
 _MONTH = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*月?")
 _LEVELS = dict(zip("一二三四", range(1, 5), strict=True))
 _YES_NO = {
     **dict.fromkeys(("1", "true", "yes", "y", "是"), True),
     **dict.fromkeys(("0", "false", "no", "n", "否"), False),
 }
-_UNREADABLE = "�"
+_PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
+UNREADABLE = "\ufffd"
+"""What a decoder leaves where it met no character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,85 +47,42 @@ class BadCell(ValueError):
     """A cell cannot be what its column holds; the text is the reason."""
 
 
-Read = Callable[[str], Any]
+def read_cell(column: Column, cell: str) -> Any:
+    """What the cell says, None where it is empty; of a name or a secret the text. ValueError gives the reason.
+
+    Resident IDs and certificate numbers are read by the column (`columns.py`).
+    """
+    text = cell_or_none(column, cell)
+    if text is None:
+        return None
+    if column.form == "word":
+        word = unicodedata.normalize("NFKC", text).lower()
+        if word not in column.words:
+            raise BadCell(f"is none of {', '.join(column.words)}")
+        return word
+    return _READ[column.form](text)
 
 
-class RowReader:
-    """Reads the rows of one feed. `as_of` is the day the feed speaks of: births after it are refused."""
-
-    def __init__(self, source: Source, keys: PersonKeys, sealer: Sealer, *, as_of: date) -> None:
-        self._source = source
-        self._keys = keys
-        self._sealer = sealer
-        self._as_of = as_of
-        self._read: dict[str, Read] = {
-            "resident_id": lambda text: ResidentId.parse(text, on=as_of),
-            "certificate_number": lambda text: CertificateNumber.parse(text, on=as_of),
-            "name": parse_name,
-            "secret": lambda text: unicodedata.normalize("NFKC", text).replace(" ", ""),
-            "date": parse_date,
-            "month_end": lambda text: _parse_month(text).last_day,
-            "whole_number": _parse_whole_number,
-            "level": _parse_level,
-            "yes_no": _parse_yes_no,
-            "area": parse_area,
-            "text": lambda text: text,
-        }
-
-    def read(self, row: int, cells: Mapping[str, str]) -> dict[str, Any] | Reject:
-        """The row as stored, keyed by stored column; or what is wrong with its first bad cell."""
-        values: dict[str, Any] = {}
-        for column in self._source.columns:
-            text = cells.get(column.name, "")
-            try:
-                values[column.name] = self._cell(column, text)
-            except ValueError as error:
-                return Reject(row, column.name, str(error))
-        wrong = _contradiction(values)
-        if wrong is not None:
-            return Reject(row, *wrong)
-        return self._without_identities(values)
-
-    def _cell(self, column: Column, text: str) -> Any:
-        text = text.strip()
-        if not text:
-            if column.required:
-                raise BadCell("is empty")
-            return None
-        if _UNREADABLE in text:
-            raise BadCell("holds characters that cannot be read in the file's encoding")
-        if column.form == "word":
-            word = unicodedata.normalize("NFKC", text).lower()
-            if word not in column.words:
-                raise BadCell(f"is none of {', '.join(column.words)}")
-            return word
-        return self._read[column.form](text)
-
-    def _without_identities(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        holder: ResidentId = values["id_number"]
-        person_id = self._keys.person_id(str(holder))
-        stored: dict[str, Any] = {}
-        for column in self._source.columns:
-            value = values[column.name]
-            if column.form == "name":
-                stored[f"{column.stored}_sealed"] = value and self._sealer.seal(
-                    value, "feeds", person_id, column.stored
-                )
-                stored[f"{column.stored}_token"] = value and self._keys.token("name", value.casefold())
-            elif column.form == "secret":
-                stored[f"{column.stored}_token"] = value and self._keys.token(column.stored, value)
-            elif column.form == "resident_id":
-                stored[column.stored] = value and self._keys.person_id(str(value))
-            elif column.form == "certificate_number":
-                stored[column.stored] = value and value.reissue
-            else:
-                stored[column.stored] = value
-        return stored
+def cell_or_none(column: Column, cell: str) -> str | None:
+    """The cell's text. BadCell if it is empty and must not be, or could not be decoded."""
+    text = cell.strip()
+    if not text:
+        if column.required:
+            raise BadCell("is empty")
+        return None
+    if UNREADABLE in text:
+        raise BadCell("holds characters that cannot be read in the file's encoding")
+    return text
 
 
 def parse_date(text: str) -> date:
-    """A date as departments write it: 2026-03-05, 2026/3/5, 20260305, 2026年3月5日, in full-width digits too."""
+    """A date as departments write it: 2026-03-05, 2026/3/5, 20260305, 2026年3月5日, 二〇二六年三月五日, and in
+    full-width digits."""
     plain = unicodedata.normalize("NFKC", text).strip()
+    chinese = _CHINESE_DATE.fullmatch(plain)
+    if chinese:
+        year = "".join(_CHINESE_DIGITS[digit] for digit in chinese[1])
+        plain = f"{year}-{_chinese_number(chinese[2])}-{_chinese_number(chinese[3])}"
     match = _DATE.fullmatch(plain) or _COMPACT_DATE.fullmatch(plain)
     if match is None:
         raise BadCell("is no date (YYYY-MM-DD)")
@@ -141,6 +103,19 @@ def cell_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.date().isoformat()
     return str(value)
+
+
+def _chinese_number(text: str) -> int:
+    """1 to 99, as 五, 十, 十二, 三十一 are written; 0 for what is no number."""
+    tens, ten, ones = text.rpartition("十")
+    if len(tens) > 1 or len(ones) > 1:
+        return 0
+    return (int(_CHINESE_DIGITS.get(tens, 1)) * 10 if ten else 0) + int(_CHINESE_DIGITS.get(ones, 0))
+
+
+def _parse_name(text: str) -> str:
+    # Most names are two to four common characters, which no repair touches.
+    return text if _PLAIN_NAME.fullmatch(text) else parse_name(text)
 
 
 def _parse_month(text: str) -> Period:
@@ -172,17 +147,14 @@ def _parse_yes_no(text: str) -> bool:
     return answer
 
 
-def _contradiction(values: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The field and reason where cells that are right by themselves cannot both be so."""
-    number: CertificateNumber | None = values.get("certificate_number")
-    if number is not None and number.resident_id != values["id_number"]:
-        return "certificate_number", "holds another person's resident ID"
-    if values.get("status") == "valid" and "level" in values and None in (values["category"], values["level"]):
-        return "category" if values["category"] is None else "level", "is empty, and the certificate is valid"
-    begin, end = values.get("from"), values.get("to")
-    if begin is not None and end is not None and end < begin:
-        return "to", "lies before from"
-    issued_on, expires_on = values.get("issued_on"), values.get("expires_on")
-    if issued_on is not None and expires_on is not None and expires_on < issued_on:
-        return "expires_on", "lies before issued_on"
-    return None
+_READ: dict[Form, Callable[[str], Any]] = {
+    "name": _parse_name,
+    "secret": lambda text: unicodedata.normalize("NFKC", text).replace(" ", ""),
+    "date": parse_date,
+    "month_end": lambda text: _parse_month(text).last_day,
+    "whole_number": _parse_whole_number,
+    "level": _parse_level,
+    "yes_no": _parse_yes_no,
+    "area": parse_area,
+    "text": lambda text: text,
+}

@@ -65,7 +65,7 @@ async def start_comparison(body: NewComparison, tx: Tx, official: CivilAffairs, 
     if body.level != "annual" and level_of(body.area) != body.level:
         raise InvalidInput.at("area", f"is no {body.level}")
     order = handlers.Order(body.level, body.area, body.as_of)
-    return _shown(await handlers.run_comparison(tx, order, parts.folder, official))
+    return _shown(await handlers.run_comparison(tx, order, parts.folder, parts.keys.sealer, official))
 
 
 @api.get("")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +19,15 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import NotFound
-from libs.common.privacy import sm3_hex
+from libs.common.privacy import Sealer, sm3_hex
 from services.matching import engine
 from services.matching.feeds import FeedFolder, digest_of
 from services.matching.findings import Lead
 from services.matching.handlers.exports import export_roster
 from services.matching.handlers.findings import Noted, open_leads
 from services.matching.handlers.ledgers import extend_ledger
-from services.matching.sources import COMPARED
+from services.matching.names import open_names
+from services.matching.sources import COMPARED, SOURCES
 from services.matching.tables import comparisons, feeds
 
 
@@ -38,7 +40,9 @@ class Order:
     as_of: date
 
 
-async def run_comparison(tx: Transaction, order: Order, folder: FeedFolder, principal: Principal) -> dict[str, Any]:
+async def run_comparison(
+    tx: Transaction, order: Order, folder: FeedFolder, sealer: Sealer, principal: Principal
+) -> dict[str, Any]:
     """Sets the roster of the area against the feeds up to `as_of`, opens what is found, and closes the ledger's part.
 
     A run reads only what is stored and unchangeable: its roster is written beside the feeds, with a digest.
@@ -47,7 +51,7 @@ async def run_comparison(tx: Transaction, order: Order, folder: FeedFolder, prin
     roster = await export_roster(tx, order.area)
     roster_path = folder.comparison(comparison_id)
     inputs = await _inputs(tx, order)
-    leads, roster_digest = await asyncio.to_thread(_compare, order, roster, roster_path, inputs, folder)
+    leads, roster_digest = await asyncio.to_thread(_compare, order, roster, roster_path, inputs, folder, sealer)
     noted = await open_leads(tx, leads, opened_on=order.as_of, comparison_id=comparison_id)
     compared = pc.count_distinct(roster["person_id"]).as_py()
     by_kind = dict(sorted(Counter(row["kind"] for row in noted.opened).items()))
@@ -116,22 +120,47 @@ async def _inputs(tx: Transaction, order: Order) -> list[dict[str, Any]]:
 
 
 def _compare(
-    order: Order, roster: pa.Table, roster_path: Any, inputs: Sequence[Mapping[str, Any]], folder: FeedFolder
+    order: Order,
+    roster: pa.Table,
+    roster_path: Any,
+    inputs: Sequence[Mapping[str, Any]],
+    folder: FeedFolder,
+    sealer: Sealer,
 ) -> tuple[list[Lead], str]:
     engine.write_parquet(roster, roster_path)
     by_source: dict[str, list[Any]] = {}
+    by_feed: dict[str, Path] = {}
     for feed in inputs:
         path = folder.rows(feed["source"], feed["as_of"], feed["feed_id"])
         by_source.setdefault(feed["source"], []).append(path)
+        by_feed[str(feed["feed_id"])] = path
     leads = []
     for source in COMPARED:
         if source in by_source:
             views = {"roster": [roster_path], source: by_source[source]}
-            leads += [_lead(source, row) for row in engine.query(source, views, as_of=order.as_of)]
+            found = engine.query(source, views, as_of=order.as_of)
+            names = _names(source, found, by_feed, sealer)
+            leads += [_lead(source, row, names.get((row["feed_id"], row["feed_row"]))) for row in found]
     return leads, digest_of(roster_path)
 
 
-def _lead(source: str, row: Mapping[str, Any]) -> Lead:
+def _names(
+    source: str, found: Sequence[Mapping[str, Any]], paths: Mapping[str, Path], sealer: Sealer
+) -> dict[tuple[str, int], str]:
+    """The names that the sources gave, by feed and row, sealed anew for the persons whom they are of."""
+    if "name" not in {column.name for column in SOURCES[source].columns}:
+        return {}
+    by_feed: dict[str, dict[int, str]] = {}
+    for row in found:
+        by_feed.setdefault(row["feed_id"], {})[row["feed_row"]] = row["person_id"]
+    return {
+        (feed_id, at): sealer.seal(name, "feeds", persons[at], "name")
+        for feed_id, persons in by_feed.items()
+        for at, name in open_names(paths[feed_id], sealer, UUID(feed_id), "name", persons).items()
+    }
+
+
+def _lead(source: str, row: Mapping[str, Any], name_sealed: str | None) -> Lead:
     return Lead(
         person_id=row["person_id"],
         kind=row["kind"],
@@ -139,7 +168,7 @@ def _lead(source: str, row: Mapping[str, Any]) -> Lead:
         area=row["area"],
         source=source,
         detail=_detail(row),
-        name_sealed=row["name_sealed"],
+        name_sealed=name_sealed,
         feed_id=UUID(row["feed_id"]),
     )
 

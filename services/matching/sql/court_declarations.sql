@@ -7,7 +7,7 @@ WITH declared AS (
     WHERE d.event IN ('declared_dead', 'declared_missing')
 )
 SELECT DISTINCT r.person_id, r.area, concat('person.', d.event) AS kind, d.occurred_on AS alleged_on,
-    CAST(NULL AS STRING) AS word, CAST(NULL AS DATE) AS until_on, d.feed_id, d.name_sealed
+    CAST(NULL AS STRING) AS word, CAST(NULL AS DATE) AS until_on, d.feed_id, d.feed_row
 FROM roster r
 JOIN declared d ON d.person_id = r.person_id
 WHERE r.to_month IS NULL OR r.to_month >= d.first_month

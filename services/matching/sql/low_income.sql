@@ -1,7 +1,7 @@
 -- Left dibao or the dibao borderline (退出低保), notice 3: only living rests on it, and only who is in no other category
 -- on the day after. What civil affairs itself stated is a fact already and is not opened as a lead.
 WITH ended AS (
-    SELECT person_id, category, feed_id, name_sealed, LEAST(COALESCE(to_on, last_paid_on), COALESCE(last_paid_on, to_on)) + 1
+    SELECT person_id, category, feed_id, feed_row, LEAST(COALESCE(to_on, last_paid_on), COALESCE(last_paid_on, to_on)) + 1
         AS exited_on
     FROM low_income
     WHERE to_on IS NOT NULL OR last_paid_on IS NOT NULL
@@ -12,7 +12,7 @@ lasting AS (
     WHERE to_on IS NULL AND last_paid_on IS NULL AND category <> 'monitored'
 )
 SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, e.exited_on AS alleged_on,
-    e.category AS word, CAST(NULL AS DATE) AS until_on, e.feed_id, e.name_sealed
+    e.category AS word, CAST(NULL AS DATE) AS until_on, e.feed_id, e.feed_row
 FROM roster r
 JOIN ended e ON e.person_id = r.person_id
 WHERE r.subsidy = 'living'

@@ -9,7 +9,7 @@ WITH changes AS (
     WHERE p.event <> 'reappeared'
 )
 SELECT DISTINCT r.person_id, r.area, c.kind, c.occurred_on AS alleged_on,
-    CASE WHEN c.event = 'moved' THEN c.area ELSE c.reason END AS word, CAST(NULL AS DATE) AS until_on, c.feed_id, c.name_sealed
+    CASE WHEN c.event = 'moved' THEN c.area ELSE c.reason END AS word, CAST(NULL AS DATE) AS until_on, c.feed_id, c.feed_row
 FROM roster r
 JOIN changes c ON c.person_id = r.person_id
 WHERE (r.to_month IS NULL OR r.to_month >= c.first_month)

@@ -8,7 +8,7 @@ WITH serving AS (
     WHERE p.kind IN ('serving', 'detention_serving')
 )
 SELECT DISTINCT r.person_id, r.area, 'person.imprisoned' AS kind, s.from_on AS alleged_on,
-    s.kind AS word, s.to_on AS until_on, s.feed_id, s.name_sealed
+    s.kind AS word, s.to_on AS until_on, s.feed_id, s.feed_row
 FROM roster r
 JOIN serving s ON s.person_id = r.person_id
 WHERE (s.last_month IS NULL OR s.last_month >= s.first_month)

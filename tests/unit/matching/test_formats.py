@@ -14,7 +14,7 @@ import pytest
 import xlsxwriter
 
 from services.matching.feeds import Keys, digest_of, read_rejects, take_in
-from services.matching.formats import UnreadableFeed, read_rows
+from services.matching.formats import UnreadableFeed, read_batches
 from services.matching.rows import Reject
 from services.matching.sources import SOURCES
 from tests.unit.matching.test_rows import AS_OF, ID, PERSON_KEYS, SEALER
@@ -30,8 +30,18 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "feed"
 
 
+def read_rows(path: Path) -> list[Reject | tuple[int, dict[str, str]]]:
+    """Each row of the file, rejected or with its number and cells, in the file's order."""
+    rows: dict[int, Reject | tuple[int, dict[str, str]]] = {}
+    for batch in read_batches(path, DEATHS):
+        rows |= {reject.row: reject for reject in batch.rejects}
+        for at, number in enumerate(batch.numbers):
+            rows[number] = number, {name: cells[at] for name, cells in batch.cells.items()}
+    return [rows[number] for number in sorted(rows)]
+
+
 def names(path: Path) -> list[str]:
-    return [item.reason if isinstance(item, Reject) else item[1]["name"] for item in read_rows(path, DEATHS)]
+    return [item.reason if isinstance(item, Reject) else item[1]["name"] for item in read_rows(path)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
@@ -47,7 +57,7 @@ def test_chinese_headings_mean_the_same_columns(file: Path) -> None:
 
 def test_columns_that_are_not_known_are_passed_over(file: Path) -> None:
     file.write_text(f"name,remark,id_number,date\n张三,无,{ID},2026-03-05\n")
-    assert list(read_rows(file, DEATHS)) == [(2, {"name": "张三", "id_number": ID, "date": "2026-03-05"})]
+    assert read_rows(file) == [(2, {"name": "张三", "id_number": ID, "date": "2026-03-05"})]
 
 
 def test_ndjson_is_read_line_by_line_and_a_broken_line_is_one_reject(file: Path) -> None:
@@ -59,7 +69,7 @@ def test_ndjson_is_read_line_by_line_and_a_broken_line_is_one_reject(file: Path)
 def test_parquet_is_read_with_its_types(file: Path) -> None:
     table = pa.table({"name": ["张三"], "id_number": [ID], "date": [date(2026, 3, 5)]})
     pq.write_table(table, file)
-    assert list(read_rows(file, DEATHS)) == [(2, {"name": "张三", "id_number": ID, "date": "2026-03-05"})]
+    assert read_rows(file) == [(2, {"name": "张三", "id_number": ID, "date": "2026-03-05"})]
 
 
 def test_excel_is_read_and_an_id_kept_as_a_number_is_refused_as_damaged(file: Path) -> None:
@@ -79,7 +89,7 @@ def test_excel_is_read_and_an_id_kept_as_a_number_is_refused_as_damaged(file: Pa
 def test_a_feed_with_wrong_columns_is_refused_and_the_missing_are_named(file: Path) -> None:
     file.write_text("姓名,电话\n张三,1\n")
     with pytest.raises(UnreadableFeed) as refused:
-        list(read_rows(file, DEATHS))
+        read_rows(file)
     assert {error["path"] for error in refused.value.errors} == {"id_number", "date"}
 
 
@@ -95,7 +105,7 @@ def test_a_feed_with_wrong_columns_is_refused_and_the_missing_are_named(file: Pa
 def test_a_file_that_is_no_feed_is_refused_with_its_reason(file: Path, content: bytes, says: str) -> None:
     file.write_bytes(content)
     with pytest.raises(UnreadableFeed, match=says):
-        list(read_rows(file, DEATHS))
+        read_rows(file)
 
 
 def test_a_file_cut_off_in_the_middle_keeps_its_whole_rows(file: Path) -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from libs.common.privacy import PersonKeys, Sealer
-from services.matching.rows import Reject, RowReader, cell_text, parse_date
+from libs.common.identity import ResidentId, check_character
+from libs.common.privacy import PersonKeys, Sealer, UnsealingFailed
+from services.matching.columns import ColumnReader, well_formed
+from services.matching.formats import Batch
+from services.matching.names import open_names, seal_names
+from services.matching.pseudonyms import Pseudonyms, mac_by_cryptography, mac_by_hashlib
+from services.matching.rows import Reject, cell_text, parse_date
 from services.matching.sources import SOURCES
 
 PERSON_KEYS = PersonKeys.parse("1:" + "ab" * 32)
@@ -18,7 +29,13 @@ AS_OF = date(2026, 3, 31)
 
 
 def read(source: str, **cells: str) -> dict[str, Any] | Reject:
-    return RowReader(SOURCES[source], PERSON_KEYS, SEALER, as_of=AS_OF).read(2, cells)
+    taken = ColumnReader(SOURCES[source], Pseudonyms(PERSON_KEYS), as_of=AS_OF).read(
+        Batch([2], {name: [cell] for name, cell in cells.items()})
+    )
+    if taken.rejects:
+        return taken.rejects[0]
+    row = {name: column[0].as_py() for name, column in taken.columns.items()}
+    return {**row, **{f"plain {column}": names[0] for column, names in taken.names.items()}}
 
 
 def accepted(source: str, **cells: str) -> dict[str, Any]:
@@ -35,10 +52,37 @@ def rejected(source: str, **cells: str) -> Reject:
 
 def test_a_row_holds_neither_id_nor_name_in_plain() -> None:
     row = accepted("deaths", id_number=ID, name="阿依古丽•买买提", date="2026-03-05", area="530102001")
+    assert row.pop("plain name") == "阿依古丽·买买提", "for sealing, and for nothing else"
     assert row["person_id"] == PERSON_KEYS.person_id(ID)
     assert ID not in str(row)
     assert "阿依" not in str(row)
-    assert SEALER.open(row["name_sealed"], "feeds", row["person_id"], "name") == "阿依古丽·买买提"
+
+
+def test_bulk_pseudonyms_are_those_that_one_by_one_come_out() -> None:
+    bulk = Pseudonyms(PERSON_KEYS)
+    assert bulk.person_ids([ID]) == [PERSON_KEYS.person_id(ID)]
+    assert bulk.token("name", "张三") == PERSON_KEYS.token("name", "张三")
+    for key in (b"k" * 32, b"k" * 100):
+        assert mac_by_hashlib(key)(b"text") == mac_by_cryptography(key)(b"text")
+
+
+def test_a_sealed_name_is_found_by_its_row_and_opens_nowhere_else(tmp_path: Path) -> None:
+    feed_id = uuid4()
+    names = [f"人{number}" if number % 3 else None for number in range(2500)]
+    groups = [
+        seal_names(names[:1300], SEALER, feed_id, "name", 0),
+        seal_names(names[1300:], SEALER, feed_id, "name", 1300),
+    ]
+    with pq.ParquetWriter(tmp_path / "rows", pa.schema([("name_sealed", pa.string())])) as writer:
+        for sealed in groups:
+            assert len(sealed) - sealed.null_count == 2, "one sealing a block"
+            writer.write_table(pa.table({"name_sealed": sealed}))
+    wanted = [1, 3, 999, 1000, 1301, 2303, 2498]
+    assert open_names(tmp_path / "rows", SEALER, feed_id, "name", wanted) == {
+        row: f"人{row}" for row in wanted if row % 3
+    }
+    with pytest.raises(UnsealingFailed):
+        open_names(tmp_path / "rows", SEALER, uuid4(), "name", [1])
 
 
 def test_the_same_name_written_otherwise_has_the_same_token() -> None:
@@ -49,7 +93,18 @@ def test_the_same_name_written_otherwise_has_the_same_token() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-03-05", "2026/3/5", "2026.3.5", "20260305", "2026年3月5日", "２０２６年３月５日", "2026-03-05 00:00:00"],
+    [
+        "2026-03-05",
+        "2026/3/5",
+        "2026.3.5",
+        "20260305",
+        "2026年3月5日",
+        "２０２６年３月５日",
+        "2026-03-05 00:00:00",
+        "二〇二六年三月五日",
+        "二○二六年三月五日",
+        "2026 年 03 月 05 日",
+    ],
 )
 def test_dates_are_read_as_departments_write_them(text: str) -> None:
     assert parse_date(text) == date(2026, 3, 5)
@@ -59,6 +114,28 @@ def test_dates_are_read_as_departments_write_them(text: str) -> None:
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="date"):
         parse_date(text)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.from_regex(r"[0-9X]{17,19}", fullmatch=True),
+        st.builds(
+            lambda area, born, order: (first := f"{area:06}{born:08}{order:03}") + check_character(first),
+            st.integers(0, 999999),
+            st.one_of(st.integers(18000101, 20271231), st.integers(0, 99999999)),
+            st.integers(0, 999),
+        ),
+        st.text(max_size=20),
+    )
+)
+def test_the_ids_that_columns_take_as_they_stand_are_those_that_parse_to_themselves(text: str) -> None:
+    try:
+        same = str(ResidentId.parse(text, on=AS_OF)) == text
+    except ValueError:
+        same = False
+    assert bool(well_formed([text, ID], AS_OF)[0]) is same
+    assert bool(well_formed([text, ID], AS_OF)[1])
 
 
 def test_an_id_with_a_lower_case_x_and_spaces_is_repaired() -> None:
