@@ -80,7 +80,7 @@ class ArchiveClosed(Conflict):
 
 
 class UnknownFileType(DomainError):
-    """Only PDF, JPEG and PNG files are taken."""
+    """Only PDF, JPEG, PNG and HEIC files are taken."""
 
     status: ClassVar[int] = 415
     type = "unknown-file-type"

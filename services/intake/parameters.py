@@ -41,6 +41,11 @@ def deadlines_of(area: str, on: date) -> Deadlines:
     )
 
 
+def days_of(name: str, area: str, on: date) -> int:
+    """How many days (or, of `archive.retention`, years) a step may take in `area`, as of that day."""
+    return _value(name, area, on)
+
+
 def _value(name: str, area: str, on: date) -> int:
     applying = [
         parameter

@@ -9,7 +9,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    LargeBinary,
+    Integer,
     MetaData,
     Table,
     Text,
@@ -33,6 +33,9 @@ persons = Table(
     Column("payee_version", BigInteger),
     Column("contact_version", BigInteger),
     Column("cannot_act_told", Boolean),
+    Column("phone_token", Text),
+    Column("name_birth_token", Text),
+    Column("merged_into", Text),
     Column("created_at", DateTime(timezone=True)),
 )
 
@@ -64,6 +67,7 @@ applications = Table(
     Column("granted", ARRAY(Text)),
     Column("refused", JSONB),
     Column("reason", Text),
+    Column("account_token", Text),
     Column("submitted_by", Text),
     Column("submitted_at", DateTime(timezone=True)),
 )
@@ -155,6 +159,9 @@ changes = Table(
     Column("proposed_at", DateTime(timezone=True)),
     Column("approved_by", Text),
     Column("approved_at", DateTime(timezone=True)),
+    Column("rejected_by", Text),
+    Column("rejected_at", DateTime(timezone=True)),
+    Column("reason", Text),
 )
 
 contents = Table(
@@ -164,7 +171,9 @@ contents = Table(
     Column("size", BigInteger),
     Column("media_type", Text),
     Column("sealed_key", Text),
-    Column("body", LargeBinary),
+    Column("object_name", Text),
+    Column("stored_at", DateTime(timezone=True), server_default=func.now()),
+    Column("checked_at", DateTime(timezone=True)),
 )
 
 documents = Table(
@@ -177,6 +186,7 @@ documents = Table(
     Column("sha256", Text),
     Column("uploaded_by", Text),
     Column("uploaded_at", DateTime(timezone=True), server_default=func.now()),
+    Column("replaces", UUID),
 )
 
 objections = Table(
@@ -193,7 +203,141 @@ objections = Table(
     Column("filed_by", Text),
     Column("filed_on", Date),
     Column("filed_at", DateTime(timezone=True)),
+    Column("due_on", Date),
     Column("decided_by", Text),
     Column("decided_on", Date),
     Column("reason", Text),
+)
+
+archive_store_checks = Table(
+    "archive_store_checks",
+    metadata,
+    Column("check_id", UUID, primary_key=True),
+    Column("checked_at", DateTime(timezone=True)),
+    Column("asked_by", Text),
+    Column("checked", BigInteger),
+    Column("repaired", JSONB),
+    Column("lost", ARRAY(Text)),
+)
+
+national_uploads = Table(
+    "national_uploads",
+    metadata,
+    Column("document_id", UUID, primary_key=True),
+    Column("state", Text),
+    Column("attempts", Integer),
+    Column("due_at", DateTime(timezone=True)),
+    Column("receipt_no", Text),
+    Column("received_at", DateTime(timezone=True)),
+    Column("problem", Text),
+)
+
+forwardings = Table(
+    "forwardings",
+    metadata,
+    Column("application_id", UUID, primary_key=True),
+    Column("accepted_area", Text),
+    Column("deciding_area", Text),
+    Column("forward_due_on", Date),
+    Column("forwarded_on", Date),
+    Column("forwarded_by", Text),
+    Column("decide_due_on", Date),
+    Column("decided_on", Date),
+    Column("tell_due_on", Date),
+    Column("told_on", Date),
+    Column("told_by", Text),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("transfer_id", UUID, primary_key=True),
+    Column("person_id", Text),
+    Column("from_area", Text),
+    Column("to_area", Text),
+    Column("moved_on", Date),
+    Column("status", Text),
+    Column("due_on", Date),
+    Column("proposed_by", Text),
+    Column("proposed_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("decided_on", Date),
+    Column("reason", Text),
+)
+
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("escalation_id", UUID, primary_key=True),
+    Column("kind", Text),
+    Column("subject_id", UUID),
+    Column("office", Text),
+    Column("area", Text),
+    Column("escalated_to", Text),
+    Column("due_on", Date),
+    Column("escalated_on", Date),
+    Column("resolved_on", Date),
+)
+
+archive_checks = Table(
+    "archive_checks",
+    metadata,
+    Column("archive_check_id", UUID, primary_key=True),
+    Column("area", Text),
+    Column("period", Date),
+    Column("sample_size", Integer),
+    Column("seed", Text),
+    Column("population", Integer),
+    Column("body", Text),
+    Column("drawn_by", Text),
+    Column("drawn_at", DateTime(timezone=True)),
+)
+
+archive_check_items = Table(
+    "archive_check_items",
+    metadata,
+    Column("archive_check_id", UUID, primary_key=True),
+    Column("application_id", UUID, primary_key=True),
+    Column("stratum", Text),
+    Column("verdict", Text),
+    Column("missing", ARRAY(Text)),
+    Column("judged_by", Text),
+    Column("judged_at", DateTime(timezone=True)),
+)
+
+completion_tasks = Table(
+    "completion_tasks",
+    metadata,
+    Column("task_id", UUID, primary_key=True),
+    Column("archive_check_id", UUID),
+    Column("application_id", UUID),
+    Column("kind", Text),
+    Column("area", Text),
+    Column("opened_on", Date),
+    Column("due_on", Date),
+    Column("document_id", UUID),
+    Column("done_on", Date),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("sub", Text, primary_key=True),
+    Column("url", Text),
+    Column("sealed_secret", Text),
+    Column("set_at", DateTime(timezone=True)),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", UUID, primary_key=True),
+    Column("sub", Text),
+    Column("application_id", UUID),
+    Column("body", Text),
+    Column("attempts", Integer),
+    Column("due_at", DateTime(timezone=True)),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("dead_at", DateTime(timezone=True)),
+    Column("problem", Text),
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -150,7 +152,7 @@ _counties = itertools.count(1)
 
 
 @asynccontextmanager
-async def open_intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
+async def open_intake(databases: Databases, issuer: Issuer, **changes: Any) -> AsyncIterator[Running]:
     """Intake on a new database, for many tests: each has a county of its own."""
     settings = Settings(
         database_url=await databases.fresh("intake"),
@@ -158,9 +160,12 @@ async def open_intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Run
         jwt_public_key=issuer.public_key,
         person_keys="1:" + "5a" * 32,
         sealing_keys="k1:" + "a5" * 16,
+        **changes,
     )
-    async with running(build(settings), settings) as started:
-        yield started
+    with tempfile.TemporaryDirectory(prefix="liangbu-archives-") as folder:
+        settings.data_dir = Path(folder)
+        async with running(build(settings), settings) as started:
+            yield started
 
 
 @asynccontextmanager

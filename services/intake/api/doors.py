@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
 
 from libs.common.audit import record
-from libs.common.auth import Principal, Role, caller
-from libs.common.database import Transaction
-from libs.common.errors import Forbidden
+from libs.common.auth import Principal, Role, authenticate, caller
+from libs.common.database import Transaction, is_transient
+from libs.common.errors import DomainError, Forbidden, Unauthenticated, Unavailable
 from services.intake.vault import Vault
 
 
@@ -26,6 +29,26 @@ Submitter = Annotated[Principal, Depends(caller("partner", "township"))]
 Reviewer = Annotated[Principal, Depends(caller("township", "cdpf", "civil_affairs"))]
 Proposer = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
 Filer = Annotated[Principal, Depends(caller("partner", "township", "civil_affairs"))]
+
+
+class StreamedRoute(APIRoute):
+    """A route whose body or answer is too large for one transaction: its handler opens its own. Who asks is known
+    before the body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            if authenticate(request) is None:
+                raise Unauthenticated("this needs a bearer token")
+            try:
+                return await answer(request)
+            except Exception as error:
+                if isinstance(error, DomainError) or not is_transient(error):
+                    raise
+                raise Unavailable("the database is not reachable or busy; try again") from error
+
+        return handle
 
 
 async def unmask(tx: Transaction, reader: Principal, what: str, subject: str, person_id: str, reason: str) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
@@ -14,6 +14,7 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import FourEyes, NotFound
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
+from libs.common.working_days import working_days_after
 from services.intake.application_records import (
     load_application,
     require_free,
@@ -23,7 +24,7 @@ from services.intake.application_records import (
 )
 from services.intake.applications import reopen
 from services.intake.errors import ObjectionDecided
-from services.intake.parameters import deadlines_of
+from services.intake.parameters import days_of, deadlines_of
 from services.intake.person_records import load_person
 from services.intake.tables import objections
 from services.intake.vault import Vault
@@ -81,7 +82,7 @@ async def decide_objection(
 ) -> None:
     """Decides it; of a rejected application that it upholds, the review is opened again under its first date.
 
-    Refused: FourEyes for who filed it or gave an opinion on the application, ObjectionDecided, AlreadyApplied.
+    Refused: FourEyes for who filed it or decided before on what is objected to, ObjectionDecided, AlreadyApplied.
     """
     query = select(objections).where(objections.c.objection_id == objection_id)
     seen = (await tx.connection.execute(query)).one_or_none()
@@ -95,8 +96,8 @@ async def decide_objection(
         raise ObjectionDecided(f"its status is {objection.status}")
     if objection.filed_by == caller.sub:
         raise FourEyes("you filed this objection")
-    if filed is not None and caller.sub in filed.application.reviewers.values():
-        raise FourEyes("you reviewed this application")
+    if caller.sub in await _who_decided_before(tx, objection):
+        raise FourEyes("you gave an opinion on what is objected to")
 
     await tx.connection.execute(
         update(objections)
@@ -115,8 +116,28 @@ async def decide_objection(
     )
 
 
+async def _who_decided_before(tx: Transaction, objection: Any) -> set[str]:
+    """Who reviewed the application, or those that grant the subsidy of the month; and who decided on it before."""
+    found = await tx.connection.execute(
+        text(
+            "SELECT r.sub FROM reviews r WHERE r.application_id = :application_id OR r.application_id IN"
+            " (SELECT s.application_id FROM applied_subsidies s WHERE CAST(:application_id AS uuid) IS NULL"
+            " AND s.person_id = :person_id AND s.subsidy = :subsidy AND s.state IN ('granted', 'ended'))"
+            " UNION SELECT o.decided_by FROM objections o WHERE o.decided_by IS NOT NULL AND o.person_id = :person_id"
+            " AND (o.application_id = :application_id OR (o.subsidy = :subsidy AND o.period = :period))"
+        ),
+        {
+            "application_id": objection.application_id,
+            "person_id": objection.person_id,
+            "subsidy": objection.subsidy,
+            "period": objection.period,
+        },
+    )
+    return set(found.scalars())
+
+
 async def _file(
-    tx: Transaction, vault: Vault, caller: Principal, words: str, *, on: date, person_id: str, **about: Any
+    tx: Transaction, vault: Vault, caller: Principal, words: str, *, on: date, person_id: str, area: str, **about: Any
 ) -> UUID:
     objection_id: UUID = new_id()
     await tx.connection.execute(
@@ -128,6 +149,8 @@ async def _file(
             filed_by=caller.sub,
             filed_on=on,
             filed_at=tx.now,
+            due_on=working_days_after(on, days_of("objection", area, on)),
+            area=area,
             **about,
         )
     )

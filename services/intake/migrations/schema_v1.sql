@@ -13,8 +13,15 @@ CREATE TABLE persons (
     payee_version    bigint NOT NULL DEFAULT 0,
     contact_version  bigint NOT NULL DEFAULT 0,
     cannot_act_told  boolean NOT NULL DEFAULT false,
+    -- Keyed digests by which two persons are seen to be alike.
+    phone_token      text,
+    name_birth_token text,
+    -- A corrected resident ID: this person goes on under that id.
+    merged_into      text REFERENCES persons CHECK (merged_into <> person_id),
     created_at       timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX persons_by_phone ON persons (phone_token) WHERE phone_token IS NOT NULL;
+CREATE INDEX persons_by_name_and_birth ON persons (name_birth_token) WHERE name_birth_token IS NOT NULL;
 CREATE INDEX persons_by_area ON persons (area text_pattern_ops, person_id);
 CREATE INDEX persons_by_coming_of_age ON persons (adult_on) WHERE cannot_act_told;
 
@@ -46,6 +53,7 @@ CREATE TABLE applications (
     granted            text[] NOT NULL DEFAULT '{}',
     refused            jsonb NOT NULL DEFAULT '[]',
     reason             text,
+    account_token      text,
     submitted_by       text NOT NULL,
     submitted_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT three_different_reviewers CHECK (
@@ -61,6 +69,10 @@ CREATE TABLE applications (
     CONSTRAINT withdrawn_on_a_day CHECK ((status = 'withdrawn') = (withdrawn_on IS NOT NULL))
 );
 CREATE INDEX applications_by_area ON applications (area text_pattern_ops, application_id);
+CREATE INDEX applications_by_accepting_area ON applications (accepted_area text_pattern_ops, application_id)
+    WHERE accepted_area IS NOT NULL;
+CREATE INDEX applications_by_account ON applications (account_token)
+    WHERE account_token IS NOT NULL AND status IN ('submitted', 'in_review', 'returned');
 CREATE INDEX applications_by_person ON applications (person_id);
 CREATE INDEX applications_by_submitter ON applications (submitted_by, application_id);
 CREATE INDEX applications_under_review ON applications (due_on) WHERE status IN ('submitted', 'in_review');
@@ -151,29 +163,36 @@ CREATE INDEX accounts_by_number ON accounts (number_token) WHERE replaced_at IS 
 CREATE TABLE changes (
     change_id    uuid PRIMARY KEY,
     person_id    text NOT NULL REFERENCES persons,
-    kind         text NOT NULL CHECK (kind IN ('account', 'guardian')),
+    kind         text NOT NULL CHECK (kind IN ('account', 'guardian', 'id_number')),
     sealed_body  text NOT NULL,
     effective_on date NOT NULL,
-    status       text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'replaced')),
+    status       text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'rejected', 'replaced')),
     proposed_by  text NOT NULL,
     proposed_at  timestamptz NOT NULL DEFAULT now(),
     approved_by  text,
     approved_at  timestamptz,
-    CONSTRAINT four_eyes CHECK (approved_by <> proposed_by),
+    rejected_by  text,
+    rejected_at  timestamptz,
+    reason       text,
+    CONSTRAINT four_eyes CHECK (approved_by <> proposed_by AND rejected_by <> proposed_by),
+    CHECK ((status = 'rejected') = (rejected_by IS NOT NULL AND rejected_at IS NOT NULL AND reason IS NOT NULL)),
     CHECK ((status = 'approved') = (approved_by IS NOT NULL AND approved_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX one_pending_change ON changes (person_id, kind) WHERE status = 'pending';
 CREATE INDEX changes_by_person ON changes (person_id);
 
--- Documents are addressed by the digest of their content, encrypted with a key of their own, and never changed.
+-- Contents are addressed by their digest and lie encrypted, each under a key of its own, in two stores (notice 5.2)
+-- under `object_name`; what lies there is written once.
 CREATE TABLE contents (
-    sha256     text PRIMARY KEY CHECK (sha256 ~ '^[0-9a-f]{64}$'),
-    size       bigint NOT NULL CHECK (size > 0),
-    media_type text NOT NULL,
-    sealed_key text NOT NULL,
-    body       bytea NOT NULL
+    sha256      text PRIMARY KEY CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    size        bigint NOT NULL CHECK (size > 0),
+    media_type  text NOT NULL,
+    sealed_key  text NOT NULL,
+    object_name text NOT NULL UNIQUE,
+    stored_at   timestamptz NOT NULL DEFAULT now(),
+    checked_at  timestamptz
 );
-ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL;  -- ciphertext does not compress
+CREATE INDEX contents_by_last_check ON contents (checked_at NULLS FIRST, sha256);
 
 CREATE TABLE documents (
     document_id    uuid PRIMARY KEY,
@@ -184,6 +203,8 @@ CREATE TABLE documents (
     sha256         text NOT NULL REFERENCES contents,
     uploaded_by    text NOT NULL,
     uploaded_at    timestamptz NOT NULL DEFAULT now(),
+    -- A correction is a new version of an earlier document, which stays.
+    replaces       uuid UNIQUE REFERENCES documents CHECK (replaces <> document_id),
     UNIQUE (application_id, kind, sha256)
 );
 CREATE TRIGGER documents_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON documents
@@ -201,6 +222,7 @@ CREATE TABLE objections (
     filed_by       text NOT NULL,
     filed_on       date NOT NULL,
     filed_at       timestamptz NOT NULL DEFAULT now(),
+    due_on         date NOT NULL,
     decided_by     text,
     decided_on     date,
     reason         text,
@@ -211,3 +233,167 @@ CREATE TABLE objections (
 );
 CREATE INDEX objections_by_area ON objections (area text_pattern_ops, objection_id);
 CREATE INDEX objections_by_person ON objections (person_id);
+
+-- Each check that read both stores back: what it found, and what it repaired from the other store.
+CREATE TABLE archive_store_checks (
+    check_id   uuid PRIMARY KEY,
+    checked_at timestamptz NOT NULL DEFAULT now(),
+    asked_by   text NOT NULL,
+    checked    bigint NOT NULL,
+    repaired   jsonb NOT NULL,
+    lost       text[] NOT NULL
+);
+
+-- The upload of each document to the national system, and its receipt (notice 5.1).
+CREATE TABLE national_uploads (
+    document_id uuid PRIMARY KEY REFERENCES documents,
+    state       text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'received', 'refused')),
+    attempts    integer NOT NULL DEFAULT 0,
+    due_at      timestamptz NOT NULL DEFAULT now(),
+    receipt_no  text,
+    received_at timestamptz,
+    problem     text,
+    CHECK ((state = 'received') = (receipt_no IS NOT NULL AND received_at IS NOT NULL))
+);
+CREATE INDEX national_uploads_due ON national_uploads (due_at) WHERE state = 'pending';
+
+-- Cross-province (跨省通办): forwarded by the accepting place, decided by the deciding one, told by the accepting one.
+CREATE TABLE forwardings (
+    application_id uuid PRIMARY KEY REFERENCES applications,
+    accepted_area  text NOT NULL,
+    deciding_area  text NOT NULL,
+    forward_due_on date NOT NULL,
+    forwarded_on   date,
+    forwarded_by   text,
+    decide_due_on  date,
+    decided_on     date,
+    tell_due_on    date,
+    told_on        date CHECK (told_on >= decided_on),
+    told_by        text,
+    CHECK ((forwarded_on IS NULL) = (decide_due_on IS NULL)),
+    CHECK ((decided_on IS NULL) = (tell_due_on IS NULL)),
+    CHECK (decided_on IS NULL OR forwarded_on IS NOT NULL),
+    CHECK ((told_on IS NULL) = (told_by IS NULL))
+);
+CREATE INDEX forwardings_open ON forwardings (accepted_area text_pattern_ops) WHERE told_on IS NULL;
+
+-- A move between counties, proposed by one side and accepted, or not, by the county moved to.
+CREATE TABLE transfers (
+    transfer_id uuid PRIMARY KEY,
+    person_id   text NOT NULL REFERENCES persons,
+    from_area   text NOT NULL,
+    to_area     text NOT NULL CHECK (left(to_area, 6) <> left(from_area, 6)),
+    moved_on    date NOT NULL,
+    status      text NOT NULL DEFAULT 'proposed' CHECK (status IN ('proposed', 'accepted', 'refused')),
+    due_on      date NOT NULL,
+    proposed_by text NOT NULL,
+    proposed_at timestamptz NOT NULL,
+    decided_by  text,
+    decided_on  date,
+    reason      text,
+    CONSTRAINT four_eyes CHECK (decided_by <> proposed_by),
+    CHECK ((status = 'proposed') = (decided_by IS NULL)),
+    CHECK ((decided_by IS NULL) = (decided_on IS NULL)),
+    CHECK (status <> 'refused' OR reason IS NOT NULL)
+);
+CREATE UNIQUE INDEX one_open_transfer ON transfers (person_id) WHERE status = 'proposed';
+CREATE INDEX transfers_by_person ON transfers (person_id);
+CREATE INDEX transfers_by_arrival ON transfers (to_area text_pattern_ops, transfer_id);
+CREATE INDEX transfers_by_origin ON transfers (from_area text_pattern_ops, transfer_id);
+
+-- What an office is late with, brought before the office above it by the daily run; once for each deadline.
+CREATE TABLE escalations (
+    escalation_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    kind          text NOT NULL,
+    subject_id    uuid NOT NULL,
+    office        text NOT NULL,
+    area          text NOT NULL,
+    escalated_to  text NOT NULL,
+    due_on        date NOT NULL,
+    escalated_on  date NOT NULL,
+    resolved_on   date,
+    UNIQUE (kind, subject_id, office, due_on)
+);
+CREATE INDEX escalations_by_area ON escalations (area text_pattern_ops, escalation_id);
+
+-- Spot checks of archives (抽查, notice 5.3): a sample that the seed draws again, a verdict for each, and what is missing.
+CREATE TABLE archive_checks (
+    archive_check_id uuid PRIMARY KEY,
+    area             text NOT NULL,
+    period           date NOT NULL CHECK (extract(day FROM period) = 1),
+    sample_size      integer NOT NULL CHECK (sample_size > 0),
+    seed             text NOT NULL,
+    population       integer NOT NULL,
+    body             text NOT NULL,
+    drawn_by         text NOT NULL,
+    drawn_at         timestamptz NOT NULL
+);
+CREATE INDEX archive_checks_by_area ON archive_checks (area text_pattern_ops, archive_check_id);
+
+CREATE TABLE archive_check_items (
+    archive_check_id uuid NOT NULL REFERENCES archive_checks,
+    application_id   uuid NOT NULL REFERENCES applications,
+    stratum          text NOT NULL,
+    verdict          text CHECK (verdict IN ('complete', 'missing')),
+    missing          text[] NOT NULL DEFAULT '{}',
+    judged_by        text,
+    judged_at        timestamptz,
+    PRIMARY KEY (archive_check_id, application_id),
+    CHECK ((verdict IS NULL) = (judged_by IS NULL)),
+    CHECK (verdict IS NULL OR (verdict = 'missing') = (cardinality(missing) > 0))
+);
+
+CREATE TABLE completion_tasks (
+    task_id          uuid PRIMARY KEY DEFAULT uuidv7(),
+    archive_check_id uuid NOT NULL REFERENCES archive_checks,
+    application_id   uuid NOT NULL REFERENCES applications,
+    kind             text NOT NULL,
+    area             text NOT NULL,
+    opened_on        date NOT NULL,
+    due_on           date NOT NULL,
+    document_id      uuid REFERENCES documents,
+    done_on          date,
+    CHECK ((document_id IS NULL) = (done_on IS NULL)),
+    UNIQUE (archive_check_id, application_id, kind)
+);
+CREATE INDEX completion_tasks_by_area ON completion_tasks (area text_pattern_ops, task_id);
+CREATE INDEX completion_tasks_open ON completion_tasks (application_id, kind) WHERE done_on IS NULL;
+
+-- Where a partner wants to be told of its applications (Standard Webhooks).
+CREATE TABLE webhooks (
+    sub           text PRIMARY KEY,
+    url           text NOT NULL,
+    sealed_secret text NOT NULL,
+    set_at        timestamptz NOT NULL
+);
+
+CREATE TABLE webhook_deliveries (
+    delivery_id  uuid PRIMARY KEY DEFAULT uuidv7(),
+    sub          text NOT NULL,
+    application_id uuid NOT NULL,
+    body         text NOT NULL,
+    attempts     integer NOT NULL DEFAULT 0,
+    due_at       timestamptz NOT NULL DEFAULT now(),
+    delivered_at timestamptz,
+    dead_at      timestamptz,
+    problem      text,
+    CHECK (delivered_at IS NULL OR dead_at IS NULL)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE delivered_at IS NULL AND dead_at IS NULL;
+CREATE INDEX webhook_deliveries_by_sub ON webhook_deliveries (sub, delivery_id);
+
+-- In the transaction of the change, whatever changed it: no status goes untold.
+CREATE FUNCTION tell_partner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO webhook_deliveries (sub, application_id, body)
+    SELECT w.sub, NEW.application_id, jsonb_build_object(
+        'type', 'application.status_changed', 'timestamp', clock_timestamp(), 'data', jsonb_build_object(
+            'application_id', NEW.application_id, 'person_id', NEW.person_id, 'receipt_no', NEW.receipt_no,
+            'version', NEW.version, 'status', NEW.status, 'stage', NEW.stage, 'due_on', NEW.due_on,
+            'decided_on', NEW.decided_on, 'granted', NEW.granted))
+    FROM webhooks w WHERE w.sub = NEW.submitted_by;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER partner_is_told AFTER UPDATE ON applications FOR EACH ROW
+    WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.stage IS DISTINCT FROM NEW.stage)
+    EXECUTE FUNCTION tell_partner();
