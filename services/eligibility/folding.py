@@ -209,6 +209,7 @@ _STREAMS: dict[str, Stream] = {
     "low_income.entered": _Folding.low_income_entered,
     "low_income.exited": _Folding.low_income_exited,
     "person.moved": _Folding.moved,
+    "transfer.accepted": _Folding.moved,
     _LIVES_IN: _Folding.lives_in,
     "benefit.started": _Folding.benefit_started,
     "benefit.ended": _Folding.benefit_ended,

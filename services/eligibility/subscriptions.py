@@ -26,5 +26,6 @@ SUBSCRIPTIONS = [
     *(Subscription(payload, take_facts_and_reassess) for payload in _FACTS),
     *(Subscription(payload, follow_applications) for payload in _APPLICATIONS),
     Subscription(matching.PersonMerged, merge_persons),
+    Subscription(intake.PersonIdCorrected, merge_persons),
     Subscription(matching.CandidateIdentified, prescreen_candidates),
 ]

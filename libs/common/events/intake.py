@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.events.envelope import Sealed, StateEvent, event
+from libs.common.events.envelope import FactEvent, Sealed, StateEvent, event
 from libs.common.vocabulary import (
     ApplicationStatus,
     Category,
@@ -183,3 +183,30 @@ class ContactChanged(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"contact:{self.person_id}"
+
+
+@event
+class TransferAccepted(FactEvent):
+    """The county moved to accepted the transfer (迁移接收) on `accepted_on`: the spell goes on there from the month after
+    the move. Resident in `to_area` from `occurred_on`."""
+
+    type: ClassVar[str] = "transfer.accepted.v1"
+    producer: ClassVar[str] = "intake"
+
+    to_area: str
+    from_area: str
+    accepted_on: date
+
+
+@event
+class PersonIdCorrected(StateEvent):
+    """A resident ID was corrected by two persons: `person_id` is from now on the same person as `into_person_id`."""
+
+    type: ClassVar[str] = "person.id_corrected.v1"
+    producer: ClassVar[str] = "intake"
+
+    into_person_id: str
+
+    @property
+    def aggregate(self) -> str:
+        return f"id-correction:{self.person_id}"

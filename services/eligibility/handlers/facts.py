@@ -12,6 +12,7 @@ from sqlalchemy import text
 from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.envelope import FactEvent
+from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import PersonMerged
 from services.eligibility.folding import Assertion
 from services.eligibility.handlers.entitlements import recompute
@@ -34,7 +35,7 @@ async def take_facts(tx: Transaction, received: Sequence[Received]) -> None:
 async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
     """Takes two ids for one person from now on: the facts, applications and months of both are the survivor's."""
     for item in received:
-        event: PersonMerged = item.data
+        event: PersonMerged | PersonIdCorrected = item.data
         await tx.lock(event.person_id, event.into_person_id)
         root = await _survivor(tx, event.into_person_id)
         if root == event.person_id:
