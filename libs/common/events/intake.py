@@ -187,8 +187,8 @@ class ContactChanged(StateEvent):
 
 @event
 class TransferAccepted(FactEvent):
-    """The county moved to accepted the transfer (迁移接收) on `accepted_on`: the spell goes on there from the month after
-    the move. Resident in `to_area` from `occurred_on`."""
+    """The county moved to accepted the transfer (迁移接收) on `accepted_on`: the spell goes on there from the month
+    after the move. Resident in `to_area` from `occurred_on`."""
 
     type: ClassVar[str] = "transfer.accepted.v1"
     producer: ClassVar[str] = "intake"
