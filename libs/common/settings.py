@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     person_keys: str = Field(default="", description="`version:hex`, current first; intake and matching only")
     sealing_keys: str = Field(default="", description="`id:hex of 16 bytes`, comma-separated, current first")
 
+    engine: str = Field(default="in-process", description="for bulk evaluation; or a Spark master: spark://…, local[2]")
+
     data_dir: Path = Field(default=Path(".liangbu/data"), description="folder of feeds and of what was compared")
 
     archive_stores: str = Field(
