@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from fastapi import FastAPI
 
-from libs.common.operations import Invariant
+from libs.common.database import Database, Transaction
+from libs.common.operations import DailyTask, Invariant
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
-from services.eligibility.api import assessments, persons, policies
+from services.eligibility.api import assessments, corrections, persons, policies, publication
+from services.eligibility.handlers.corrections import open_cases
+from services.eligibility.handlers.policies import load_policy, tell_policies
 from services.eligibility.handlers.reevaluation import Reevaluator
 from services.eligibility.subscriptions import SUBSCRIPTIONS
 
@@ -40,15 +45,29 @@ INVARIANTS = [
     ),
 ]
 
+
+async def _open_cases(tx: Transaction, as_of: date) -> int:
+    return await open_cases(tx, await load_policy(tx), as_of)
+
+
+async def _tell_policies(app: FastAPI) -> None:
+    """A release may bring other parameters than the one before."""
+    database: Database = app.state.database
+    async with database.transaction() as tx:
+        await tell_policies(tx, await load_policy(tx))
+
+
 SERVICE = Service(
     name="eligibility",
     version="0.1.0",
     title="Liangbu eligibility (资格认定)",
-    routers=[assessments.api, persons.api, policies.api],
+    routers=[assessments.api, persons.api, policies.api, corrections.api, publication.api],
     subscriptions=SUBSCRIPTIONS,
     listens_to=("intake", "matching"),
     upstreams=("intake", "matching"),
+    daily_tasks=[DailyTask("correction cases", _open_cases)],
     invariants=INVARIANTS,
+    on_start=_tell_policies,
     workers=[lambda app: Reevaluator(app.state.database)],
 )
 

@@ -369,7 +369,7 @@ layer: "{area}"
 title: 提高标准
 parameters:
   living.amount_fen:
-    - {{since: 2026-05-01, value: {amount}, source: 昆民发〔2026〕9号, clause: 第一条, confidence: V}}
+    - {{since: 2026-05-01, value: {amount}, source: 昆民发〔2026〕9号, clause: 第一条, confidence: V, reason: 补发}}
 """
 
 
@@ -416,7 +416,7 @@ async def test_a_standard_raised_with_a_past_date_changes_past_months(service: R
     ]
     async with eligibility.database.transaction() as tx:
         topics = await tx.connection.execute(
-            text("SELECT DISTINCT topic FROM outbox WHERE body LIKE '%policy.changed%'")
+            text("SELECT DISTINCT topic FROM outbox WHERE body LIKE '%policy.changed%' AND type LIKE 'entitlement%'")
         )
         assert list(topics.scalars()) == ["liangbu.eligibility.bulk"]
 

@@ -7,13 +7,18 @@ import pytest
 
 import services.eligibility
 from libs.common.period import Period
-from services.eligibility.determination import Determination, Schedule
+from services.eligibility.determination import Determination
 from services.eligibility.facts import BEGINNING, Application, Certificate, Facts, LowIncome, Residence
 from services.eligibility.policy.lint import check_layer, conflicts
 from services.eligibility.policy.names import NAMES
 from services.eligibility.policy.parameters import BadLayer, PolicySet, read_layer, shipped
+from services.eligibility.schedules import Schedule
 
 _VALUE = "{{since: {since}, value: {value}, source: 昆民发〔2026〕9号, clause: 第一条, confidence: V}}"
+
+
+ON = date(2026, 4, 1)
+"""The day on which layers are decided here, before they begin."""
 
 
 def layer(area: str, name: str, value: str, since: str = "2026-05-01") -> str:
@@ -53,7 +58,7 @@ def test_every_name_has_a_value_in_the_sample_province() -> None:
 
 
 def test_shipped_layers_contradict_nothing() -> None:
-    assert conflicts(shipped()) == []
+    assert conflicts(shipped(), date(2016, 1, 1)) == []
 
 
 def test_standards_are_marked_as_samples() -> None:
@@ -155,11 +160,11 @@ def test_the_version_names_the_content_that_an_area_sees() -> None:
 
 
 def problems(text: str) -> list[tuple[str, str]]:
-    return [(problem.path, problem.clause) for problem in check_layer(text, shipped())]
+    return [(problem.path, problem.clause) for problem in check_layer(text, shipped(), ON)]
 
 
 def test_a_sound_layer_has_no_problems() -> None:
-    assert check_layer(layer("5301", "living.amount_fen", "12000"), shipped()) == []
+    assert check_layer(layer("5301", "living.amount_fen", "12000"), shipped(), ON) == []
 
 
 def test_an_amount_below_the_upper_layer_is_refused() -> None:
@@ -168,7 +173,7 @@ def test_an_amount_below_the_upper_layer_is_refused() -> None:
 
 
 def test_an_amount_that_a_later_value_of_the_upper_layer_overtakes_is_refused() -> None:
-    text = layer("5301", "living.amount_fen", "9500", "2025-05-01")
+    text = layer("5301", "living.amount_fen", "9500", "2025-05-01").replace("confidence", "reason: 补发, confidence")
     assert problems(text) == [("parameters.living.amount_fen[0]", "notice 2.1")]
 
 
@@ -198,7 +203,7 @@ def test_a_missing_source_is_refused() -> None:
 
 
 def test_an_unknown_name_is_refused_with_its_line() -> None:
-    [problem] = check_layer(layer("5301", "living.hukou_years", "5"), shipped())
+    [problem] = check_layer(layer("5301", "living.hukou_years", "5"), shipped(), ON)
     assert (problem.path, problem.line) == ("parameters.living.hukou_years[0]", 5)
     assert "unknown name" in problem.message
 
@@ -206,11 +211,11 @@ def test_an_unknown_name_is_refused_with_its_line() -> None:
 def test_two_values_for_one_day_are_refused() -> None:
     text = layer("5301", "living.amount_fen", "12000")
     twice = text + "    - " + _VALUE.format(since="2026-05-01", value="13000") + "\n"
-    [problem] = check_layer(twice, shipped())
+    [problem] = check_layer(twice, shipped(), ON)
     assert problem.path == "parameters.living.amount_fen[1]"
     assert "overlaps" in problem.message
     held = with_layer(text)
-    [problem] = check_layer(layer("5301", "living.amount_fen", "13000"), held)
+    [problem] = check_layer(layer("5301", "living.amount_fen", "13000"), held, ON)
     assert "overlaps" in problem.message
 
 
@@ -225,7 +230,7 @@ def test_a_value_of_the_wrong_shape_is_refused(value: str) -> None:
 def test_what_is_no_layer_is_said_to_be_none(text: str) -> None:
     with pytest.raises(BadLayer):
         read_layer(text)
-    assert len(check_layer(text, shipped())) == 1
+    assert len(check_layer(text, shipped(), ON)) == 1
 
 
 def test_json_is_a_layer_too() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from datetime import date
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -124,3 +125,36 @@ class PolicyReevaluated(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"policy:{self.policy_id}"
+
+
+class PolicyValue(_Value):
+    """What one parameter comes to, all layers above considered, from a day on until the next value of its name."""
+
+    name: str
+    since: date
+    value: Any
+
+
+@event
+class PolicyChanged(StateEvent):
+    """Every parameter of an area that has policy of its own, past and to come; `area` is empty for the nation.
+
+    Whoever acts on a parameter (a deadline, a number of days) keeps these and asks the longest `area` that a code
+    begins with. Areas without policy of their own are not told: they follow the one above them.
+    """
+
+    type: ClassVar[str] = "policy.changed.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    person_id: str = ""
+    area: str
+    policy_version: str
+    values: tuple[PolicyValue, ...]
+
+    @property
+    def key(self) -> str:
+        return self.area or "nation"
+
+    @property
+    def aggregate(self) -> str:
+        return f"policy-values:{self.area}"

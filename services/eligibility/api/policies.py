@@ -15,10 +15,12 @@ from libs.common.audit import record
 from libs.common.auth import Anyone, CivilAffairs
 from libs.common.clock import business_today
 from libs.common.web import Tx, router
-from services.eligibility.handlers.policies import approve_policy, find_policy, load_policy, propose_policy
-from services.eligibility.policy.lint import check_layer, conflicts
+from services.eligibility.handlers.layers import approve_policy, find_policy, propose_policy
+from services.eligibility.handlers.policies import load_policy
+from services.eligibility.policy.lint import check_layer
 from services.eligibility.policy.names import NAMES
 from services.eligibility.policy.parameters import BadLayer, read_layer
+from services.eligibility.publication import history
 
 api = router(prefix="/v1/policies", tags=["policies"])
 
@@ -56,7 +58,7 @@ async def list_parameters(
 @api.post("/check")
 async def check(request: Request, tx: Tx, caller: Anyone) -> dict[str, Any]:
     """What is wrong with a layer's YAML, each problem with its place and the clause it breaks. Stores nothing."""
-    problems = check_layer(await _layer_of(request), await load_policy(tx))
+    problems = check_layer(await _layer_of(request), await load_policy(tx), business_today())
     return {
         "ok": not problems,
         "problems": [
@@ -66,18 +68,14 @@ async def check(request: Request, tx: Tx, caller: Anyone) -> dict[str, Any]:
     }
 
 
-@api.get("/conflicts")
-async def list_conflicts(tx: Tx, caller: Anyone) -> dict[str, Any]:
-    """Values in force that contradict a layer above, or rest on a repealed document (notice 2.1, 8.1)."""
-    found = conflicts(await load_policy(tx))
-    return {
-        "items": [
-            {"layer": layer or "nation", "path": problem.path, "message": problem.message, "clause": problem.clause}
-            for layer, problem in found
-            if caller.covers(layer) or not layer or caller.area.startswith(layer)
-        ],
-        "next_cursor": None,
-    }
+@api.get("/history")
+async def list_changes(
+    tx: Tx, area: Annotated[Area, Query()], name: Annotated[str | None, Query(max_length=100)] = None
+) -> dict[str, Any]:
+    """Every version of every value that could ever decide in an area, newest first, with the day on which it was
+    published; null where that was before this system and is not recorded. Public (notice 1.1)."""
+    policy = await load_policy(tx)
+    return {"area": area, "items": history(policy, area, name), "next_cursor": None}
 
 
 @api.post("", status_code=201)
@@ -86,7 +84,7 @@ async def propose(request: Request, tx: Tx, caller: CivilAffairs) -> dict[str, A
     layer = await _layer_of(request)
     with suppress(BadLayer):  # `propose_policy` refuses that with its place
         caller.require_area(read_layer(layer).area)
-    proposed = await propose_policy(tx, layer, caller.sub)
+    proposed = await propose_policy(tx, layer, caller.sub, business_today())
     await record(tx, caller, "propose policy", str(proposed["policy_id"]), area=proposed["area"])
     return proposed
 
@@ -95,20 +93,19 @@ async def propose(request: Request, tx: Tx, caller: CivilAffairs) -> dict[str, A
 async def approve(policy_id: UUID, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
     """Puts a layer in force. Everybody it touches is judged anew, for past months too, as a job."""
     caller.require_sight((await find_policy(tx, policy_id)).area, "policy")
-    approved = await approve_policy(tx, policy_id, caller.sub)
+    approved = await approve_policy(tx, policy_id, caller.sub, business_today())
     await record(tx, caller, "approve policy", str(policy_id), area=approved["area"])
     return approved
 
 
 async def _layer_of(request: Request) -> str:
-    """The body: a layer's YAML as it is, or in the member `layer` or `yaml` of a JSON object."""
+    """The body: a layer's YAML (or JSON) as it is, or as text in the member `yaml`, `layer` or `text` of an object."""
     body = (await request.body()).decode("utf-8", errors="replace")
-    if "json" in request.headers.get("content-type", ""):
-        try:
-            content = json.loads(body)
-        except ValueError:
-            return body
-        for member in ("yaml", "layer", "text"):
-            if isinstance(content, dict) and isinstance(content.get(member), str) and "\n" in content[member]:
-                return str(content[member])
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body
+    if isinstance(content, dict) and "parameters" not in content:
+        given = next((content[member] for member in ("yaml", "layer", "text") if member in content), None)
+        return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     return body

@@ -1,35 +1,32 @@
-"""Policy layers: proposed by one person, approved by another, and then everybody they touch is judged anew."""
+"""The policy in force, for whoever judges by it, and as other services are told of it."""
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from libs.common.database import Transaction, new_id
-from libs.common.errors import Conflict, FourEyes, InvalidInput, NotFound
-from libs.common.events.eligibility import PolicyReevaluated
-from services.eligibility.policy.lint import Problem, check_layer
+from libs.common.database import Transaction
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
+from libs.common.period import business_date
 from services.eligibility.policy.parameters import PolicySet, read_layer, shipped
 
-_POLICY_LOCK = "policies"
+POLICY_LOCK = "policies"
 
 
-class LayerRefused(InvalidInput):
-    """This policy layer cannot be taken."""
-
-    type = "layer-refused"
-
-
-async def load_policy(tx: Transaction) -> PolicySet:
-    """The policy in force: what the program brings and every approved layer. Read it behind the persons' locks, so that
-    a re-evaluation never meets a judgement by an older policy."""
-    known = tuple((await tx.connection.execute(_APPROVED)).scalars())
+async def load_policy(tx: Transaction, known_before: datetime | None = None) -> PolicySet:
+    """The policy in force, or as it was approved before a moment: what the program brings and every approved layer.
+    Read it behind the persons' locks, so that a re-evaluation never meets a judgement by an older policy."""
+    known = tuple((await tx.connection.execute(_APPROVED, {"before": known_before})).scalars())
     if known not in _assembled:
-        layers = (await tx.connection.execute(_LAYERS, {"known": list(known)})).scalars()
-        _assembled[known] = shipped().with_layers(read_layer(layer) for layer in layers)
+        layers = await tx.connection.execute(_LAYERS, {"known": list(known)})
+        _assembled[known] = shipped().with_layers(
+            replace(read_layer(row.layer), published_on=business_date(row.approved_at), policy_id=str(row.policy_id))
+            for row in layers
+        )
     return _assembled[known]
 
 
@@ -37,77 +34,41 @@ _assembled: dict[tuple[UUID, ...], PolicySet] = {}
 """By the approved layers' ids, which name their content for ever."""
 
 
-async def propose_policy(tx: Transaction, layer: str, by: str) -> dict[str, Any]:
-    """Stores a layer that has no problems; LayerRefused lists what breaks which clause."""
-    _refuse(check_layer(layer, await load_policy(tx)))
-    read = read_layer(layer)
-    policy_id = new_id()
-    await tx.connection.execute(
-        text(
-            "INSERT INTO policies (policy_id, area, title, layer, since, status, proposed_by)"
-            " VALUES (:policy_id, :area, :title, :layer, :since, 'proposed', :by)"
-        ),
-        {
-            "policy_id": policy_id,
-            "area": read.area,
-            "title": read.title,
-            "layer": layer,
-            "since": min((parameter.since for parameter in read.parameters), default=date.max),
-            "by": by,
-        },
-    )
-    return {"policy_id": policy_id, "status": "proposed", "area": read.area}
-
-
-async def find_policy(tx: Transaction, policy_id: UUID) -> Any:
-    """The stored layer, locked against a second approval. NotFound."""
-    await tx.lock(_POLICY_LOCK)
-    found = await tx.connection.execute(
-        text("SELECT policy_id, area, title, layer, status, proposed_by FROM policies WHERE policy_id = :id"),
-        {"id": policy_id},
-    )
-    row = found.one_or_none()
-    if row is None:
-        raise NotFound("no such policy")
-    return row
-
-
-async def approve_policy(tx: Transaction, policy_id: UUID, by: str) -> dict[str, Any]:
-    """Puts a layer in force and starts the re-evaluation of everybody it can touch. Conflict if it is already in force,
-    FourEyes for who proposed it, LayerRefused where other layers have changed meanwhile."""
-    row = await find_policy(tx, policy_id)
-    if row.status != "proposed":
-        raise Conflict("this policy is already approved")
-    if row.proposed_by == by:
-        raise FourEyes("who proposed a policy cannot approve it")
-    _refuse(check_layer(row.layer, await load_policy(tx)))
-    await tx.connection.execute(
-        text(
-            "UPDATE policies SET status = 'approved', approved_by = :by, approved_at = now(),"
-            " approval_no = (SELECT coalesce(max(approval_no), 0) + 1 FROM policies) WHERE policy_id = :id"
-        ),
-        {"id": policy_id, "by": by},
-    )
-    await tx.connection.execute(
-        text("INSERT INTO reevaluations (policy_id, area) VALUES (:id, :area)"), {"id": policy_id, "area": row.area}
-    )
-    tx.publish(PolicyReevaluated(policy_id=policy_id, version=1, area=row.area, status="started", persons=0, changed=0))
-    return {"policy_id": policy_id, "status": "approved", "area": row.area, "reevaluation": "started"}
-
-
-def _refuse(problems: list[Problem]) -> None:
-    if problems:
-        raise LayerRefused(
-            "; ".join(problem.message for problem in problems[:5]),
-            errors=[{"path": problem.path, "message": _sentence(problem)} for problem in problems],
+async def tell_policies(tx: Transaction, policy: PolicySet) -> int:
+    """Publishes the parameters of every area whose own or upper layers have changed since they were last told."""
+    await tx.lock(POLICY_LOCK)
+    told = {
+        row.area: row for row in await tx.connection.execute(text("SELECT area, version, digest FROM told_policies"))
+    }
+    due = [area for area in sorted(policy.areas) if area not in told or told[area].digest != policy.version(area)]
+    for area in due:
+        version = told[area].version + 1 if area in told else 1
+        await tx.connection.execute(_TELL, {"area": area, "version": version, "digest": policy.version(area)})
+        tx.publish(
+            PolicyChanged(version=version, area=area, policy_version=policy.version(area), values=_values(policy, area))
         )
+    return len(due)
 
 
-def _sentence(problem: Problem) -> str:
-    clause = f" ({problem.clause})" if problem.clause else ""
-    place = f"line {problem.line}: " if problem.line else ""
-    return f"{place}{problem.message}{clause}"
+def _values(policy: PolicySet, area: str) -> tuple[PolicyValue, ...]:
+    """What each name comes to in the area, at each day on which it changes."""
+    values: list[PolicyValue] = []
+    before: dict[str, Any] = {}
+    for since in policy.changes(policy.chain(area)):
+        now = {parameter.name: parameter.value for parameter in policy.in_force(area, since)}
+        values += [PolicyValue(name=n, since=since, value=v) for n, v in now.items() if before.get(n) != v]
+        before = now
+    return tuple(values)
 
 
-_APPROVED = text("SELECT policy_id FROM policies WHERE status = 'approved' ORDER BY approval_no")
-_LAYERS = text("SELECT layer FROM policies WHERE policy_id = ANY(:known) ORDER BY approval_no")
+_APPROVED = text(
+    "SELECT policy_id FROM policies WHERE status = 'approved'"
+    " AND (CAST(:before AS timestamptz) IS NULL OR approved_at < :before) ORDER BY approval_no"
+)
+_LAYERS = text("SELECT policy_id, layer, approved_at FROM policies WHERE policy_id = ANY(:known) ORDER BY approval_no")
+
+_TOLD = text("SELECT area, version, digest FROM told_policies")
+_TELL = text(
+    "INSERT INTO told_policies (area, version, digest) VALUES (:area, :version, :digest)"
+    " ON CONFLICT (area) DO UPDATE SET version = excluded.version, digest = excluded.digest"
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import get_args
 
 import yaml
@@ -21,12 +21,12 @@ from services.eligibility.policy.parameters import (
     read_layer,
 )
 
-_FOREVER = date.max
+_CORRECTION = "notice 2.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`path` and `line` (from 1, 0 if unknown) say where, `clause` which clause it breaks."""
+    """`path` and `line` (from 1, 0 if unknown) say where, `clause` which clause it breaks, if any."""
 
     path: str
     line: int
@@ -34,77 +34,117 @@ class Problem:
     clause: str
 
 
-def check_layer(text: str, policy: PolicySet) -> list[Problem]:
-    """Every problem of a layer's YAML beside the layers in force; none if it may be approved."""
+@dataclass(frozen=True, slots=True)
+class PolicyConflict:
+    """A stored value, known by its layer's area, name and first day, that could not be approved today."""
+
+    area: str
+    name: str
+    since: date
+    source: str
+    message: str
+    clause: str
+
+
+def check_layer(text: str, policy: PolicySet, on: date) -> list[Problem]:
+    """Every problem of a layer's YAML beside the layers in force, decided on a day; none if it may be approved.
+
+    A layer of `existing` local rules may contradict those above it, or rest on what is repealed: it is stored to be
+    corrected (notice 2.1, 8.1).
+    """
     try:
         layer = read_layer(text)
     except BadLayer as error:
-        return [Problem("", 0, str(error), "")]
+        line = error.line or (_lines_of(text).get(error.path, 0) if error.path else 0)
+        return [Problem(error.path, line, str(error), "")]
     lines = _lines_of(text)
     found: list[Problem] = []
     seen: dict[tuple[str, date], str] = {}
     for path, parameter in _placed(layer):
-        problems = [*_of_value(parameter, policy)]
+        problems = [*_of_value(parameter), *_of_dates(parameter, policy, on)]
+        if not layer.existing:
+            problems += _of_documents(parameter, policy)
         first = seen.setdefault((parameter.name, parameter.since), path)
         if first != path:
-            problems.append((f"overlaps: the same name and day as {first}", ""))
-        held = policy.own(parameter.name, layer.area, parameter.since) if parameter.name in NAMES else None
-        if held is not None and held.since == parameter.since and not held.sample and held.value != parameter.value:
-            problems.append((f"overlaps: {held.source} gives {held.value} from that day on", ""))
+            problems.append((f"overlaps: the same name and day as {first}", _CORRECTION))
         found += [Problem(path, lines.get(path, 0), message, clause) for message, clause in problems]
-    if found:
+    if found or layer.existing:
         return found
     after = policy.with_layers([layer])
     for path, parameter in _placed(layer):
-        found += [Problem(path, lines.get(path, 0), m, c) for m, c in _beside_others(parameter, layer, policy, after)]
+        found += [Problem(path, lines.get(path, 0), m, c) for m, c in _beside_others(parameter, policy, after)]
     return found
 
 
-def conflicts(policy: PolicySet) -> list[tuple[str, Problem]]:
-    """What stored layers contain that could not be approved today, each with its layer's area."""
+def conflicts(policy: PolicySet, on: date) -> list[PolicyConflict]:
+    """What stored layers hold, on that day or later, that could not be approved today."""
     found = []
     for layer in policy.layers:
-        for path, parameter in _placed(layer):
-            problems = [*_of_value(parameter, policy), *_beside_others(parameter, layer, policy, policy)]
-            found += [(layer.area, Problem(path, 0, message, clause)) for message, clause in problems]
+        for parameter in layer.parameters:
+            until = policy.until(parameter)
+            if not policy.stands(parameter) or (until is not None and until < on):
+                continue
+            problems = [
+                *_of_value(parameter),
+                *_of_documents(parameter, policy),
+                *_beside_others(parameter, policy, policy, after=on),
+            ]
+            found += [
+                PolicyConflict(layer.area, parameter.name, parameter.since, parameter.source, message, clause)
+                for message, clause in problems
+            ]
     return found
 
 
-def _of_value(parameter: Parameter, policy: PolicySet) -> Iterator[tuple[str, str]]:
+def _of_value(parameter: Parameter) -> Iterator[tuple[str, str]]:
     """What is wrong with a value taken by itself."""
     name = NAMES.get(parameter.name)
     if name is None:
-        yield f"unknown name {parameter.name}", "notice 2.1"
+        yield f"unknown name {parameter.name}", _CORRECTION
         return
     wrong = name.problem(parameter.value)
     if wrong:
-        yield wrong, ""
+        yield f"{parameter.name} {wrong}", ""
+    if parameter.given_unit and parameter.given_unit != name.unit:
+        yield f"{parameter.name} is in {name.unit}, not in {parameter.given_unit}", ""
     if not parameter.source:
         yield "source is missing", "notice 8.1"
     if parameter.confidence not in get_args(Confidence):
         yield f"confidence must be one of {', '.join(get_args(Confidence))}", ""
+
+
+def _of_documents(parameter: Parameter, policy: PolicySet) -> Iterator[tuple[str, str]]:
+    """Whether the value rests on a document without force."""
     for document in policy.documents:
         if document.repealed_by and document.number in parameter.source:
             yield f"{document.number} is repealed by {document.repealed_by}", "notice 8.1"
 
 
+def _of_dates(parameter: Parameter, policy: PolicySet, on: date) -> Iterator[tuple[str, str]]:
+    """What is wrong with the day on which a value begins."""
+    if parameter.since < on and not parameter.reason and not parameter.sample:
+        yield f"begins on {parameter.since}, before it is decided: a backdated value needs a reason", "notice 1.1"
+    held = policy.own(parameter.name, parameter.layer, parameter.since) if parameter.name in NAMES else None
+    if held is not None and held.since == parameter.since and not held.sample and held.value != parameter.value:
+        yield f"overlaps: {held.source} gives {held.value} from that day on", _CORRECTION
+
+
 def _beside_others(
-    parameter: Parameter, layer: PolicyLayer, policy: PolicySet, after: PolicySet
+    parameter: Parameter, policy: PolicySet, with_it: PolicySet, after: date = date.min
 ) -> Iterator[tuple[str, str]]:
-    """What contradicts the layers above on any day on which the value would hold."""
-    name = NAMES[parameter.name]
-    uppers = [area for area in policy.chain(layer.area) if len(area) < len(layer.area)]
-    if layer.area == NATION or not uppers:
+    """What contradicts the layers above on any day, not before `after`, on which the value would hold."""
+    name = NAMES.get(parameter.name)
+    uppers = [area for area in policy.chain(parameter.layer) if len(area) < len(parameter.layer)]
+    if name is None or parameter.layer == NATION or not uppers:
         return
-    until = _until(parameter, after)
-    days = {parameter.since, *(d for d in policy.changes(tuple(uppers)) if parameter.since < d < until)}
-    for on in sorted(days):
+    since, until = max(parameter.since, after), with_it.until(parameter) or date.max
+    for on in sorted({since, *(day for day in policy.changes(tuple(uppers)) if since < day <= until)}):
         upper = policy.value(parameter.name, uppers[-1], on)
         if upper is None:
             continue
         contradiction = _contradiction(name, upper, parameter.value)
         if contradiction:
-            yield f"{contradiction}, on {on}", "notice 2.1"
+            yield f"{contradiction}, on {on}", _CORRECTION
             return
 
 
@@ -124,18 +164,6 @@ def _contradiction(name: ParameterName, upper: Value, lower: Value) -> str | Non
     return None
 
 
-def _until(parameter: Parameter, policy: PolicySet) -> date:
-    """The first day on which a later value of the same layer replaces this one."""
-    later = [
-        p.since
-        for layer in policy.layers
-        if layer.area == parameter.layer
-        for p in layer.parameters
-        if p.name == parameter.name and p.since > parameter.since
-    ]
-    return min(later, default=_FOREVER - timedelta(days=1))
-
-
 def _placed(layer: PolicyLayer) -> Iterator[tuple[str, Parameter]]:
     count: dict[str, int] = {}
     for parameter in layer.parameters:
@@ -148,9 +176,12 @@ def _lines_of(text: str) -> dict[str, int]:
     """The line of each value, by its path."""
     found: dict[str, int] = {}
     for key, names in _pairs(yaml.compose(text, Loader=yaml.SafeLoader)):
+        found[key] = names.start_mark.line + 1
         if key != "parameters":
             continue
         for name, values in _pairs(names):
+            found[f"parameters.{name}"] = values.start_mark.line + 1
+            found[f"parameters.{name}[0]"] = values.start_mark.line + 1
             if isinstance(values, yaml.SequenceNode):
                 for position, value in enumerate(values.value):
                     found[f"parameters.{name}[{position}]"] = value.start_mark.line + 1

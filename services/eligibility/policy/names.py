@@ -108,6 +108,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("finding.verification_days", "核查期限", "working days", "set", _days),
         ParameterName("outreach.deadline_months", "主动提醒告知的期限", "months", "fixed", _months),
         ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
+        ParameterName("correction.deadline_days", "与上级规定不一致的纠正期限", "days", "set", _days),
         ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "set", _months),
     )
 }

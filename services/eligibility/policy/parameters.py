@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,12 @@ Confidence = Literal["V", "K", "U"]
 
 
 class BadLayer(ValueError):
-    """A layer's YAML does not have the shape of a layer."""
+    """A layer's YAML does not have the shape of a layer. `path` and `line` (from 1, 0 if unknown) say where."""
+
+    def __init__(self, message: str, path: str = "", line: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Parameter:
     """One value of one name, in force at its layer from `since` until a later one of the same name and layer.
 
     `layer` is the area that decided it, empty for the nation. `confidence`: V text found, K general knowledge,
-    U uncertain. `sample` marks values that stand in until the area enters its own.
+    U uncertain. `sample` marks values that stand in until the area enters its own. `reason` says why a value begins
+    before it was decided.
     """
 
     name: str
@@ -46,6 +52,8 @@ class Parameter:
     clause: str
     confidence: Confidence
     sample: bool = False
+    reason: str = ""
+    given_unit: str = ""
 
     @property
     def unit(self) -> str:
@@ -55,11 +63,15 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class PolicyLayer:
     """What one document gives to one area. Where it names a name and a day that an older layer of the same area also
-    names, it replaces that value."""
+    names, it replaces that value. `existing`: local rules found in force, taken in to be corrected. `published_on` is
+    unknown (None) for layers that came with the program without it."""
 
     area: str
     title: str
     parameters: tuple[Parameter, ...]
+    existing: bool = False
+    published_on: date | None = None
+    policy_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,16 @@ class PolicySet:
         """The value that the layer of `area` itself gives, not those above it."""
         held = [p for p in self._of_layer.get(area, ()) if p.name == name and p.since <= on]
         return max(held, key=lambda p: p.since, default=None)
+
+    def until(self, parameter: Parameter) -> date | None:
+        """The last day of a value: the day before a later one of its layer begins, None while there is none."""
+        later = [p.since for p in self._of_layer.get(parameter.layer, ()) if p.name == parameter.name]
+        following = min((since for since in later if since > parameter.since), default=None)
+        return None if following is None else following - timedelta(days=1)
+
+    def stands(self, parameter: Parameter) -> bool:
+        """Whether no later layer of the same area replaced the value."""
+        return any(held is parameter for held in self._of_layer.get(parameter.layer, ()))
 
     def version(self, area: str = NATION) -> str:
         """A digest of every value, past and to come, that can decide in `area`: same content, same version."""
@@ -191,28 +213,45 @@ _COMBINE: dict[Latitude, Callable[[Value, Value], Value]] = {
 }
 
 
+_HEAD = frozenset({"layer", "title", "published", "existing", "parameters"})
+_ENTRY = frozenset({"since", "from", "value", "unit", "source", "clause", "confidence", "sample", "reason"})
+
+
 def read_layer(text: str) -> PolicyLayer:
     """A layer from its YAML. BadLayer where it has not the shape of one; what it says is for `lint.py` to judge."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise BadLayer(f"not YAML: {str(error).splitlines()[0]}") from error
+        mark = getattr(error, "problem_mark", None)
+        raise BadLayer(f"not YAML: {str(error).splitlines()[0]}", line=mark.line + 1 if mark else 0) from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
-        raise BadLayer("a layer is a mapping with layer, title and parameters")
+        raise BadLayer("a layer is a mapping with layer and parameters")
+    if unknown := sorted(str(key) for key in content if key not in _HEAD):
+        raise BadLayer(f"unknown name {unknown[0]}; a layer has {', '.join(sorted(_HEAD))}", unknown[0])
     area = NATION if content.get("layer") == "nation" else str(content.get("layer", "?"))
     if area != NATION and not (area.isdigit() and len(area) in (2, 4, 6, 9)):
-        raise BadLayer(f"layer: must be nation or the code of an area, not {area!r}")
-    return PolicyLayer(area, str(content.get("title", "")), tuple(_parameters(area, content["parameters"])))
+        raise BadLayer(f"layer: must be nation or the code of an area, not {area!r}", "layer")
+    return PolicyLayer(
+        area=area,
+        title=str(content.get("title") or ""),
+        parameters=tuple(_parameters(area, content["parameters"])),
+        existing=bool(content.get("existing", False)),
+        published_on=_day(content.get("published")),
+    )
 
 
 def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
-    for name, values in content.items():
+    for name, given in content.items():
+        values = [given] if isinstance(given, dict) else given
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise BadLayer(f"parameters.{name}: must be a list of values")
+            raise BadLayer(f"parameters.{name}: must be a list of values", f"parameters.{name}")
         for position, entry in enumerate(values):
-            since = _day(entry.get("since"))
+            path = f"parameters.{name}[{position}]"
+            since = _day(entry.get("since", entry.get("from")))
             if since is None or "value" not in entry:
-                raise BadLayer(f"parameters.{name}[{position}]: needs since (a date) and value")
+                raise BadLayer(f"{path}: needs since (a date) and value", path)
+            if unknown := sorted(str(key) for key in entry if key not in _ENTRY):
+                raise BadLayer(f"{path}: unknown name {unknown[0]}; a value has {', '.join(sorted(_ENTRY))}", path)
             yield Parameter(
                 name=str(name),
                 value=_whole_keys(entry["value"]),
@@ -222,6 +261,8 @@ def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
                 clause=str(entry.get("clause") or ""),
                 confidence=entry.get("confidence", "U"),
                 sample=bool(entry.get("sample", False)),
+                reason=str(entry.get("reason") or "").strip(),
+                given_unit=str(entry.get("unit") or ""),
             )
 
 

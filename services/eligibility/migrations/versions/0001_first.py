@@ -15,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 _STATEMENTS = (
+    "CREATE EXTENSION IF NOT EXISTS btree_gist",
     """
     CREATE TABLE persons (
         person_id   text PRIMARY KEY,
@@ -107,6 +108,57 @@ _STATEMENTS = (
         CHECK ((status = 'approved') = (approved_by IS NOT NULL)),
         CHECK ((status = 'approved') = (approved_at IS NOT NULL)),
         CHECK ((status = 'approved') = (approval_no IS NOT NULL))
+    )
+    """,
+    # The values of approved layers: for which days each holds (valid), and since when until when that was so (known).
+    """
+    CREATE TABLE policy_values (
+        policy_id uuid NOT NULL REFERENCES policies,
+        area      text NOT NULL,
+        name      text NOT NULL,
+        value     jsonb NOT NULL,
+        valid     daterange NOT NULL CHECK (NOT isempty(valid)),
+        known     tstzrange NOT NULL CHECK (NOT isempty(known)),
+        CONSTRAINT one_value_a_day EXCLUDE USING gist (area WITH =, name WITH =, valid WITH &&, known WITH &&)
+    )
+    """,
+    """
+    CREATE TABLE policy_cases (
+        case_id          uuid PRIMARY KEY DEFAULT uuidv7(),
+        area             text NOT NULL,
+        name             text NOT NULL,
+        since            date NOT NULL,
+        source           text NOT NULL,
+        message          text NOT NULL,
+        clause           text NOT NULL,
+        status           text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'assigned', 'resolved')),
+        owner            text NOT NULL,
+        due_on           date NOT NULL,
+        transition       text NOT NULL DEFAULT '',
+        persons_affected bigint NOT NULL CHECK (persons_affected >= 0),
+        opened_at        timestamptz NOT NULL DEFAULT now(),
+        resolved_by      text,
+        resolved_at      timestamptz,
+        resolution       text,
+        corrected_by     uuid REFERENCES policies,
+        CHECK ((status = 'resolved') = (resolved_at IS NOT NULL))
+    )
+    """,
+    "CREATE UNIQUE INDEX policy_cases_open_once ON policy_cases (area, name, since, clause) WHERE status <> 'resolved'",
+    """
+    CREATE TABLE policy_case_persons (
+        case_id        uuid NOT NULL REFERENCES policy_cases,
+        application_id uuid NOT NULL REFERENCES applications,
+        person_id      text NOT NULL,
+        subsidies      text[] NOT NULL CHECK (cardinality(subsidies) > 0),
+        PRIMARY KEY (case_id, application_id)
+    )
+    """,
+    """
+    CREATE TABLE told_policies (
+        area    text PRIMARY KEY,
+        version bigint NOT NULL CHECK (version > 0),
+        digest  text NOT NULL
     )
     """,
     """
