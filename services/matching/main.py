@@ -10,6 +10,9 @@ from libs.common.settings import Settings
 from services.matching.api import ROUTERS
 from services.matching.api.feeds import LARGEST_BYTES
 from services.matching.api.parts import Parts, keys_of
+from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
+from services.matching.evidence import EvidenceFolder
+from services.matching.faces import SimulatedFaces
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
@@ -65,7 +68,11 @@ SERVICE = Service(
     ],
     invariants=INVARIANTS,
     workers=[lambda app: app.state.parts.intake],
-    larger_bodies={"/v1/feeds": LARGEST_BYTES},
+    larger_bodies={
+        "/v1/feeds": LARGEST_BYTES,
+        "/v1/evidence": LARGEST_EVIDENCE_BYTES,
+        "/v1/face-checks": LARGEST_EVIDENCE_BYTES,
+    },
 )
 
 
@@ -73,7 +80,13 @@ def build(settings: Settings) -> FastAPI:
     app = create_app(SERVICE, settings)
     keys = keys_of(settings)
     folder = FeedFolder(settings.data_dir)
-    app.state.parts = Parts(keys, folder, FeedIntake(app.state.database, folder, keys))
+    app.state.parts = Parts(
+        keys=keys,
+        folder=folder,
+        intake=FeedIntake(app.state.database, folder, keys),
+        evidence=EvidenceFolder(settings.data_dir, keys.sealer),
+        faces=SimulatedFaces(),
+    )
     return app
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from libs.common.areas import Area
 from libs.common.audit import record
-from libs.common.auth import Official, Principal, caller
+from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.identity import mask_name
@@ -20,6 +20,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import FindingStatus
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import Parts, PartsOf
+from services.matching.handlers import decisions
 from services.matching.handlers import findings as handlers
 from services.matching.tables import claims, findings
 
@@ -41,6 +42,10 @@ class Finding(BaseModel):
     opened_on: date
     due_on: date
     overdue: bool
+    assigned_to: str | None
+    decision: Literal["keep", "release"] | None
+    decided_on: date | None
+    decision_note: str | None
     name: str | None = None
     detail: dict[str, Any]
     comparison_id: UUID | None
@@ -75,6 +80,38 @@ class NewVerification(BaseModel):
     to_area: Area | None = None
 
 
+class NewAssignment(BaseModel):
+    """`area`: the county or the township in the finding's county that verifies it; `due_on` the present one if null."""
+
+    area: Area
+    due_on: date | None = None
+
+
+class NewDecision(BaseModel):
+    """`keep` holds on, with a new deadline; `release` lets payments go while the lead stays to be verified."""
+
+    decision: Literal["keep", "release"]
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class NewBulkVerification(BaseModel):
+    """One finding out about many leads, with one reason. `effective_on` is each one's alleged day if null."""
+
+    finding_ids: list[UUID] = Field(min_length=1, max_length=500)
+    method: Literal["visit", "video", "face", "phone", "document"]
+    outcome: Literal["confirmed", "dismissed"]
+    effective_on: date | None = None
+    note: str = Field(min_length=1, max_length=2000)
+
+
+class BulkAnswer(BaseModel):
+    """What became of one of them: its status, or why it was refused."""
+
+    finding_id: UUID
+    status: FindingStatus | None = None
+    refused: str | None = None
+
+
 @api.get("")
 async def list_findings(
     tx: Tx,
@@ -85,12 +122,15 @@ async def list_findings(
     status: FindingStatus | None = None,
     kind: str | None = None,
     overdue: bool | None = None,
+    assigned_to: Area | None = None,
     person_id: str | None = None,
 ) -> Page:
-    query = select(findings).where(reader.within(findings.c.area, area))
+    query = select(findings).where(reader.within(findings.c.area, area) | reader.within(findings.c.assigned_to, area))
     for column, value in ((findings.c.status, status), (findings.c.kind, kind), (findings.c.person_id, person_id)):
         if value is not None:
             query = query.where(column == value)
+    if assigned_to is not None:
+        query = query.where(findings.c.assigned_to.startswith(assigned_to))
     if overdue is not None:
         is_overdue = findings.c.overdue_since.is_not(None) & (findings.c.status == "open")
         query = query.where(is_overdue if overdue else ~is_overdue)
@@ -124,6 +164,27 @@ async def verify_finding(finding_id: UUID, body: NewVerification, tx: Tx, verifi
     verification = handlers.Verification(**body.model_dump())
     row = await handlers.verify_finding(tx, finding_id, verification, verifier, today=business_today())
     return _shown(row)
+
+
+@api.post("/{finding_id}/assignment")
+async def assign_finding(finding_id: UUID, body: NewAssignment, tx: Tx, official: CivilAffairs) -> Finding:
+    """Hands the verification to a township, or takes it to the county."""
+    return _shown(await decisions.assign_finding(tx, finding_id, body.area, body.due_on, official))
+
+
+@api.post("/{finding_id}/decision")
+async def decide_finding(finding_id: UUID, body: NewDecision, tx: Tx, official: CivilAffairs) -> Finding:
+    """Overdue, the county decides before the next cycle. A lead of death is never released without being verified."""
+    row = await decisions.decide_finding(tx, finding_id, body.decision, body.reason, official, today=business_today())
+    return _shown(row)
+
+
+@api.post("/bulk-verification")
+async def verify_many(body: NewBulkVerification, tx: Tx, verifier: Verifier) -> list[BulkAnswer]:
+    """Each is verified, or refused, by itself; each has its own entry in the audit log."""
+    verification = handlers.Verification(body.method, body.outcome, body.note, body.effective_on)
+    done = await decisions.verify_many(tx, body.finding_ids, verification, verifier, today=business_today())
+    return [BulkAnswer(finding_id=finding_id, status=status, refused=refused) for finding_id, status, refused in done]
 
 
 def _shown(row: dict[str, Any], *, name: str | None = None) -> Finding:

@@ -9,17 +9,21 @@ from fastapi import Depends, Request
 
 from libs.common.privacy import PersonKeys, Sealer
 from libs.common.settings import Settings
+from services.matching.evidence import EvidenceFolder
+from services.matching.faces import FaceProvider
 from services.matching.feeds import FeedFolder, Keys
 from services.matching.handlers.feeds import FeedIntake
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The keys, the folder of feeds, and who takes feeds in."""
+    """The keys, the folders of feeds and of evidence, who takes feeds in, and who compares faces."""
 
     keys: Keys
     folder: FeedFolder
     intake: FeedIntake
+    evidence: EvidenceFolder
+    faces: FaceProvider
 
 
 def keys_of(settings: Settings) -> Keys:

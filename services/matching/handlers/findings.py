@@ -19,6 +19,7 @@ from libs.common.events.matching import FindingConfirmed, FindingDismissed, Find
 from libs.common.working_days import working_days_after
 from services.matching import parameters
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
+from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
@@ -145,12 +146,12 @@ async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], note
 async def _hold_from_earlier(tx: Transaction, finding_id: UUID, earliest: Lead) -> None:
     row = (await tx.connection.execute(select(findings).where(findings.c.finding_id == finding_id))).one()
     if earliest.alleged_on < row.alleged_on:
-        await _save(
+        await save_finding(
             tx, row, FindingOpened, alleged_on=earliest.alleged_on, hold_from=min(earliest.hold_from, row.hold_from)
         )
 
 
-async def _save(tx: Transaction, row: Any, event: type[FindingState], **changes: Any) -> None:
+async def save_finding(tx: Transaction, row: Any, event: type[FindingState], **changes: Any) -> None:
     """Stores the finding's next version and tells it."""
     changes = {**changes, "version": row.version + 1}
     await tx.connection.execute(update(findings).where(findings.c.finding_id == row.finding_id).values(**changes))
@@ -170,6 +171,8 @@ async def verify_finding(
     row = await read_finding(tx, finding_id, principal)
     if row.status != "open":
         raise AlreadyVerified(f"it is {row.status}")
+    if verification.method == "face":
+        await require_face_match(tx, Subject("finding", finding_id))
     changes: dict[str, Any] = {
         "status": verification.outcome,
         "method": verification.method,
@@ -180,9 +183,9 @@ async def verify_finding(
     }
     if verification.outcome == "confirmed":
         changes |= await _confirm(tx, row, verification, principal, today)
-        await _save(tx, row, FindingConfirmed, **changes)
+        await save_finding(tx, row, FindingConfirmed, **changes)
     else:
-        await _save(tx, row, FindingDismissed, **changes)
+        await save_finding(tx, row, FindingDismissed, **changes)
     await _note_in_ledger(tx, row, changes)
     await record(
         tx, principal, "verify finding", str(finding_id), person_id=row.person_id, reason=verification.note,
@@ -213,7 +216,7 @@ async def assert_authoritative(tx: Transaction, assertions: Sequence[Assertion])
             "verified_at": tx.now,
             "fact_id": item.fact.fact_id,
         }
-        await _save(tx, row, FindingConfirmed, **changes)
+        await save_finding(tx, row, FindingConfirmed, **changes)
         await _note_in_ledger(tx, row, changes)
 
 
@@ -236,16 +239,18 @@ async def _note_in_ledger(tx: Transaction, row: Any, changes: Mapping[str, Any])
     """What became of a finding, in the ledger of the comparison that opened it."""
     if row.comparison_id is not None:
         became = {name: changes.get(name) for name in ("status", "method", "effective_on", "verified_by", "fact_id")}
-        entry = {"entry": "verification", "finding_id": row.finding_id, **became}
+        files = [kept["digest"] for kept in await list_evidence(tx, Subject("finding", row.finding_id))]
+        entry = {"entry": "verification", "finding_id": row.finding_id, **became, "evidence": files}
         await extend_ledger(tx, row.comparison_id, [entry])
 
 
 async def read_finding(tx: Transaction, finding_id: UUID, principal: Principal) -> Any:
-    """The finding's row. NotFound outside one's area."""
+    """The finding's row. NotFound outside one's area, unless it was assigned there."""
     row = (await tx.connection.execute(select(findings).where(findings.c.finding_id == finding_id))).one_or_none()
     if row is None:
         raise NotFound("no such finding")
-    principal.require_sight(row.area, "finding")
+    if not principal.covers(row.assigned_to or row.area):
+        principal.require_sight(row.area, "finding")
     return row
 
 
@@ -268,7 +273,7 @@ async def place_findings(tx: Transaction, areas: Mapping[str, str]) -> None:
         area = areas[row.person_id]
         if area.startswith(row.area) and area != row.area:
             narrower = {"assigned_to": area} if row.assigned_to == row.area else {}
-            await _save(tx, row, FindingOpened, area=area, **narrower)
+            await save_finding(tx, row, FindingOpened, area=area, **narrower)
 
 
 async def _claims_of(tx: Transaction, persons: Sequence[str]) -> dict[Claim, tuple[UUID, UUID]]:
