@@ -18,7 +18,7 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff check .
