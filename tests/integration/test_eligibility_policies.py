@@ -141,9 +141,9 @@ async def test_other_services_are_told_what_each_area_decided(service: Running, 
     await _approve(service, issuer, layer("5307", "finding.verification_days", "15"), "5307")
     told = {event["area"]: event for event in await eligibility.published("policy.changed.v1")}
     assert {"", "53", "5307"} <= set(told)
-    days = [(v["since"], v["value"]) for v in told["5307"]["values"] if v["name"] == "finding.verification_days"]
+    days = [(v["since"], v["value"]) for v in told["5307"]["values"] if v["parameter"] == "finding.verification_days"]
     assert days == [("2016-01-01", 10), ("2026-05-01", 15)]
-    assert [v["value"] for v in told["53"]["values"] if v["name"] == "finding.verification_days"] == [10]
+    assert [v["value"] for v in told["53"]["values"] if v["parameter"] == "finding.verification_days"] == [10]
 
 
 async def test_the_database_holds_one_value_a_day_as_known_at_any_moment(service: Running, issuer: Issuer) -> None:

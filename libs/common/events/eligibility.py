@@ -130,7 +130,7 @@ class PolicyReevaluated(StateEvent):
 class PolicyValue(_Value):
     """What one parameter comes to, all layers above considered, from a day on until the next value of its name."""
 
-    name: str
+    parameter: str
     since: date
     value: Any
 

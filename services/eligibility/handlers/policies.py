@@ -56,7 +56,7 @@ def _values(policy: PolicySet, area: str) -> tuple[PolicyValue, ...]:
     before: dict[str, Any] = {}
     for since in policy.changes(policy.chain(area)):
         now = {parameter.name: parameter.value for parameter in policy.in_force(area, since)}
-        values += [PolicyValue(name=n, since=since, value=v) for n, v in now.items() if before.get(n) != v]
+        values += [PolicyValue(parameter=n, since=since, value=v) for n, v in now.items() if before.get(n) != v]
         before = now
     return tuple(values)
 
