@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import islice
@@ -35,11 +38,13 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a file's rows, and the digest (SM3) of the Parquet that holds those accepted."""
+    """What became of a file's rows, and the digest (SM3) of the Parquet that holds those accepted. `cut_off`: the file
+    ends in the middle of a row."""
 
     accepted: int
     rejected: int
     digest: str
+    cut_off: bool
 
 
 class FeedFolder:
@@ -109,6 +114,7 @@ def take_in(
     schema = schema_of(source)
     rows_part, rejects_part = (path.with_name(path.name + ".part") for path in (rows_path, rejects_path))
     accepted = rejected = 0
+    last_is_whole = True
     try:
         with pq.ParquetWriter(rows_part, schema, compression="zstd") as writer, rejects_part.open("w") as rejects:
             for batch in read_batches(arrived, source):
@@ -119,6 +125,7 @@ def take_in(
                     writer.write_table(table, row_group_size=taken.count)
                 accepted += taken.count
                 rejected += len(taken.rejects)
+                last_is_whole = _last_row(batch.numbers) >= _last_row(reject.row for reject in batch.rejects)
                 if progress_path is not None:
                     progress_path.write_text(str(accepted + rejected))
         for part, path in ((rows_part, rows_path), (rejects_part, rejects_path)):
@@ -128,7 +135,7 @@ def take_in(
         for leftover in (rows_part, rejects_part, progress_path):
             if leftover is not None:
                 leftover.unlink(missing_ok=True)
-    return Stored(accepted, rejected, digest_of(rows_path))
+    return Stored(accepted, rejected, digest_of(rows_path), cut_off=not last_is_whole and not _ends_a_line(arrived))
 
 
 def _table(taken: Taken, schema: pa.Schema, sealer: Sealer, feed_id: UUID, as_of: date, before: int) -> pa.Table:
@@ -139,6 +146,28 @@ def _table(taken: Taken, schema: pa.Schema, sealer: Sealer, feed_id: UUID, as_of
     columns["feed_id"] = pa.repeat(str(feed_id), taken.count)
     columns["as_of"] = pa.repeat(pa.scalar(as_of, pa.date32()), taken.count)
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _last_row(numbers: Iterable[int]) -> int:
+    return max(numbers, default=0)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() in (b"\n", b"\r")
+
+
+def rejects_csv(path: Path) -> Iterator[bytes]:
+    """The rejects as CSV, with the mark by which spreadsheets know UTF-8."""
+    yield codecs.BOM_UTF8 + "行号,字段,原因\r\n".encode()
+    with path.open(encoding="utf-8") as file:
+        while portion := list(islice(file, 1000)):
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows(
+                [reject["row"], reject["field"], reject["reason"]] for reject in map(json.loads, portion)
+            )
+            yield text.getvalue().encode()
 
 
 def read_rejects(path: Path, *, after: int, limit: int) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import python_calamine
 
 from libs.common.errors import InvalidInput
-from services.matching.rows import Reject, cell_text
+from services.matching.rows import UNREADABLE, Reject, cell_text
 from services.matching.sources import Source
 
 BATCH_ROWS = 32_000
@@ -54,37 +54,24 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
 
 
 def encoding_of(path: Path) -> str:
-    """`utf-8-sig` or `gb18030`, whichever reads the file, or reads further into it."""
-    with path.open("rb") as file:
-        mark = file.read(2)
-    if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise UnreadableFeed("the file is in UTF-16; save it as CSV in UTF-8 or GB 18030")
-    best, furthest = "utf-8-sig", -1
-    for encoding in ("utf-8-sig", "gb18030"):
-        read = _readable_bytes(path, encoding)
-        if read == path.stat().st_size:
-            return encoding
-        if read > furthest:
-            best, furthest = encoding, read
-    return best
+    """`utf-8-sig`, or `gb18030` where what is not ASCII is mostly no UTF-8.
 
-
-def _readable_bytes(path: Path, encoding: str) -> int:
-    """How many bytes, to a chunk's end, are text in that encoding."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    read = 0
+    A few bytes of GB 18030 in a file of UTF-8 spoil their rows; read as GB 18030 the whole file would be taken, every
+    name of it garbled, since most UTF-8 happens to be valid GB 18030.
+    """
+    good = bad = 0
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
     with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise UnreadableFeed("the file is in UTF-16; save it as CSV in UTF-8 or GB 18030")
+        file.seek(0)
         while chunk := file.read(_CHUNK_BYTES):
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                return read + error.start
-            read += len(chunk)
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return read - 1
-    return read
+            text = decoder.decode(chunk)
+            if not text.isascii():
+                spoiled = text.count(UNREADABLE)
+                good += len(text) - len(text.encode("ascii", "ignore")) - spoiled
+                bad += spoiled
+    return "utf-8-sig" if good >= bad else "gb18030"
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -40,6 +40,10 @@ feeds = Table(
     Column("stored_digest", String),
     Column("facts", BIGINT),
     Column("refusal", String),
+    Column("notices", ARRAY(String)),
+    Column("released_by", String),
+    Column("released_at", DateTime(timezone=True)),
+    Column("release_note", String),
 )
 
 _FACT_COLUMNS = (

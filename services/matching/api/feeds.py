@@ -7,21 +7,23 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cryptography.hazmat.primitives import hashes
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+from sqlalchemy import select
 
 from libs.common.areas import Area
 from libs.common.auth import Anyone, Principal, authenticate, caller
 from libs.common.clock import business_today
-from libs.common.database import Database, new_id
-from libs.common.errors import InvalidInput
-from libs.common.web import Tx, router
+from libs.common.database import Database, new_id, rows
+from libs.common.errors import InvalidInput, NotFound
+from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
-from services.matching.feeds import read_rejects
+from services.matching.feeds import read_rejects, rejects_csv
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers import feeds as handlers
 from services.matching.sources import source_named
+from services.matching.tables import feeds
 
 AT_ONCE_BYTES = 50 * (1 << 20)
 """Files up to this size are taken in within the request, larger ones behind it."""
@@ -33,21 +35,34 @@ _streamed = APIRouter(prefix="/v1", tags=["feeds"])
 _plain = router(prefix="/v1", tags=["feeds"])
 _require_sender = caller("partner", "cdpf", "civil_affairs")
 
+Keeper = Annotated[Principal, Depends(caller("cdpf", "civil_affairs"))]
+
+
+class Reason(BaseModel):
+    """Why a person believes, or does not believe, a snapshot in quarantine."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
 
 class Feed(BaseModel):
-    """`digest` is the SM3 of the file as sent; `facts` counts what became known by it."""
+    """`digest` is the SM3 of the file as sent; `facts` counts what became known by it. `rows_read` grows while the file
+    is read. `notices` say what its readers should know, a quarantine's reason among them."""
 
     feed_id: UUID
     source: str
     area: str
     as_of: date
     mode: Literal["delta", "snapshot"]
-    status: Literal["received", "stored", "ready", "refused"]
+    status: Literal["received", "stored", "quarantined", "ready", "refused"]
     accepted: int | None
     rejected: int | None
     digest: str
     facts: int
     refusal: str | None
+    notices: list[str]
+    rows_read: int | None = None
+    released_by: str | None = None
+    release_note: str | None = None
     received_at: datetime
 
 
@@ -96,8 +111,54 @@ async def upload_feed(
 
 
 @_plain.get("/feeds/{feed_id}")
-async def read_feed(feed_id: UUID, tx: Tx, reader: Anyone) -> Feed:
-    return Feed.model_validate(await handlers.read_feed(tx, feed_id, reader))
+async def read_feed(feed_id: UUID, tx: Tx, reader: Anyone, parts: PartsOf) -> Feed:
+    """While the file is being read, `rows_read` tells how far."""
+    feed = await handlers.read_feed(tx, feed_id, reader)
+    return Feed.model_validate({**feed, "rows_read": _rows_read(feed, parts)})
+
+
+@_plain.post("/feeds/{feed_id}/release")
+async def release_feed(feed_id: UUID, body: Reason, tx: Tx, official: Keeper, parts: PartsOf) -> Feed:
+    """Believes a snapshot in quarantine after all; it is acted on behind the answer."""
+    await handlers.release_feed(tx, feed_id, body.reason, official)
+    parts.intake.arrived.set()
+    return Feed.model_validate(await handlers.read_feed(tx, feed_id, official))
+
+
+@_plain.post("/feeds/{feed_id}/refusal")
+async def refuse_feed(feed_id: UUID, body: Reason, tx: Tx, official: Keeper) -> Feed:
+    """Does not believe a snapshot in quarantine; nothing of it is ever compared."""
+    await handlers.refuse_feed(tx, feed_id, body.reason, official)
+    return Feed.model_validate(await handlers.read_feed(tx, feed_id, official))
+
+
+@_plain.get("/feeds")
+async def list_feeds(
+    tx: Tx,
+    reader: Anyone,
+    paging: Annotated[Paging, Depends()],
+    area: Area | None = None,
+    source: str | None = None,
+    status: Literal["received", "stored", "quarantined", "ready", "refused"] | None = None,
+) -> Page:
+    query = select(feeds).where(reader.within(feeds.c.area, area))
+    for column, value in ((feeds.c.source, source), (feeds.c.status, status)):
+        if value is not None:
+            query = query.where(column == value)
+    found = rows(await tx.connection.execute(paging.cut(query, feeds.c.feed_id, descending=True)))
+    page = paging.page(found, "feed_id")
+    return Page(items=[Feed.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@_plain.get("/feeds/{feed_id}/rejects.csv")
+async def download_rejects(feed_id: UUID, tx: Tx, reader: Anyone, parts: PartsOf) -> StreamingResponse:
+    """All rows that were not taken, for a spreadsheet: row, field and reason."""
+    feed = await handlers.read_feed(tx, feed_id, reader)
+    if feed["accepted"] is None:
+        raise NotFound("the feed is not read yet")
+    path = parts.folder.rejects(feed["source"], feed["as_of"], feed_id)
+    disposition = {"Content-Disposition": f'attachment; filename="rejects-{feed_id}.csv"'}
+    return StreamingResponse(rejects_csv(path), media_type="text/csv", headers=disposition)
 
 
 @_plain.get("/feeds/{feed_id}/rejects")
@@ -115,6 +176,15 @@ async def list_rejects(
     items = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
     more = feed["accepted"] is not None and cursor + len(items) < feed["rejected"]
     return {"items": items, "next_cursor": str(cursor + len(items)) if more else None}
+
+
+def _rows_read(feed: dict[str, Any], parts: PartsOf) -> int | None:
+    if feed["accepted"] is not None:
+        return int(feed["accepted"] + feed["rejected"])
+    try:
+        return int(parts.folder.progress(feed["feed_id"]).read_text() or 0)
+    except FileNotFoundError:  # not begun
+        return None
 
 
 def _sender(request: Request) -> Principal:

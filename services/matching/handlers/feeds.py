@@ -1,7 +1,8 @@
 """Feeds: received once, taken in, and acted on where the sender's word is a fact.
 
 A feed goes through `received` (the file is here), `stored` (its rows lie in Parquet) and `ready`. Each step can be done
-again: a feed that a crash left half-way is taken up where it was.
+again: a feed that a crash left half-way is taken up where it was. A snapshot that is not to be believed stays
+`quarantined` between storing and acting, until a person releases it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from uuid import UUID
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Database, Transaction
-from libs.common.errors import Forbidden, NotFound
+from libs.common.errors import Conflict, Forbidden, NotFound
 from services.matching import engine
-from services.matching.feeds import FeedFolder, Keys, take_in
+from services.matching.apart import apart
+from services.matching.feeds import FeedFolder, Keys, Stored, take_in
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers.exports import export_known, export_roster
 from services.matching.handlers.facts import Assertion, new_fact
@@ -33,8 +36,19 @@ _FACTS_AT_ONCE = 1000
 _FEEDS_AT_ONCE = 2
 """Each holds a connection of its own while it is taken in."""
 _ACTING_LOCK = 7010
+_SMALL_BYTES = 4 << 20
+"""Files up to this size are read within the service, larger ones in a process of their own."""
+_SHRUNK_SHARE = 0.3
+_SHRUNK_ROWS = 5
+"""A snapshot is not believed that has lost this share of the one before, and this many rows."""
 _FACT_KINDS = {"certificates": "certificate.", "low_income": "low_income.", "benefits": "benefit."}
 """Sources whose keeper's word is a fact, and how the kinds of these facts begin (`sql/<source>_facts.sql`)."""
+
+
+class NotInQuarantine(Conflict):
+    """Only a feed in quarantine is released or refused."""
+
+    type = "not-in-quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,63 @@ async def read_feed(tx: Transaction, feed_id: UUID, principal: Principal) -> dic
     return dict(row)
 
 
+async def release_feed(tx: Transaction, feed_id: UUID, note: str, principal: Principal) -> None:
+    """A person has asked its sender, and believes the snapshot after all; it goes on being taken in."""
+    feed = await read_feed(tx, feed_id, principal)
+    require_sender(SOURCES[feed["source"]], principal)
+    await _leave_quarantine(tx, feed, status="stored", released_by=principal.sub, released_at=tx.now, release_note=note)
+    await record(tx, principal, "release feed", str(feed_id), reason=note)
+
+
+async def refuse_feed(tx: Transaction, feed_id: UUID, reason: str, principal: Principal) -> None:
+    """The snapshot is not believed; its sender sends another."""
+    feed = await read_feed(tx, feed_id, principal)
+    require_sender(SOURCES[feed["source"]], principal)
+    await _leave_quarantine(tx, feed, status="refused", refusal=reason)
+    await record(tx, principal, "refuse feed", str(feed_id), reason=reason)
+
+
+async def _leave_quarantine(tx: Transaction, feed: dict[str, Any], **changes: Any) -> None:
+    left = await tx.connection.execute(
+        update(feeds).where(feeds.c.feed_id == feed["feed_id"], feeds.c.status == "quarantined").values(**changes)
+    )
+    if left.rowcount == 0:
+        raise NotInQuarantine(f"the feed is {feed['status']}")
+
+
+async def _notices(tx: Transaction, feed: dict[str, Any], stored: Stored) -> tuple[list[str], bool]:
+    """What its readers should know of a feed, and whether a person has to look at it before it is believed."""
+    notices, doubtful = [], False
+    rows = stored.accepted + stored.rejected
+    if stored.rejected:
+        notices.append(f"{stored.rejected} of {rows} rows were not taken; each is listed with its reason")
+    if stored.cut_off:
+        notices.append("the file ends in the middle of a row: it seems to be cut off")
+        doubtful = feed["mode"] == "snapshot"
+    others = select(feeds.c.as_of, feeds.c.accepted).where(
+        feeds.c.source == feed["source"],
+        feeds.c.area == feed["area"],
+        feeds.c.status.in_(("stored", "ready")),
+        feeds.c.feed_id != feed["feed_id"],
+    )
+    newest = (await tx.connection.execute(others.order_by(feeds.c.as_of.desc()).limit(1))).one_or_none()
+    if newest is not None and newest.as_of > feed["as_of"]:
+        notices.append(f"an old period: there is a feed of {newest.as_of}, which outranks this one of {feed['as_of']}")
+    if feed["mode"] == "snapshot":
+        earlier = others.where(feeds.c.mode == "snapshot", feeds.c.as_of <= feed["as_of"])
+        before = (
+            await tx.connection.execute(earlier.order_by(feeds.c.as_of.desc(), feeds.c.feed_id.desc()).limit(1))
+        ).one_or_none()
+        lost = before.accepted - stored.accepted if before is not None else 0
+        if before is not None and lost >= max(_SHRUNK_ROWS, _SHRUNK_SHARE * before.accepted):
+            notices.append(
+                f"the snapshot of {before.as_of} had {before.accepted} rows, this one has {stored.accepted}:"
+                " not believed until a person releases it"
+            )
+            doubtful = True
+    return notices, doubtful
+
+
 class FeedIntake:
     """Takes feeds in, within the request or behind it. Safe to run at several places: one acts on a feed at a time."""
 
@@ -138,8 +209,7 @@ class FeedIntake:
         async with self._at_work, self._alone(feed_id):
             feed = await self._feed(feed_id)
             if feed is not None and feed["status"] == "received":
-                await self._store(feed)
-                feed["status"] = "stored"
+                feed["status"] = await self._store(feed)
             if feed is not None and feed["status"] == "stored":
                 await self._act(feed)
 
@@ -157,10 +227,12 @@ class FeedIntake:
             await tx.connection.execute(feeds.delete().where(feeds.c.feed_id == feed_id))
         self._folder.arriving(feed_id).unlink(missing_ok=True)
 
-    async def _store(self, feed: dict[str, Any]) -> None:
+    async def _store(self, feed: dict[str, Any]) -> str:
+        """Its status then."""
         feed_id, source, as_of = feed["feed_id"], SOURCES[feed["source"]], feed["as_of"]
         arrived = self._folder.arriving(feed_id)
-        taken = await asyncio.to_thread(
+        in_its_place = asyncio.to_thread if arrived.stat().st_size <= _SMALL_BYTES else apart
+        stored: Stored = await in_its_place(
             take_in,
             arrived,
             source,
@@ -169,14 +241,24 @@ class FeedIntake:
             self._keys,
             self._folder.rows(source.name, as_of, feed_id),
             self._folder.rejects(source.name, as_of, feed_id),
+            self._folder.progress(feed_id),
         )
         async with self._database.transaction() as tx:
+            notices, doubtful = await _notices(tx, feed, stored)
+            status = "quarantined" if doubtful else "stored"
             await tx.connection.execute(
                 update(feeds)
                 .where(feeds.c.feed_id == feed_id)
-                .values(status="stored", accepted=taken.accepted, rejected=taken.rejected, stored_digest=taken.digest)
+                .values(
+                    status=status,
+                    accepted=stored.accepted,
+                    rejected=stored.rejected,
+                    stored_digest=stored.digest,
+                    notices=notices,
+                )
             )
         arrived.unlink(missing_ok=True)
+        return status
 
     async def _act(self, feed: dict[str, Any]) -> None:
         """Asserts what the feed says that was not known. Interrupted and done again, it asserts the rest."""

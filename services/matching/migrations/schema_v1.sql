@@ -6,7 +6,7 @@ CREATE TABLE feeds (
     as_of         date NOT NULL,
     mode          text NOT NULL CHECK (mode IN ('delta', 'snapshot')),
     digest        text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
-    status        text NOT NULL CHECK (status IN ('received', 'stored', 'ready', 'refused')),
+    status        text NOT NULL CHECK (status IN ('received', 'stored', 'quarantined', 'ready', 'refused')),
     authoritative boolean NOT NULL,
     sent_by       text NOT NULL,
     received_at   timestamptz NOT NULL DEFAULT now(),
@@ -15,10 +15,15 @@ CREATE TABLE feeds (
     stored_digest text,
     facts         bigint NOT NULL DEFAULT 0,
     refusal       text,
+    notices       text[] NOT NULL DEFAULT '{}',
+    released_by   text,
+    released_at   timestamptz,
+    release_note  text,
     CONSTRAINT the_same_file_is_the_same_feed UNIQUE (source, area, as_of, mode, digest),
     CONSTRAINT stored_feeds_are_counted
         CHECK (status IN ('received', 'refused') OR num_nulls(accepted, rejected, stored_digest) = 0),
-    CONSTRAINT a_refusal_has_its_reason CHECK ((status = 'refused') = (refusal IS NOT NULL))
+    CONSTRAINT a_refusal_has_its_reason CHECK ((status = 'refused') = (refusal IS NOT NULL)),
+    CONSTRAINT who_released_it_is_known CHECK (num_nulls(released_by, released_at, release_note) IN (0, 3))
 );
 CREATE INDEX feeds_by_source ON feeds (source, as_of);
 

@@ -1,0 +1,185 @@
+"""Feeds that go wrong: each fault has its message, and nothing is lost or half-applied."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.matching.apart import DiedApart, apart
+from tests.conftest import eventually
+from tests.integration.test_matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, matching
+
+__all__ = ["matching"]  # the fixture
+
+
+def people(matching: Matching, count: int) -> list[tuple[str, str, str]]:
+    return [("张三", matching.new_id_number(), "2026-03-05") for _ in range(count)]
+
+
+async def test_a_feed_with_30_percent_garbage_says_how_much_and_each_row_s_reason_can_be_downloaded(
+    matching: Matching,
+) -> None:
+    rows = (
+        people(matching, 70) + [("坏,行", "５３０", "昨天")] * 10 + [("坏号", "530102194408120016", "2026-03-05")] * 20
+    )
+    feed = (await matching.upload("deaths", deaths_csv(*rows))).json()
+    assert (feed["accepted"], feed["rejected"], feed["status"]) == (70, 30, "ready")
+    assert feed["notices"] == ["30 of 100 rows were not taken; each is listed with its reason"]
+    answer = await matching.call("GET", f"/v1/feeds/{feed['feed_id']}/rejects.csv")
+    lines = answer.content.decode("utf-8-sig").splitlines()
+    assert lines[0] == "行号,字段,原因"
+    assert len(lines) == 31
+    assert lines[1] == "72,,has 5 cells where the heading has 4"
+    assert lines[11].startswith("82,id_number,")
+    assert "530102194408120016" not in answer.text
+
+
+async def test_a_delta_cut_off_in_the_middle_keeps_its_whole_rows_and_says_so(matching: Matching) -> None:
+    whole = deaths_csv(*people(matching, 10))
+    feed = (await matching.upload("deaths", whole[: -len(COUNTY) - 8])).json()
+    assert (feed["accepted"], feed["rejected"], feed["status"]) == (9, 1, "ready")
+    assert any("cut off" in notice for notice in feed["notices"])
+
+
+async def test_a_snapshot_cut_off_in_the_middle_is_not_believed(matching: Matching) -> None:
+    whole = deaths_csv(*people(matching, 10))
+    feed = (await matching.upload("deaths", whole[: -len(COUNTY) - 8], mode="snapshot")).json()
+    assert feed["status"] == "quarantined"
+    assert "deaths" in (await matching.compare())["missing"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("name,id_number,date,area\n".encode("utf-16"), "UTF-16"),
+        ("姓名,身份证号,电话\n张三,1,2\n".encode("gb18030"), "date"),
+        (b"PAR1 cut off", "Parquet"),
+        (b"PK\x03\x04 cut off", "Excel"),
+    ],
+)
+async def test_a_wrong_encoding_or_wrong_columns_refuse_the_whole_file(
+    matching: Matching, content: bytes, says: str
+) -> None:
+    answer = await matching.upload("deaths", content)
+    assert answer.status_code == 422
+    assert says in answer.text
+    assert "deaths" in (await matching.compare())["missing"]
+
+
+async def test_rows_in_a_wrong_encoding_are_rejected_by_name_and_the_others_taken(matching: Matching) -> None:
+    rows = people(matching, 8)
+    lines = deaths_csv(*rows).encode().split(b"\n")
+    lines[3] = lines[3].replace("张三".encode(), "张三".encode("gb18030"))
+    feed = (await matching.upload("deaths", b"\n".join(lines))).json()
+    assert (feed["accepted"], feed["rejected"]) == (7, 1)
+    page = (await matching.call("GET", f"/v1/feeds/{feed['feed_id']}/rejects")).json()
+    assert [(item["row"], item["field"]) for item in page["items"]] == [(4, "name")]
+    assert "encoding" in page["items"][0]["reason"]
+
+
+async def test_a_feed_of_an_old_period_is_kept_and_does_not_outrank_the_newer(matching: Matching) -> None:
+    person = await matching.recipient(subsidy="care")
+    rows = {
+        status: f"张三,{person.id_number},,physical,2,2020-05-01,2030-04-30,{status},,{changed},{TOWNSHIP}\n"
+        for status, changed in (("valid", "2026-04-02"), ("frozen", "2026-02-10"))
+    }
+    newer = await matching.upload("certificates", CERTIFICATES + rows["valid"], role="cdpf", mode="snapshot")
+    older = await matching.upload(
+        "certificates", CERTIFICATES + rows["frozen"], role="cdpf", mode="snapshot", as_of="2026-02-28"
+    )
+    assert older.json()["status"] == "ready"
+    assert "an old period" in older.json()["notices"][0]
+    comparison = await matching.compare()
+    assert [item["feed_id"] for item in comparison["inputs"]] == [newer.json()["feed_id"]]
+    assert comparison["counts"]["findings"] == 0
+
+
+async def test_a_snapshot_half_the_usual_size_is_quarantined_until_a_person_releases_it(matching: Matching) -> None:
+    rows = people(matching, 20)
+    await matching.upload("deaths", deaths_csv(*rows), mode="snapshot", as_of="2026-03-31")
+    half = (await matching.upload("deaths", deaths_csv(*rows[:10]), mode="snapshot")).json()
+    assert half["status"] == "quarantined"
+    assert "had 20 rows, this one has 10" in half["notices"][0]
+    assert half["feed_id"] not in {item["feed_id"] for item in (await matching.compare())["inputs"]}
+    waiting = (await matching.call("GET", "/v1/feeds", params={"status": "quarantined"})).json()["items"]
+    assert [feed["feed_id"] for feed in waiting] == [half["feed_id"]]
+
+    path = f"/v1/feeds/{half['feed_id']}/release"
+    reason = {"reason": "卫健来电说明：口径调整"}
+    assert (await matching.call("POST", path, "partner", json=reason)).status_code == 403
+    assert (await matching.call("POST", path, "cdpf", json=reason)).status_code == 403
+    assert (await matching.call("POST", path, json={"reason": ""})).status_code == 422
+    released = (await matching.call("POST", path, sub="zhang", json=reason)).json()
+    assert (released["status"], released["released_by"], released["release_note"]) == (
+        "stored", "zhang", reason["reason"],
+    )  # fmt: skip
+    assert (await matching.call("POST", path, json=reason)).status_code == 409
+    await matching.running.app.state.parts.intake.take_in(UUID(half["feed_id"]))
+    assert half["feed_id"] in {item["feed_id"] for item in (await matching.compare())["inputs"]}
+
+
+async def test_a_quarantined_snapshot_that_is_refused_is_never_compared(matching: Matching) -> None:
+    rows = people(matching, 20)
+    await matching.upload("deaths", deaths_csv(*rows), mode="snapshot", as_of="2026-03-31")
+    half = (await matching.upload("deaths", deaths_csv(*rows[:10]), mode="snapshot")).json()
+    path = f"/v1/feeds/{half['feed_id']}"
+    refused = (await matching.call("POST", f"{path}/refusal", json={"reason": "导出不全"})).json()
+    assert (refused["status"], refused["refusal"]) == ("refused", "导出不全")
+    assert (await matching.call("POST", f"{path}/release", json={"reason": "x"})).status_code == 409
+    assert half["feed_id"] not in {item["feed_id"] for item in (await matching.compare())["inputs"]}
+
+
+async def test_a_quarantined_snapshot_asserts_no_fact(matching: Matching) -> None:
+    heading = "name,id_number,category,grace,household_id,from,to,last_paid_period,area\n"
+    rows = [f"张三,{matching.new_id_number()},dibao,,,2024-01-01,,,{TOWNSHIP}\n" for _ in range(20)]
+    first = (await matching.upload("low_income", heading + "".join(rows), mode="snapshot", as_of="2026-03-31")).json()
+    ended = [row.replace("2024-01-01,,", "2024-01-01,2026-04-10,") for row in rows[:10]]
+    second = (await matching.upload("low_income", heading + "".join(ended), mode="snapshot")).json()
+    assert (first["facts"], second["facts"], second["status"]) == (20, 0, "quarantined")
+
+
+async def test_a_large_feed_killed_in_the_middle_is_taken_up_again_and_applied_once(
+    matching: Matching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("services.matching.handlers.feeds._SMALL_BYTES", 0)
+    intake, folder = matching.running.app.state.parts.intake, matching.running.app.state.parts.folder
+    monkeypatch.setattr("services.matching.api.feeds.AT_ONCE_BYTES", 0)
+    heading = "name,id_number,category,grace,household_id,from,to,last_paid_period,area\n"
+    row = f"张三,{matching.new_id_number()},dibao,,,2024-01-01,,,{TOWNSHIP}\n"
+    feed = (await matching.upload("low_income", heading + row * 200_000)).json()
+    taking = asyncio.create_task(intake.take_in(UUID(feed["feed_id"])))
+    path = f"/v1/feeds/{feed['feed_id']}"
+
+    async def rows_read() -> Any:
+        return (await matching.call("GET", path)).json()["rows_read"]
+
+    assert await eventually(rows_read) < 200_000
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    after = (await matching.call("GET", path)).json()
+    assert (after["status"], after["accepted"], after["facts"]) == ("received", None, 0)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+    await intake.take_in(UUID(feed["feed_id"]))
+    done = (await matching.call("GET", path)).json()
+    assert (done["status"], done["accepted"], done["rows_read"], done["facts"]) == ("ready", 200_000, 200_000, 1)
+    assert not list(tmp_path.rglob("*.part"))
+    assert not folder.arriving(UUID(feed["feed_id"])).exists()
+
+
+async def test_what_is_refused_apart_is_refused_with_its_reason(matching: Matching, monkeypatch: Any) -> None:
+    monkeypatch.setattr("services.matching.handlers.feeds._SMALL_BYTES", 0)
+    answer = await matching.upload("deaths", "姓名,电话\n张三,1\n")
+    assert answer.status_code == 422
+    assert {error["path"] for error in answer.json()["errors"]} == {"id_number", "date"}
+
+
+async def test_a_process_that_is_killed_apart_gives_no_answer_but_an_error() -> None:
+    with pytest.raises(DiedApart):
+        await apart(signal.raise_signal, signal.SIGKILL)
