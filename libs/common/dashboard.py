@@ -363,8 +363,13 @@ class _Listing:
         self._forward.set_enabled(self._next is not None)
 
     async def _open(self, event: Any) -> None:
-        if self._on_open is not None:
-            await self._on_open(self._items[event.args["_row"]])
+        self._problem.clear()
+        try:
+            if self._on_open is not None:
+                await self._on_open(self._items[event.args["_row"]])
+        except Refused as refusal:
+            with self._problem:
+                problem(refusal)
 
 
 def _quasar_column(column: Column) -> dict[str, Any]:
