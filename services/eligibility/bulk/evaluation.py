@@ -5,6 +5,8 @@ Facts lie in Parquet files, one folder or file per area as suits; nothing but a 
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -50,6 +52,8 @@ def _in_process(facts: Path, schedules: Path, policy: PolicySet) -> None:
 def _on_spark(facts: Path, schedules: Path, policy: PolicySet, master: str) -> None:
     from pyspark.sql import SparkSession  # the extra `spark`
 
+    if master.startswith("local"):  # a cluster's workers know their own Python
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = (
         SparkSession.builder.master(master)
         .appName("liangbu-eligibility")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,7 @@ def test_the_order_within_a_persons_lists_does_not_matter() -> None:
             continue
         column = batch.column(position)
         offsets = column.offsets.to_numpy()
-        backwards = np.concatenate(
-            [np.arange(end, begin, -1) - 1 for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
-        ).astype(np.int64)
+        backwards = np.concatenate([np.arange(end, begin, -1) - 1 for begin, end in pairwise(offsets)]).astype(np.int64)
         entries = column.values.take(pa.array(backwards))
         turned = turned.set_column(position, field, pa.ListArray.from_arrays(column.offsets, entries))
     assert turned != batch

@@ -13,7 +13,8 @@ import pytest
 
 from services.eligibility.bulk.evaluation import IN_PROCESS, evaluate
 from services.eligibility.policy.parameters import read_layer, shipped
-from tests.unit.eligibility.test_bulk import facts_batch
+from tests.policy.cases import read_cases
+from tests.unit.eligibility.test_bulk import batch_of, facts_batch
 
 ENGINE = os.environ.get("LIANGBU_ENGINE", IN_PROCESS)
 PERSONS = 100_000
@@ -34,6 +35,7 @@ def test_spark_and_this_process_judge_100_000_persons_alike(tmp_path: Path) -> N
     for part in range(4):
         table = pa.Table.from_batches([facts_batch(PERSONS // 4, seed=part)])
         pq.write_table(table, facts / f"part-{part}.parquet")
+    pq.write_table(pa.Table.from_batches([batch_of([case.facts for case in read_cases()])]), facts / "cases.parquet")
     policy = shipped().with_layers([read_layer(_RAISED)])
     policy.version("530102")  # what a policy keeps at hand must not keep it from travelling
     tables = []
