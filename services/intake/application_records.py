@@ -27,7 +27,7 @@ from libs.common.vocabulary import STAGES, Subsidy
 from services.intake.applications import OPEN, Application, Opinion, Refusal
 from services.intake.declarations import Declaration
 from services.intake.errors import AlreadyApplied
-from services.intake.tables import applications, applied_subsidies, reviews
+from services.intake.tables import applications, applied_subsidies, reviews, transfers
 from services.intake.vault import Vault
 
 # Built once: building them anew costs as much as running them.
@@ -68,6 +68,7 @@ async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declar
         "applied_on": application.applied_on,
         "received_on": filed.received_on,
         "sealed_declaration": _sealed(vault, application.application_id, declaration),
+        "account_token": account_token(vault, declaration),
         "submitted_by": filed.submitted_by,
         "submitted_at": tx.now,
         **_changing(application),
@@ -86,8 +87,13 @@ async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declar
     )
 
 
-async def load_application(tx: Transaction, caller: Principal, application_id: UUID, *, lock: bool = False) -> Filed:
-    """The application, if the caller may see it: officials those of their area, partners their own. NotFound otherwise.
+async def load_application(
+    tx: Transaction, caller: Principal, application_id: UUID, *, lock: bool = False, to_decide: bool = False
+) -> Filed:
+    """The application, if the caller may see it. NotFound otherwise.
+
+    Officials see those that are decided or were accepted in their area, and those of persons who move there; partners
+    their own. `to_decide` leaves the first.
 
     `lock` keeps other writers of this application out until the transaction ends. Applications are locked before
     persons, everywhere.
@@ -96,10 +102,25 @@ async def load_application(tx: Transaction, caller: Principal, application_id: U
     row = found.mappings().one_or_none()
     if row is None:
         raise NotFound("no such application")
-    caller.require_sight(row["area"], "application")
+    if not caller.covers(row["area"]) and (to_decide or not await _is_shared_with(tx, caller, row)):
+        raise NotFound("no such application")
     if caller.role == "partner" and row["submitted_by"] != caller.sub:
         raise NotFound("no such application")
     return filed_in(row)
+
+
+async def _is_shared_with(tx: Transaction, caller: Principal, row: RowMapping) -> bool:
+    """Whether the application was accepted in the caller's area, or its person moves, or moved, there."""
+    if row["accepted_area"] is not None and caller.covers(row["accepted_area"]):
+        return True
+    if caller.role == "partner":
+        return False
+    arriving = select(transfers.c.transfer_id).where(
+        transfers.c.person_id == row["person_id"],
+        transfers.c.status != "refused",
+        transfers.c.to_area.startswith(caller.area, autoescape=True),
+    )
+    return (await tx.connection.execute(arriving.limit(1))).one_or_none() is not None
 
 
 async def lock_applications(tx: Transaction, application_ids: Sequence[UUID]) -> dict[UUID, Filed]:
@@ -121,7 +142,10 @@ async def save_declaration(tx: Transaction, vault: Vault, application_id: UUID, 
     await tx.connection.execute(
         update(applications)
         .where(applications.c.application_id == application_id)
-        .values(sealed_declaration=_sealed(vault, application_id, declaration))
+        .values(
+            sealed_declaration=_sealed(vault, application_id, declaration),
+            account_token=account_token(vault, declaration),
+        )
     )
 
 
@@ -284,6 +308,12 @@ def _told(application: Application) -> dict[str, Any]:
         "stage": application.stage,
         "facts": application.facts,
     }
+
+
+def account_token(vault: Vault, declaration: Declaration) -> str | None:
+    """By which one account is seen in several applications."""
+    number = declaration.account and declaration.account.number
+    return vault.persons.token("account", number) if number else None
 
 
 def _declaration_place(application_id: UUID) -> tuple[object, ...]:

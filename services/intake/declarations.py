@@ -36,7 +36,7 @@ from services.intake.payee import (
     has_severe_mind_disability,
     require_rightful,
 )
-from services.intake.words import Given, ShortWords
+from services.intake.words import Given, ShortWords, Words
 
 T = TypeVar("T")
 
@@ -96,6 +96,14 @@ class Choice(BaseModel):
     signed_on: date
 
 
+class Matter(BaseModel):
+    """Another matter that arrived together with this one (一件事一次办): kept and shown, decided elsewhere."""
+
+    kind: ShortWords
+    reference_no: ShortWords | None = None
+    detail: Words | None = None
+
+
 class Declaration(BaseModel):
     """An application as its applicant declares it."""
 
@@ -111,6 +119,7 @@ class Declaration(BaseModel):
     facts: DeclaredFacts | None = None
     choices: Annotated[tuple[Choice, ...], _NoneIsEmpty] = ()
     incapacity: Incapacity | None = None
+    matters: Annotated[tuple[Matter, ...], _NoneIsEmpty, Field(max_length=20)] = ()
 
 
 def repaired(declaration: Declaration, *, on: date) -> Declaration:

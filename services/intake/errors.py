@@ -95,3 +95,57 @@ class TooManyRequests(DomainError):
     def __init__(self, *, retry_after_s: int) -> None:
         super().__init__("ask again later")
         self.headers = {"Retry-After": str(retry_after_s)}
+
+
+class NotForwarded(Conflict):
+    """The accepting place has not forwarded this application yet."""
+
+    type = "not-forwarded"
+
+
+class AlreadyForwarded(Conflict):
+    """This application was forwarded already."""
+
+    type = "already-forwarded"
+
+
+class NotDecidedYet(Conflict):
+    """There is no result to tell yet."""
+
+    type = "not-decided-yet"
+
+
+class ResultTold(Conflict):
+    """The result was told already."""
+
+    type = "result-told"
+
+
+class TransferOpen(Conflict):
+    """A transfer of this person waits for an answer already."""
+
+    type = "transfer-open"
+
+
+class TransferDecided(Conflict):
+    """This transfer was answered already."""
+
+    type = "transfer-decided"
+
+
+class BothGranted(Conflict):
+    """Both persons have the same subsidy open or granted; withdraw one before they become one."""
+
+    type = "both-granted"
+
+
+class PersonMerged(Conflict):
+    """This person goes on under another id since the resident ID was corrected."""
+
+    type = "person-merged"
+
+
+class ItemJudged(Conflict):
+    """This archive was judged already in this check."""
+
+    type = "item-judged"

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from libs.common.operations import DailyTask
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
-from services.intake.api import applications, archives, objections, persons, public
+from services.intake.api import applications, archives, objections, persons, places, public
+from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.store_checks import check_due
 from services.intake.invariants import INVARIANTS
@@ -24,12 +25,21 @@ def build(settings: Settings) -> FastAPI:
         name="intake",
         version="0.1.0",
         title="Liangbu intake",
-        routers=[applications.api, archives.api, archives.streamed, persons.api, objections.api, public.api],
+        routers=[
+            applications.api,
+            archives.api,
+            archives.streamed,
+            places.api,
+            persons.api,
+            objections.api,
+            public.api,
+        ],
         subscriptions=subscriptions(vault),
         listens_to=("eligibility",),
         bulk_from=("eligibility",),
         daily_tasks=[
             DailyTask("tell who came of age", lambda tx, as_of: tell_who_came_of_age(tx, vault, as_of)),
+            DailyTask("escalate what is late", escalate_what_is_late),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),
         ],
         invariants=INVARIANTS,

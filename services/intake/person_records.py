@@ -8,12 +8,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import RowMapping, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from libs.common.database import Transaction, new_id
+from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import NotFound
 from libs.common.events.intake import CertificateClaim, ContactChanged, PayeeAccount, PayeeChanged
+from services.intake.errors import PersonMerged
 from services.intake.payee import Account, Guardian, Incapacity
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
 from services.intake.tables import accounts, guardians, persons
@@ -24,17 +25,46 @@ _SELECT_PERSON = select(persons).where(persons.c.person_id == bindparam("key"))
 _INSERT_PERSON = insert(persons)
 _UPSERT_PERSON = _INSERT_PERSON.on_conflict_do_update(
     index_elements=["person_id"],
-    set_={name: _INSERT_PERSON.excluded[name] for name in persons.c.keys() if name != "created_at"},  # noqa: SIM118
+    set_={
+        column.name: _INSERT_PERSON.excluded[column.name]
+        for column in persons.c
+        if column.name not in ("created_at", "merged_into")
+    },
 )
 _CURRENT_ACCOUNT = select(accounts).where(accounts.c.person_id == bindparam("key"), accounts.c.replaced_at.is_(None))
 _REPLACE_ACCOUNT = update(accounts).where(accounts.c.person_id == bindparam("key"), accounts.c.replaced_at.is_(None))
 _INSERT_ACCOUNT = insert(accounts)
 
+_LOOK_ALIKES = text(
+    """
+    WITH me AS (SELECT phone_token, name_birth_token FROM persons WHERE person_id = :person_id),
+    alike AS (
+        SELECT p.person_id, 'phone' AS because FROM persons p JOIN me USING (phone_token)
+        UNION SELECT p.person_id, 'name_and_birth' FROM persons p JOIN me USING (name_birth_token)
+        UNION SELECT a.person_id, 'account' FROM accounts a
+            WHERE a.number_token = :account_token AND a.replaced_at IS NULL
+        UNION SELECT a.person_id, 'account' FROM applications a
+            WHERE a.account_token = :account_token AND a.status IN ('submitted', 'in_review', 'returned'))
+    SELECT alike.person_id, p.area, array_agg(alike.because ORDER BY alike.because) AS because
+    FROM alike JOIN persons p USING (person_id)
+    WHERE alike.person_id <> :person_id AND p.merged_into IS NULL
+    GROUP BY alike.person_id, p.area ORDER BY alike.person_id LIMIT 50
+    """
+)
+
 
 async def find_person(tx: Transaction, vault: Vault, person_id: str) -> Person | None:
     found = await tx.connection.execute(_SELECT_PERSON, {"key": person_id})
     row = found.mappings().one_or_none()
+    if row is not None and row["merged_into"] is not None:
+        raise PersonMerged(f"it is {row['merged_into']} now", person_id=row["merged_into"])
     return None if row is None else _person(vault, row)
+
+
+async def look_alikes(tx: Transaction, person_id: str, account_token: str | None) -> Sequence[dict[str, Any]]:
+    """Other persons with the same phone, the same name and birth date, or the same account, paid or applied for."""
+    found = await tx.connection.execute(_LOOK_ALIKES, {"person_id": person_id, "account_token": account_token})
+    return rows(found)
 
 
 async def load_person(tx: Transaction, vault: Vault, person_id: str) -> Person:
@@ -59,6 +89,8 @@ async def save_person(tx: Transaction, vault: Vault, person: Person) -> None:
         "payee_version": person.payee_version,
         "contact_version": person.contact_version,
         "cannot_act_told": person.cannot_act_told,
+        "phone_token": person.phone and vault.persons.token("phone", person.phone),
+        "name_birth_token": vault.persons.token("name and birth", f"{person.name} {person.id_number[6:14]}"),
     }
     await tx.connection.execute(_UPSERT_PERSON, row)
 
@@ -130,8 +162,8 @@ async def current_guardian(tx: Transaction, vault: Vault, person_id: str) -> Rec
     row = found.mappings().one_or_none()
     if row is None:
         return None
-    text = vault.sealer.open(row["sealed_guardian"], "guardians", row["guardian_id"], "guardian")
-    return RecordedGuardian(Guardian.model_validate_json(text), effective_on=row["effective_on"])
+    opened = vault.sealer.open(row["sealed_guardian"], "guardians", row["guardian_id"], "guardian")
+    return RecordedGuardian(Guardian.model_validate_json(opened), effective_on=row["effective_on"])
 
 
 async def record_guardian(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedGuardian) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from libs.common.areas import Area
 from libs.common.auth import Anyone
@@ -20,13 +21,17 @@ from libs.common.identity import AccountWarning, mask_account, mask_id_number, m
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import Page, Paging, Tx, router
 from services.intake.api.doors import Keys, Reviewer, Submitter, unmask
-from services.intake.application_records import Filed, load_application
-from services.intake.applications import UNDER_REVIEW, Opinion
-from services.intake.declarations import Choice, Declaration
+from services.intake.api.places import ForwardingView
+from services.intake.application_records import Filed, account_token, filed_in, load_application
+from services.intake.applications import OPEN, UNDER_REVIEW, Opinion
+from services.intake.declarations import Choice, Declaration, Matter
 from services.intake.handlers import applications as handlers
+from services.intake.handlers.forwardings import find_forwarding
+from services.intake.likeness import Statement, as_approved, conflicts
 from services.intake.payee import Account
-from services.intake.person_records import name_in
+from services.intake.person_records import load_person, look_alikes, name_in
 from services.intake.tables import applications, assessments, persons, reviews
+from services.intake.vault import Vault
 from services.intake.words import Words
 
 api = router(prefix="/v1", tags=["applications"])
@@ -77,6 +82,23 @@ class AssessmentView(BaseModel):
     decisions: tuple[SubsidyDecision, ...]
 
 
+class ConflictView(BaseModel):
+    """A contradiction between this application and what is known otherwise; names are masked."""
+
+    field: str
+    declared: str
+    known: str
+    known_from: str
+
+
+class LookAlike(BaseModel):
+    """Another person with the same phone, account, or name and birth date."""
+
+    person_id: str
+    area: str
+    because: list[Literal["phone", "account", "name_and_birth"]]
+
+
 class ApplicationView(BaseModel):
     """An application whole; identities are masked unless the reader gave a reason."""
 
@@ -105,8 +127,12 @@ class ApplicationView(BaseModel):
     guardian: dict[str, Any] | None
     account: dict[str, Any] | None
     facts: ApplicationFacts
+    matters: tuple[Matter, ...]
+    forwarding: ForwardingView | None
     reviews: list[ReviewView]
     assessment: AssessmentView | None
+    conflicts: list[ConflictView]
+    look_alikes: list[LookAlike]
 
 
 class Withdrawal(BaseModel):
@@ -152,7 +178,12 @@ async def list_applications(
     """Applications in the reader's area, newest first; a partner's are those it submitted."""
     today = business_today()
     query = select(applications, persons.c.sealed_name).join(persons, persons.c.person_id == applications.c.person_id)
-    query = query.where(reader.within(applications.c.area, filters.area))
+    query = query.where(
+        or_(
+            reader.within(applications.c.area, filters.area),
+            reader.within(applications.c.accepted_area, filters.area),
+        )
+    )
     if reader.role == "partner":
         query = query.where(applications.c.submitted_by == reader.sub)
     if filters.status is not None:
@@ -182,7 +213,11 @@ async def read_application(
     filed = await load_application(tx, reader, application_id)
     if reason:
         await unmask(tx, reader, "application", str(application_id), filed.application.person_id, reason)
-    return await _view(tx, keys, filed, whole=bool(reason), on=business_today())
+    view = await _view(tx, keys, filed, whole=bool(reason), on=business_today())
+    if reader.role != "partner":
+        view.conflicts = await _conflicts(tx, keys, filed)
+        view.look_alikes = await _look_alikes(tx, keys, filed)
+    return view
 
 
 @api.post("/applications/{application_id}/reviews")
@@ -218,6 +253,7 @@ _LISTED = (
     "receipt_no",
     "area",
     "channel",
+    "accepted_area",
     "subsidies",
     "applied_on",
     "received_on",
@@ -254,6 +290,7 @@ async def _view(tx: Transaction, keys: Keys, filed: Filed, *, whole: bool, on: d
     )
     assessment = assessed.mappings().one_or_none()
     account = declaration.account
+    forwarding = await find_forwarding(tx, application.application_id)
     return ApplicationView(
         **{name: getattr(application, name) for name in _SHOWN},
         receipt_no=filed.receipt_no,
@@ -275,9 +312,42 @@ async def _view(tx: Transaction, keys: Keys, filed: Filed, *, whole: bool, on: d
             "status": account.status,
             "reason": account.reason,
         },
+        matters=declaration.matters,
+        forwarding=ForwardingView.of(forwarding) if forwarding else None,
+        conflicts=[],
+        look_alikes=[],
         reviews=[ReviewView.model_validate(dict(row)) for row in given.mappings()],
         assessment=AssessmentView.model_validate(dict(assessment)) if assessment else None,
     )
+
+
+async def _conflicts(tx: Transaction, keys: Vault, filed: Filed) -> list[ConflictView]:
+    """What contradicts this application: the last approval, and the person's other applications still open."""
+    application = filed.application
+    person = await load_person(tx, keys, application.person_id)
+    others = [as_approved(person)] if person.payee_version > 0 else []
+    open_ones = await tx.connection.execute(
+        select(applications).where(
+            applications.c.person_id == application.person_id,
+            applications.c.application_id != application.application_id,
+            applications.c.status.in_(OPEN),
+        )
+    )
+    others += [_statement(keys, filed_in(row)) for row in open_ones.mappings()]
+    found = conflicts(_statement(keys, filed), others)
+    return [ConflictView(**asdict(conflict)) for conflict in found]
+
+
+def _statement(keys: Vault, filed: Filed) -> Statement:
+    application = filed.application
+    name = filed.declaration(keys).applicant.name
+    return Statement(f"application {filed.receipt_no}", name, application.area, application.facts)
+
+
+async def _look_alikes(tx: Transaction, keys: Vault, filed: Filed) -> list[LookAlike]:
+    token = account_token(keys, filed.declaration(keys))
+    found = await look_alikes(tx, filed.application.person_id, token)
+    return [LookAlike.model_validate(row) for row in found]
 
 
 _SHOWN = (

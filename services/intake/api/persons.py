@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select, text
 
 from libs.common.audit import record
@@ -62,6 +62,15 @@ class InForce(BaseModel):
     status: Literal["approved"] = "approved"
     effective_on: date
     shared_with: list[str]
+
+
+class Rejection(BaseModel):
+    reason: Annotated[Words, StringConstraints(min_length=1)]
+
+
+class Rejected(BaseModel):
+    change_id: UUID
+    status: Literal["rejected"] = "rejected"
 
 
 class Contact(BaseModel):
@@ -205,6 +214,13 @@ async def approve_change(change_id: UUID, tx: Tx, keys: Keys, approver: CivilAff
         effective_on=approved.effective_on,
         shared_with=list(approved.shared_with),
     )
+
+
+@api.post("/changes/{change_id}/rejection")
+async def reject_change(change_id: UUID, rejection: Rejection, tx: Tx, official: CivilAffairs) -> Rejected:
+    """Turns a proposed change down, by another person than proposed it; what is in force stays."""
+    await handlers.reject_change(tx, official, change_id, reason=rejection.reason)
+    return Rejected(change_id=change_id)
 
 
 @api.put("/persons/{person_id}/contact")

@@ -35,6 +35,7 @@ from services.intake.declarations import (
     repaired,
     repaired_account,
 )
+from services.intake.handlers.forwardings import accept_for_elsewhere, follow_decision, require_forwarded
 from services.intake.parameters import deadlines_of
 from services.intake.payee import Account, comes_of_age_on, require_rightful
 from services.intake.person_records import current_account, find_person, save_person, tell_contact
@@ -58,14 +59,16 @@ async def submit_application(
 ) -> Submission:
     """Files an application received `on` that day. Refused by Forbidden (area), InvalidInput, AlreadyApplied."""
     area = declaration.applicant.hukou_area
-    caller.require_area(area)
+    if not _accepts_for_elsewhere(caller, declaration):
+        caller.require_area(area)
     declaration = repaired(declaration, on=on)
     person_id = vault.persons.person_id(declaration.applicant.id_number)
     await tx.lock(person_id)
     await require_free(tx, person_id, declaration.subsidies, on=on)
-    await _note_person(tx, vault, person_id, declaration, on=on)
     if declaration.account is not None and declaration.account.holder == "guardian":
         await _require_no_own_card(tx, vault, person_id, declaration)
+    # Nothing is refused from here on, and nothing was written before: the lines of a bulk share a transaction.
+    await _note_person(tx, vault, person_id, declaration, on=on)
 
     application = submitted(
         new_id(),
@@ -87,6 +90,7 @@ async def submit_application(
         sealed_declaration="",
     )
     await insert_application(tx, vault, filed, declaration)
+    await accept_for_elsewhere(tx, caller, filed, on=on)
     tell_submitted(tx, application)
     await _record(tx, caller, "submit application", application)
     number = declaration.account and declaration.account.number
@@ -97,7 +101,8 @@ async def review_application(
     tx: Transaction, caller: Principal, application_id: UUID, opinion: Opinion, *, on: date
 ) -> Filed:
     """Takes one office's opinion; what refuses it is listed at `applications.review`."""
-    filed = await load_application(tx, caller, application_id, lock=True)
+    filed = await load_application(tx, caller, application_id, lock=True, to_decide=True)
+    await require_forwarded(tx, filed.application)
     application = review(
         filed.application,
         opinion,
@@ -110,6 +115,7 @@ async def review_application(
     await record_opinion(tx, application, opinion, caller.sub)
     if application.status == "rejected":
         await settle_subsidies(tx, application)
+        await follow_decision(tx, application, on=on)
     tell_reviewed(tx, application, opinion.outcome, on=on)
     await _record(tx, caller, f"{opinion.outcome} application", application, stage=opinion.stage)
     return replace(filed, application=application)
@@ -158,9 +164,16 @@ async def withdraw_application(
     await tx.lock(application.person_id)
     await save_application(tx, application)
     await settle_subsidies(tx, application)
+    await follow_decision(tx, application, on=on)
     tell_withdrawn(tx, application)
     await _record(tx, caller, "withdraw application", application, reason=reason)
     return replace(filed, application=application)
+
+
+def _accepts_for_elsewhere(caller: Principal, declaration: Declaration) -> bool:
+    """Cross-province: whoever covers the accepting place may take an application for any other."""
+    accepted_area = declaration.accepted_area
+    return declaration.channel == "cross_province" and accepted_area is not None and caller.covers(accepted_area)
 
 
 async def _note_person(tx: Transaction, vault: Vault, person_id: str, declaration: Declaration, *, on: date) -> None:

@@ -20,6 +20,7 @@ from services.intake.application_records import (
     tell_approved,
 )
 from services.intake.applications import Application, decide
+from services.intake.handlers.forwardings import follow_decision
 from services.intake.parameters import deadlines_of
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
@@ -110,6 +111,7 @@ async def _decide_application(
     if application.status != "approved":
         return  # back at civil affairs, which says so with its next opinion
     await settle_subsidies(tx, application)
+    await follow_decision(tx, application, on=on)
     tell_approved(tx, application)
     await _put_in_force(tx, vault, replace(filed, application=application), on=on)
 

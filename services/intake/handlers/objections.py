@@ -24,6 +24,7 @@ from services.intake.application_records import (
 )
 from services.intake.applications import reopen
 from services.intake.errors import ObjectionDecided
+from services.intake.handlers.forwardings import follow_decision
 from services.intake.parameters import days_of, deadlines_of
 from services.intake.person_records import load_person
 from services.intake.tables import objections
@@ -110,6 +111,7 @@ async def decide_objection(
         application = reopen(before, on=on, deadlines=deadlines_of(before.area, on))
         await save_application(tx, application)
         await settle_subsidies(tx, application)
+        await follow_decision(tx, application, on=on)
         tell_reviewed(tx, application, "complete", on=on)
     await record(
         tx, caller, "decide objection", str(objection_id), person_id=objection.person_id, reason=reason, outcome=outcome

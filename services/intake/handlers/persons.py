@@ -130,6 +130,28 @@ async def approve_change(
     )
 
 
+async def reject_change(tx: Transaction, caller: Principal, change_id: UUID, *, reason: str) -> None:
+    """Turns a proposed change down; what is in force stays. FourEyes for who proposed it, ChangeDecided."""
+    query = select(changes, persons.c.area).join(persons, persons.c.person_id == changes.c.person_id)
+    query = query.where(changes.c.change_id == change_id)
+    seen = (await tx.connection.execute(query)).one_or_none()
+    if seen is None:
+        raise NotFound("no such change")
+    caller.require_sight(seen.area, "change")
+    await tx.lock(seen.person_id)
+    change = (await tx.connection.execute(query)).one()  # again, behind the lock
+    if change.status != "pending":
+        raise ChangeDecided(f"its status is {change.status}")
+    if change.proposed_by == caller.sub:
+        raise FourEyes("you proposed this change")
+    await tx.connection.execute(
+        update(changes)
+        .where(changes.c.change_id == change_id)
+        .values(status="rejected", rejected_by=caller.sub, rejected_at=tx.now, reason=reason)
+    )
+    await record(tx, caller, f"reject {change.kind} change", str(change_id), person_id=change.person_id, reason=reason)
+
+
 async def change_contact(tx: Transaction, vault: Vault, caller: Principal, person_id: str, phone: str | None) -> None:
     """Notes how the person is reached. InvalidInput at `phone`."""
     await tx.lock(person_id)
