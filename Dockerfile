@@ -11,7 +11,7 @@ RUN /opt/venv/bin/python deploy/pins.py "$SERVICE" --no-cache-dir --only-binary 
 FROM python:3.11-slim
 ARG SERVICE
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin liangbu \
-    && install --directory --owner liangbu --group liangbu /data
+    && install --directory --owner liangbu --group liangbu /data /backup
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY libs libs
