@@ -14,6 +14,7 @@ from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import SimulatedFaces
 from services.matching.feeds import FeedFolder
+from services.matching.handlers.escalations import escalate_overdue
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
@@ -65,6 +66,7 @@ SERVICE = Service(
     daily_tasks=[
         DailyTask("flag overdue findings", flag_overdue),
         DailyTask("let outreach lapse or alarm", lapse_outreach),
+        DailyTask("raise what is overdue", escalate_overdue),
     ],
     invariants=INVARIANTS,
     workers=[lambda app: app.state.parts.intake],

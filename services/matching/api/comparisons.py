@@ -8,16 +8,18 @@ from uuid import UUID
 
 from fastapi import Depends
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
-from sqlalchemy import select
+from pydantic import BaseModel, Field
+from sqlalchemy import select, text
 
 from libs.common.areas import Area, level_of
+from libs.common.audit import record
 from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.database import rows
 from libs.common.errors import InvalidInput
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.handlers import comparisons as handlers
+from services.matching.handlers import plans
 from services.matching.handlers.ledgers import export_ledger
 from services.matching.tables import comparisons
 
@@ -27,9 +29,12 @@ Reader = Annotated[Principal, Depends(caller("township", "cdpf", "civil_affairs"
 
 
 class NewComparison(BaseModel):
+    """`override_reason`: why a prefecture's may lie closer to the province's than a month (notice 3.8)."""
+
     level: Literal["county", "prefecture", "province", "annual"]
     area: Area
     as_of: date
+    override_reason: str | None = Field(default=None, min_length=1, max_length=500)
 
 
 class Counts(BaseModel):
@@ -64,8 +69,32 @@ async def start_comparison(body: NewComparison, tx: Tx, official: CivilAffairs, 
     official.require_area(body.area)
     if body.level != "annual" and level_of(body.area) != body.level:
         raise InvalidInput.at("area", f"is no {body.level}")
+    if body.level == "prefecture":
+        await plans.require_gap(tx, body.area, body.as_of, path="as_of", override_reason=body.override_reason)
     order = handlers.Order(body.level, body.area, body.as_of)
-    return _shown(await handlers.run_comparison(tx, order, parts.folder, parts.keys.sealer, official))
+    run = await handlers.run_comparison(tx, order, parts.folder, parts.keys.sealer, official)
+    await plans.note_review(tx, run)
+    if body.override_reason:
+        await record(tx, official, "override distance", str(run["comparison_id"]), reason=body.override_reason)
+    return _shown(run)
+
+
+@api.get("/{comparison_id}/counties")
+async def read_counties(comparison_id: UUID, tx: Tx, reader: Official) -> Page:
+    """What a run found, as pushed to each county: how many, how many of them are verified or overdue, and by when."""
+    await handlers.read_comparison(tx, comparison_id, reader)
+    found = await tx.connection.execute(_BY_COUNTY, {"comparison_id": comparison_id})
+    return Page(items=[dict(row._mapping) for row in found])
+
+
+_BY_COUNTY = text(
+    """
+    SELECT left(area, 6) AS area, count(*) AS findings, count(*) FILTER (WHERE status <> 'open') AS verified,
+        count(*) FILTER (WHERE status = 'confirmed') AS confirmed,
+        count(*) FILTER (WHERE status = 'open' AND overdue_since IS NOT NULL) AS overdue, max(due_on) AS due_on
+    FROM findings WHERE comparison_id = :comparison_id GROUP BY 1 ORDER BY 1
+    """
+)
 
 
 @api.get("")

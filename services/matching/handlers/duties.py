@@ -13,7 +13,8 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput
 from libs.common.period import Period
-from services.matching.tables import comparisons, feeds, monthly_signoffs
+from services.matching import parameters
+from services.matching.tables import comparisons, feeds, findings, monthly_signoffs
 
 _PARTS = {"civil_affairs": ("low_income", "民政部门"), "cdpf": ("certificates", "残联")}
 """Whose part it is, the feed that it consists of, and its name."""
@@ -42,12 +43,36 @@ async def read_duties(tx: Transaction, area: str, period: Period) -> dict[str, A
     """Each county's parts in that month, done or not, and what is missing by name."""
     counties = [area[:6]] if len(area) >= 6 else await _counties(tx, area, period)
     items = [await _county(tx, county, area, period) for county in counties]
+    undecided = select(func.count()).where(
+        findings.c.status == "open", findings.c.overdue_since.is_not(None), findings.c.area.startswith(area)
+    )
     return {
         "area": area,
         "period": period,
+        "due_on": period.last_day,
+        "province": await _province(tx, area[:2], period),
+        "undecided_findings": (await tx.connection.execute(undecided)).scalar_one(),
         "items": items,
         "missing": [name for item in items for name in item["missing"]],
     }
+
+
+async def _province(tx: Transaction, province: str, period: Period) -> dict[str, Any]:
+    """Whether the province compares in that month (notice 3.7), and has."""
+    months = parameters.in_force("comparison.provincial_months", province, period.first_day).value
+    found = await tx.connection.execute(
+        select(comparisons.c.comparison_id)
+        .where(
+            comparisons.c.level == "province",
+            comparisons.c.area == province,
+            comparisons.c.as_of.between(period.first_day, period.last_day),
+        )
+        .order_by(comparisons.c.comparison_id.desc())
+        .limit(1)
+    )
+    comparison_id = found.scalar_one_or_none()
+    return {"area": province, "due": period.month in months, "done": comparison_id is not None,
+            "comparison_id": comparison_id}  # fmt: skip
 
 
 async def _county(tx: Transaction, county: str, area: str, period: Period) -> dict[str, Any]:
