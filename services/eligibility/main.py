@@ -10,10 +10,12 @@ from libs.common.database import Database, Transaction
 from libs.common.operations import DailyTask, Invariant
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
-from services.eligibility.api import assessments, corrections, persons, policies, publication
+from services.eligibility.api import assessments, corrections, persons, policies, publication, simulations
+from services.eligibility.handlers.chunks import ChunkWorker
 from services.eligibility.handlers.corrections import open_cases
 from services.eligibility.handlers.policies import load_policy, tell_policies
-from services.eligibility.handlers.reevaluation import Reevaluator
+from services.eligibility.handlers.reevaluation import reevaluate_chunk
+from services.eligibility.handlers.simulations import simulate_chunk
 from services.eligibility.subscriptions import SUBSCRIPTIONS
 
 INVARIANTS = [
@@ -61,14 +63,17 @@ SERVICE = Service(
     name="eligibility",
     version="0.1.0",
     title="Liangbu eligibility (资格认定)",
-    routers=[assessments.api, persons.api, policies.api, corrections.api, publication.api],
+    routers=[assessments.api, persons.api, policies.api, corrections.api, publication.api, simulations.api],
     subscriptions=SUBSCRIPTIONS,
     listens_to=("intake", "matching"),
     upstreams=("intake", "matching"),
     daily_tasks=[DailyTask("correction cases", _open_cases)],
     invariants=INVARIANTS,
     on_start=_tell_policies,
-    workers=[lambda app: Reevaluator(app.state.database)],
+    workers=[
+        lambda app: ChunkWorker(app.state.database, reevaluate_chunk),
+        lambda app: ChunkWorker(app.state.database, simulate_chunk),
+    ],
 )
 
 

@@ -5,47 +5,13 @@ The place reached is stored with each chunk's effects, so a process that dies is
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
 from sqlalchemy import text
 
-from libs.common.database import Database, Transaction, is_transient
+from libs.common.database import Transaction
 from libs.common.events.eligibility import PolicyReevaluated
 from services.eligibility.handlers.entitlements import recompute
 
-log = structlog.get_logger(__name__)
-
 _CHUNK_PERSONS = 500
-_POLL_S = 0.3
-
-
-class Reevaluator:
-    """The worker that carries out re-evaluations until it is stopped."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                async with self._database.transaction() as tx:
-                    worked = await reevaluate_chunk(tx)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("reevaluation_interrupted", error=type(error).__name__)
-                worked = False
-            if not worked:
-                try:
-                    async with asyncio.timeout(_POLL_S):
-                        await self._stopping.wait()
-                except TimeoutError:
-                    pass
-
-    def stop(self) -> None:
-        self._stopping.set()
 
 
 async def reevaluate_chunk(tx: Transaction) -> bool:

@@ -54,6 +54,8 @@ class Parameter:
     sample: bool = False
     reason: str = ""
     given_unit: str = ""
+    as_it_stands: bool = False
+    """Tried by a simulation: it counts whatever the layers above say."""
 
     @property
     def unit(self) -> str:
@@ -183,6 +185,9 @@ class PolicySet:
             return None
         decides = held[0]
         for lower in held[1:]:
+            if lower.as_it_stands:
+                decides = lower
+                continue
             value = _COMBINE[NAMES[name].latitude](decides.value, lower.value)
             if value != decides.value:
                 decides = replace(lower, value=value)
@@ -254,7 +259,7 @@ def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
                 raise BadLayer(f"{path}: unknown name {unknown[0]}; a value has {', '.join(sorted(_ENTRY))}", path)
             yield Parameter(
                 name=str(name),
-                value=_whole_keys(entry["value"]),
+                value=whole_keys(entry["value"]),
                 layer=area,
                 since=since,
                 source=str(entry.get("source") or ""),
@@ -276,7 +281,7 @@ def _day(value: Any) -> date | None:
     return value if isinstance(value, date) else None
 
 
-def _whole_keys(value: Value) -> Value:
+def whole_keys(value: Value) -> Value:
     """Levels are numbers, also where JSON could only write them as text."""
     if not isinstance(value, dict):
         return value

@@ -155,6 +155,29 @@ _STATEMENTS = (
     )
     """,
     """
+    CREATE TABLE simulations (
+        simulation_id uuid PRIMARY KEY DEFAULT uuidv7(),
+        area          text NOT NULL,
+        period        text NOT NULL,
+        changes       jsonb NOT NULL,
+        requested_by  text NOT NULL,
+        requested_at  timestamptz NOT NULL DEFAULT now(),
+        after_person  text NOT NULL DEFAULT '',
+        sums          jsonb,
+        finished_at   timestamptz
+    )
+    """,
+    """
+    CREATE TABLE simulation_effects (
+        simulation_id uuid NOT NULL REFERENCES simulations,
+        person_id     text NOT NULL,
+        subsidy       text NOT NULL CHECK (subsidy IN ('living', 'care')),
+        before_fen    bigint NOT NULL,
+        after_fen     bigint NOT NULL CHECK (after_fen <> before_fen),
+        PRIMARY KEY (simulation_id, person_id, subsidy)
+    )
+    """,
+    """
     CREATE TABLE told_policies (
         area    text PRIMARY KEY,
         version bigint NOT NULL CHECK (version > 0),
