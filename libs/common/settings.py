@@ -68,7 +68,6 @@ class Settings(BaseSettings):
     clock_skew_s: float = Field(default=0.0, description="how far the database clocks of two services may differ")
     department: str = Field(default="民政局", description="competent department as the bank's SMS names it")
 
-    console_secret: str = Field(default="", description="signs the console's session cookie")
     services_host: str = Field(default="127.0.0.1", description="where the console finds the services")
 
     def has_role(self, role: Literal["api", "relay", "consumer", "worker"]) -> bool:
