@@ -18,6 +18,7 @@ from services.matching.handlers.escalations import escalate_overdue
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
+from services.matching.handlers.proofs import call_for_proofs
 from services.matching.subscriptions import SUBSCRIPTIONS
 
 INVARIANTS = [
@@ -66,6 +67,7 @@ SERVICE = Service(
     daily_tasks=[
         DailyTask("flag overdue findings", flag_overdue),
         DailyTask("let outreach lapse or alarm", lapse_outreach),
+        DailyTask("call for proofs of life", call_for_proofs),
         DailyTask("raise what is overdue", escalate_overdue),
     ],
     invariants=INVARIANTS,

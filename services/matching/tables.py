@@ -220,6 +220,7 @@ proofs_of_life = Table(
     Column("because", String),
     Column("last_sign_on", Date),
     Column("due_on", Date),
+    Column("late_after", Date),
     Column("attempts", Integer),
     Column("tried", JSONB),
     Column("outcome", String),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.matching.api import comparisons, duties, events, evidence, feeds, findings, outreach, persons
+from services.matching.api import comparisons, duties, events, evidence, feeds, findings, outreach, persons, proofs
 
-ROUTERS = [module.api for module in (events, feeds, comparisons, findings, evidence, duties, outreach, persons)]
+ROUTERS = [module.api for module in (events, feeds, comparisons, findings, evidence, duties, outreach, persons, proofs)]

@@ -114,8 +114,8 @@ _OVERDUE = """
     FROM outreach WHERE alarm_since IS NOT NULL AND reminded_on IS NULL
         AND status IN ('identified', 'reminding', 'task')
     UNION ALL
-    SELECT 'proof_of_life', proof_id || ':' || due_on, area, left(area, 6), due_on, '生存验证逾期'
-    FROM proofs_of_life WHERE status = 'open' AND due_on < :as_of
+    SELECT 'proof_of_life', proof_id || ':' || late_after, area, left(area, 6), late_after, '生存验证逾期'
+    FROM proofs_of_life WHERE status = 'open' AND late_after < :as_of
     UNION ALL
     SELECT 'plan', plan_id::text, area, left(area, greatest(2, length(area) - 2)), due_on, '计划的复核逾期：' || kind
     FROM duty_plans WHERE status = 'planned' AND due_on < :as_of
