@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import httpx
 from fastapi import FastAPI
 
 from libs.common.operations import DailyTask
-from libs.common.service import Service, create_app, serve
+from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
-from services.intake.api import applications, archives, objections, persons, places, public
+from services.intake.api import applications, archives, objections, persons, places, public, webhooks
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.store_checks import check_due
 from services.intake.invariants import INVARIANTS
+from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
 from services.intake.rate import RateLimit
 from services.intake.stores import TwoStores
 from services.intake.subscriptions import subscriptions
 from services.intake.vault import Vault
+from services.intake.workers import WEBHOOK_TIMEOUT_S, NationalUploads, PartnerWebhooks, Repeating
 
 
 def build(settings: Settings) -> FastAPI:
@@ -33,6 +38,7 @@ def build(settings: Settings) -> FastAPI:
             persons.api,
             objections.api,
             public.api,
+            webhooks.api,
         ],
         subscriptions=subscriptions(vault),
         listens_to=("eligibility",),
@@ -42,6 +48,7 @@ def build(settings: Settings) -> FastAPI:
             DailyTask("escalate what is late", escalate_what_is_late),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),
         ],
+        workers=_workers(settings, vault, stores),
         invariants=INVARIANTS,
         # What lies below an application is small too, but for documents with the envelope of their form.
         larger_bodies={"/v1/applications/": settings.archive_document_bytes + (64 << 10)},
@@ -52,6 +59,20 @@ def build(settings: Settings) -> FastAPI:
     app.state.progress_limit = RateLimit(times=60, window_s=60.0)
     app.state.receipt_limit = RateLimit(times=5, window_s=900.0)
     return app
+
+
+def _workers(settings: Settings, vault: Vault, stores: TwoStores) -> list[Callable[[FastAPI], Worker]]:
+    def webhooks_out(app: FastAPI) -> Worker:
+        client = httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S)
+        return Repeating("partner webhooks", PartnerWebhooks(app.state.database, vault, client).deliver_due, client)
+
+    def national_uploads(app: FastAPI) -> Worker:
+        client = httpx.AsyncClient(timeout=NATIONAL_TIMEOUT_S)
+        national = HttpNationalArchive(settings.national_archive_url, client)
+        uploads = NationalUploads(app.state.database, stores, vault, national)
+        return Repeating("national uploads", uploads.upload_due, client)
+
+    return [webhooks_out, national_uploads] if settings.national_archive_url else [webhooks_out]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from libs.common.clock import business_today
 from tests.conftest import Databases, Issuer, Running
 from tests.integration.test_intake_applications import Office, open_intake, open_office
 
@@ -38,9 +40,13 @@ def stored_files(office: Office, content: bytes = PDF) -> list[list[Path]]:
 async def add(office: Office, application_id: str, content: bytes, kind: str = "commitment", **options: Any) -> Any:
     return await office.running.http.post(
         f"/v1/applications/{application_id}/documents",
-        data={"kind": kind, "source": options.pop("source", "scan")},
+        data={
+            "kind": kind,
+            "source": options.pop("source", "scan"),
+            **({"replaces": options.pop("replaces")} if "replaces" in options else {}),
+        },
         files={"file": (options.pop("name", "张三的身份证.pdf"), content, "text/plain")},
-        headers=office.token("partner", **options),
+        headers=options.pop("headers", {}) | office.token("partner", **options),
     )
 
 
@@ -59,6 +65,109 @@ async def test_a_document_is_kept_by_its_digest_sealed_and_read_back_equal(offic
     assert (read.content, read.headers["content-type"]) == (PDF, "application/pdf")
     assert (await office.get(document, "township", area="530302")).status_code == 404
     assert (await office.get(document, "finance")).status_code == 403
+
+
+async def test_a_store_that_lost_everything_is_repaired_from_the_other(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    contents = [PDF + office.area.encode(), b"\x00\x00\x00\x18ftypheic" + office.area.encode() * 500_000]
+    ids = [(await add(office, application_id, content)).json()["document_id"] for content in contents]
+    shutil.rmtree(office.running.settings.data_dir / "archive-a")
+    for document_id, content in zip(ids, contents, strict=True):
+        read = await office.get(f"/applications/{application_id}/documents/{document_id}", "township")
+        assert read.content == content, "read from the second store meanwhile"
+
+    checked = (await office.post("/archive-store-checks", "admin", area="00")).json()
+    assert checked["repaired"][0] >= 2
+    assert (checked["repaired"][1], checked["lost"]) == (0, [])
+    shutil.rmtree(office.running.settings.data_dir / "archive-b")
+    for document_id, content in zip(ids, contents, strict=True):
+        read = await office.get(f"/applications/{application_id}/documents/{document_id}", "township")
+        assert read.content == content
+    again = (await office.post("/archive-store-checks", "admin", area="00")).json()
+    assert again["repaired"] == [0, checked["checked"]]
+
+
+async def test_a_damaged_copy_is_replaced_and_one_that_is_lost_is_named(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    content = PDF + f"damaged {office.area}".encode()
+    document_id = (await add(office, application_id, content)).json()["document_id"]
+    first, second = (store[0] for store in stored_files(office, content))
+    damaged = bytearray(first.read_bytes())
+    damaged[20] ^= 1
+    first.write_bytes(damaged)
+    checked = (await office.post("/archive-store-checks", "admin", area="00")).json()
+    assert checked["repaired"] == [1, 0]
+    assert first.read_bytes() == second.read_bytes()
+
+    first.unlink()
+    second.write_bytes(b"")
+    checked = (await office.post("/archive-store-checks", "admin", area="00")).json()
+    assert checked["lost"] == [hashlib.sha256(content).hexdigest()]
+    path = f"/applications/{application_id}/documents/{document_id}"
+    assert (await office.get(path, "township")).status_code == 503
+    listed = await office.get("/archive-store-checks", "admin", area="00")
+    assert listed.json()["items"][0]["lost"] == checked["lost"]
+    first.write_bytes(bytes([damaged[i] ^ (i == 20) for i in range(len(damaged))]))
+    assert (await office.get(path, "township")).content == content
+
+
+async def test_the_daily_run_reads_back_what_was_not_read_for_long(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    content = PDF + f"daily {office.area}".encode()
+    await add(office, application_id, content)
+    stored_files(office, content)[1][0].unlink()
+    run = await office.post("/daily-runs", "admin", {"as_of": business_today().isoformat()}, area="00")
+    assert run.json()["done"]["read archives back"] >= 1
+    assert stored_files(office, content)[1]
+
+
+async def test_a_correction_is_a_new_version_and_the_old_one_stays(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    first = (await add(office, application_id, PDF)).json()["document_id"]
+    second = (await add(office, application_id, PDF + b"2", replaces=first)).json()["document_id"]
+    items = (await office.get(f"/applications/{application_id}/archive")).json()["items"]
+    assert [(item["document_id"], item["replaces"], item["replaced_by"]) for item in items] == [
+        (first, None, second),
+        (second, first, None),
+    ]
+    assert (await add(office, application_id, PDF + b"3", replaces=first)).status_code == 422
+    assert (await add(office, application_id, PDF + b"3", "photo", replaces=second)).status_code == 422
+    other = (await office.submit())["application_id"]
+    assert (await add(office, other, PDF + b"3", replaces=second)).status_code == 422
+
+
+async def test_a_key_used_twice_for_a_document_is_answered_as_for_any_post(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    key = {"Idempotency-Key": f"document {office.area}"}
+    first = await add(office, application_id, PDF, headers=key)
+    again = await add(office, application_id, PDF, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotent-replay"] == "true"
+    assert (await add(office, application_id, PDF + b"2", headers=key)).status_code == 409
+
+
+async def test_every_look_into_an_archive_is_logged(office: Office) -> None:
+    submitted = await office.submit()
+    application_id = submitted["application_id"]
+    document_id = (await add(office, application_id, PDF)).json()["document_id"]
+    await office.get(f"/applications/{application_id}/archive", "cdpf")
+    await office.get(f"/applications/{application_id}/documents/{document_id}", "auditor")
+    log = (await office.get(f"/audit-log?person_id={submitted['person_id']}", "auditor")).json()["items"]
+    assert [entry["action"] for entry in log[:3]] == ["read document", "read archive", "add document"]
+
+
+async def test_without_a_token_nothing_of_a_body_is_read(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(100):
+            sent += 1
+            yield b"x" * 1000
+
+    answer = await office.running.http.post(f"/v1/applications/{application_id}/documents", content=body())
+    assert (answer.status_code, sent) == (401, 0)
 
 
 async def test_the_archive_lists_what_is_there_and_what_is_missing(office: Office) -> None:
