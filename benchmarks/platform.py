@@ -43,7 +43,10 @@ class Stage:
         raw = await asyncpg.connect(asyncpg_dsn(self.postgres.url(name)))
         await raw.execute(PLATFORM_V1 + ddl)
         await raw.close()
-        database = Database(self.postgres.url(name), service=service)
+        return await self.ready(Database(self.postgres.url(name), service=service))
+
+    async def ready(self, database: Database) -> Database:
+        """The same database with the partitions that today needs."""
         async with database.transaction() as tx:
             await ensure_month_partitions(tx, business_today())
         return database
