@@ -33,6 +33,7 @@ from services.eligibility.facts import (
     Residence,
     Transfer,
 )
+from services.eligibility.policy.remedies import REMEDIES, remedy
 
 Day = Annotated[date, Field(ge=BEGINNING, le=date(9999, 12, 31))]
 _MOST = 500  # entries of one kind; a life has far fewer
@@ -148,6 +149,7 @@ class AssessedReason(_Part):
     outcome: Literal["pass", "fail", "not_applicable"]
     citation: str
     detail: str
+    would_change: str | None = None
 
 
 class AssessedDecision(_Part):
@@ -157,6 +159,9 @@ class AssessedDecision(_Part):
     area: str | None
     level: int | None
     reasons: list[AssessedReason]
+    would_change: list[str] = Field(
+        default=[], description="why not payable, and what would change it: everything listed has to become otherwise"
+    )
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
@@ -167,9 +172,16 @@ class AssessedDecision(_Part):
             area=decision.area,
             level=decision.level,
             reasons=[
-                AssessedReason(rule=r.rule, outcome=r.outcome, citation=r.citation, detail=r.detail)
+                AssessedReason(
+                    rule=r.rule,
+                    outcome=r.outcome,
+                    citation=r.citation,
+                    detail=r.detail,
+                    would_change=remedy(r.rule, r.outcome),
+                )
                 for r in decision.reasons
             ],
+            would_change=[REMEDIES[r.rule] for r in decision.reasons if r.outcome == "fail"],
         )
 
 

@@ -24,7 +24,7 @@ from services.eligibility.spells import NO_END, NO_OPENING, Spells, run_spells
 
 Outcome = Literal["pass", "fail", "not_applicable"]
 
-_ACCRUAL = "国发〔2015〕52号 四（一）; notice 1.6"
+_ACCRUAL = "国发〔2015〕52号（条款待核）; notice 1.6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class _Spell:
 def _area_reason(qualifies: bool, pays_here: bool, lives_in: str | None) -> Reason:
     outcome: Outcome = "not_applicable" if not qualifies else "pass" if pays_here else "fail"
     detail = "由当月首个符合条件之日的户籍地发放 (the area of residence on the first qualifying day pays)"
-    return Reason("paying_area", outcome, "国发〔2015〕52号 四（一）", f"{detail}: {lives_in or '—'}")
+    return Reason("paying_area", outcome, "国发〔2015〕52号（条款待核）", f"{detail}: {lives_in or '—'}")
 
 
 def _spell_reason(spells: list[_Spell], period: Period) -> Reason:

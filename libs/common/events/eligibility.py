@@ -24,6 +24,7 @@ class Reason(_Value):
     outcome: Literal["pass", "fail", "not_applicable"]
     citation: str
     detail: str
+    would_change: str | None = Field(default=None, description="of a failing rule: what has to become otherwise")
 
 
 class SubsidyDecision(_Value):

@@ -34,6 +34,7 @@ from services.eligibility.handlers.entitlements import Person, load_persons, rec
 from services.eligibility.handlers.facts import store_assertions, take_facts
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
+from services.eligibility.policy.remedies import remedy
 from services.eligibility.sources import REVIEW
 
 
@@ -182,7 +183,14 @@ def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyD
             first_period=first.from_ if first else None,
             amount_fen=first.amount_fen if first else 0,
             reasons=tuple(
-                Reason(rule=r.rule, outcome=r.outcome, citation=r.citation, detail=r.detail) for r in month.reasons
+                Reason(
+                    rule=r.rule,
+                    outcome=r.outcome,
+                    citation=r.citation,
+                    detail=r.detail,
+                    would_change=remedy(r.rule, r.outcome),
+                )
+                for r in month.reasons
             ),
         )
 

@@ -35,7 +35,8 @@ class Rule:
     judge: Judge
 
 
-_OPINION = "国发〔2015〕52号"
+_OPINION = "国发〔2015〕52号（条款待核）"
+"""Its text is not at hand: whom it names is known, the number of the clause is not."""
 _SERVING = CUSTODY_BIT["serving"] | CUSTODY_BIT["detention_serving"]
 _STACKING = BENEFIT_BIT["elderly_service"] | BENEFIT_BIT["old_age"] | BENEFIT_BIT["unattended_child_part"]
 
@@ -77,7 +78,7 @@ def not_in_prison(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "condition",
-    f"{_OPINION} 二（一）",
+    _OPINION,
     met="户籍在补贴实施地区 (resident where the subsidies are paid)",
     unmet="户籍不在补贴实施地区 (not resident where the subsidies are paid)",
 )
@@ -111,7 +112,7 @@ def certificate_current(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "condition",
-    f"notice 3.2; {_OPINION} 二（一）",
+    f"notice 3.2; {_OPINION}",
     met="经济状况在补贴范围内 (economic status in scope)",
     unmet="不属低保或当地扩大的范围 (neither in dibao nor in what the area widened to)",
 )
@@ -121,7 +122,7 @@ def economic_status(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "condition",
-    f"{_OPINION} 二（一）",
+    _OPINION,
     met="残疾类别和等级在范围内 (category and level in scope)",
     unmet="残疾类别和等级不在范围内 (category and level out of scope)",
 )
@@ -133,7 +134,7 @@ def severity(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "condition",
-    f"{_OPINION} 二（一）",
+    _OPINION,
     met="需要长期照护 (needs long-term care)",
     unmet="不需要长期照护 (no need of long-term care)",
 )
@@ -145,7 +146,7 @@ def long_term_care(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "exclusion",
-    f"{_OPINION} 二（四）",
+    f"notice 2.1; {_OPINION}",
     met="未纳入特困供养 (not in tekun support)",
     unmet="当月纳入特困供养 (in tekun support this month)",
 )
@@ -155,7 +156,7 @@ def not_in_tekun(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "exclusion",
-    f"notice 2.4; {_OPINION} 二（四）",
+    f"notice 2.4; {_OPINION}",
     met="无排斥性待遇 (no excluding benefit)",
     unmet="当月享有排斥性待遇 (an excluding benefit is paid for this month)",
 )
@@ -166,7 +167,7 @@ def no_excluding_benefit(days: Days, subsidy: Subsidy) -> Bools:
 
 @_rule(
     "exclusion",
-    f"notice 2.2; {_OPINION} 二（四）",
+    f"notice 2.2; {_OPINION}",
     met="未享有同类补贴 (no other benefit of its class)",
     unmet="当月享有同类补贴, 只享其一 (another benefit of its class is paid for this month)",
     pauses=True,
