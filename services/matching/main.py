@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import FastAPI
 
 from libs.common.operations import DailyTask, Invariant
@@ -10,16 +12,19 @@ from libs.common.settings import Settings
 from services.matching.api import ROUTERS
 from services.matching.api.feeds import LARGEST_BYTES
 from services.matching.api.parts import Parts, keys_of
+from services.matching.engine import engine_at
 from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import SimulatedFaces
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.escalations import escalate_overdue
+from services.matching.handlers.comparisons import Workshop
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
 from services.matching.handlers.proofs import call_for_proofs
-from services.matching.subscriptions import SUBSCRIPTIONS
+from services.matching.runs import ComparisonRuns
+from services.matching.subscriptions import subscriptions
 
 INVARIANTS = [
     Invariant(
@@ -61,7 +66,6 @@ SERVICE = Service(
     version="0.1.0",
     title="Liangbu matching (数据比对)",
     routers=ROUTERS,
-    subscriptions=SUBSCRIPTIONS,
     listens_to=("intake", "eligibility", "notification"),
     bulk_from=("eligibility",),
     daily_tasks=[
@@ -71,7 +75,7 @@ SERVICE = Service(
         DailyTask("raise what is overdue", escalate_overdue),
     ],
     invariants=INVARIANTS,
-    workers=[lambda app: app.state.parts.intake],
+    workers=[lambda app: app.state.parts.intake, lambda app: app.state.parts.comparisons],
     larger_bodies={
         "/v1/feeds": LARGEST_BYTES,
         "/v1/evidence": LARGEST_EVIDENCE_BYTES,
@@ -81,13 +85,17 @@ SERVICE = Service(
 
 
 def build(settings: Settings) -> FastAPI:
-    app = create_app(SERVICE, settings)
     keys = keys_of(settings)
+    app = create_app(replace(SERVICE, subscriptions=subscriptions(keys.sealer)), settings)
     folder = FeedFolder(settings.data_dir)
+    engine = engine_at(settings.engine, memory_limit=settings.engine_memory, spill_folder=folder.spill)
+    workshop = Workshop(folder, engine, keys.sealer)
     app.state.parts = Parts(
         keys=keys,
         folder=folder,
         intake=FeedIntake(app.state.database, folder, keys),
+        comparisons=ComparisonRuns(app.state.database, workshop),
+        workshop=workshop,
         evidence=EvidenceFolder(settings.data_dir, keys.sealer),
         faces=SimulatedFaces(),
     )

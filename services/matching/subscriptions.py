@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from libs.common.events.intake import (
@@ -11,23 +13,29 @@ from libs.common.events.intake import (
     ApplicationSubmitted,
     ApplicationWithdrawn,
 )
+from libs.common.events.matching import PersonMerged
 from libs.common.events.notification import MessageFailed, ReminderDelivered
+from libs.common.privacy import Sealer
+from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
 from services.matching.handlers.projections import follow_eligibility, note_applications
 
-SUBSCRIPTIONS = [
-    Subscription(EntitlementChanged, follow_eligibility),
-    Subscription(CandidatePrescreened, follow_eligibility),
-    Subscription(ReminderDelivered, note_deliveries),
-    Subscription(MessageFailed, note_failures),
-    *(
-        Subscription(event, note_applications)
-        for event in (
-            ApplicationSubmitted,
-            ApplicationReviewed,
-            ApplicationApproved,
-            ApplicationRejected,
-            ApplicationWithdrawn,
-        )
-    ),
-]
+
+def subscriptions(sealer: Sealer) -> list[Subscription]:
+    return [
+        Subscription(PersonMerged, partial(merge_persons, sealer=sealer)),
+        Subscription(EntitlementChanged, follow_eligibility),
+        Subscription(CandidatePrescreened, follow_eligibility),
+        Subscription(ReminderDelivered, note_deliveries),
+        Subscription(MessageFailed, note_failures),
+        *(
+            Subscription(event, note_applications)
+            for event in (
+                ApplicationSubmitted,
+                ApplicationReviewed,
+                ApplicationApproved,
+                ApplicationRejected,
+                ApplicationWithdrawn,
+            )
+        ),
+    ]

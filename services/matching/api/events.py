@@ -19,6 +19,7 @@ from libs.common.period import Period, day_after
 from libs.common.vocabulary import BenefitKind, Category, CustodyKind, IncomeCategory, Level
 from libs.common.web import Tx, router
 from services.matching.api.parts import PartsOf
+from services.matching.handlers.persons import note_birth_years, survivor_of
 from services.matching.handlers.pushes import Push, receive_push, retract_fact
 from services.matching.kinds import KINDS, RETRACTION
 
@@ -119,7 +120,8 @@ async def push_event(body: PushedEvent, tx: Tx, sender: Reporter, parts: PartsOf
         raise InvalidInput.at("id_number", str(error)) from error
     if body.area is not None:
         sender.require_area(body.area)
-    person_id = parts.keys.person.person_id(str(holder))
+    person_id = await survivor_of(tx, parts.keys.person.person_id(str(holder)))
+    await note_birth_years(tx, {person_id: holder.birth_date.year})
     if body.kind == RETRACTION:
         if body.retracts is None:
             raise InvalidInput.at("retracts", "Field required")
