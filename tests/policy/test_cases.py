@@ -4,7 +4,6 @@ import pytest
 
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.determination import Decision, Determination
-from services.eligibility.policy.parameters import shipped
 from tests.policy.cases import Case, read_cases
 
 CASES = read_cases()
@@ -23,20 +22,22 @@ def _check(case: Case, decisions: dict[Subsidy, Decision]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case_by_itself(case: Case) -> None:
-    judged = Determination([case.facts], shipped(), since=case.period)
+    judged = Determination([case.facts], case.policy, since=case.period)
     _check(case, {subsidy: judged.decision(0, subsidy, case.period, case.area) for subsidy in SUBSIDIES})
 
 
-def test_all_cases_as_one_batch_are_judged_as_each_by_itself() -> None:
-    judged = Determination([case.facts for case in CASES], shipped(), since=min(case.period for case in CASES))
-    for position, case in enumerate(CASES):
-        decisions = {s: judged.decision(position, s, case.period, case.area) for s in SUBSIDIES}
-        _check(case, decisions)
-        alone = Determination([case.facts], shipped(), since=case.period)
-        for subsidy in SUBSIDIES:
-            assert judged.schedule(position, subsidy) == alone.schedule(0, subsidy), case.name
+def test_all_cases_of_a_policy_as_one_batch_are_judged_as_each_by_itself() -> None:
+    for policy in {id(case.policy): case.policy for case in CASES}.values():
+        cases = [case for case in CASES if case.policy is policy]
+        judged = Determination([case.facts for case in cases], policy, since=min(case.period for case in cases))
+        for position, case in enumerate(cases):
+            decisions = {s: judged.decision(position, s, case.period, case.area) for s in SUBSIDIES}
+            _check(case, decisions)
+            alone = Determination([case.facts], policy, since=case.period)
+            for subsidy in SUBSIDIES:
+                assert judged.schedule(position, subsidy) == alone.schedule(0, subsidy), case.name
 
 
 def test_there_are_cases_enough() -> None:
-    assert len(CASES) >= 60
+    assert len(CASES) >= 120
     assert len({case.name for case in CASES}) == len(CASES)

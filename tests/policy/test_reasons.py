@@ -19,7 +19,7 @@ _CHINESE_AND_ENGLISH = re.compile(r"[\u4e00-\u9fff].*\([ -~]+\)")
 
 
 def decisions(case: Case) -> list[AssessedDecision]:
-    judged = Determination([case.facts], shipped(), since=case.period)
+    judged = Determination([case.facts], case.policy, since=case.period)
     return [AssessedDecision.of(judged.decision(0, s, case.period, case.area)) for s in SUBSIDIES]
 
 
