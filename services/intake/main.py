@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from libs.common.operations import DailyTask
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
-from services.intake.api import applications, archives, objections, persons, places, public, webhooks
+from services.intake.api import applications, archives, objections, persons, places, public, spot_checks, webhooks
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.store_checks import check_due
@@ -35,6 +35,7 @@ def build(settings: Settings) -> FastAPI:
             archives.api,
             archives.streamed,
             places.api,
+            spot_checks.api,
             persons.api,
             objections.api,
             public.api,

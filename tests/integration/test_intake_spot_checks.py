@@ -1,0 +1,103 @@
+"""Spot checks of archives, over HTTP on a real database (notice 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import Databases, Issuer, Running
+from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.test_intake_archives import PDF, add
+from tests.integration.test_intake_places import daily_run
+
+
+@pytest.fixture(scope="module")
+async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
+    async with open_intake(databases, issuer) as started:
+        yield started
+
+
+@pytest.fixture
+async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
+    async with open_office(intake, issuer) as opened:
+        yield opened
+
+
+def asked(office: Office, **changes: Any) -> dict[str, Any]:
+    return {"area": office.area, "period": "2026-03", "sample_size": 4, "seed": 42} | changes
+
+
+async def test_the_sample_is_drawn_again_by_its_seed_and_covers_the_channels(office: Office) -> None:
+    for channel in ("online", "online", "online", "counter", "one_thing", "online"):
+        await office.submit(channel=channel)
+    first = await office.post("/archive-checks", "civil_affairs", asked(office))
+    assert first.status_code == 201, first.text
+    again = await office.post("/archive-checks", "cdpf", asked(office))
+    drawn = [[item["application_id"] for item in check.json()["items"]] for check in (first, again)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 4
+    assert {item["channel"] for item in first.json()["items"]} == {"online", "counter", "one_thing"}
+    assert (first.json()["population"], again.json()["body"]) == (6, "county cdpf")
+    listed = await office.get(f"/archive-checks?area={office.area}")
+    assert len(listed.json()["items"]) == 2
+
+
+async def test_all_four_bodies_check_and_others_do_not(office: Office) -> None:
+    await office.submit()
+    prefecture = office.area[:4]
+    for role in ("civil_affairs", "cdpf"):
+        for area in (prefecture, office.area):
+            assert (await office.post("/archive-checks", role, asked(office), area=area)).status_code == 201
+    for role in ("township", "finance", "auditor", "admin", "partner"):
+        assert (await office.post("/archive-checks", role, asked(office))).status_code == 403
+    assert (await office.post("/archive-checks", "cdpf", asked(office, area="530302"))).status_code == 403
+    for wrong in ({"sample_size": 0}, {"period": "2026-13"}, {"seed": ""}, {"area": "x"}):
+        assert (await office.post("/archive-checks", "cdpf", asked(office, **wrong))).status_code == 422
+
+
+async def test_what_is_missing_is_asked_for_until_it_is_there(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    check = (await office.post("/archive-checks", "cdpf", asked(office))).json()
+    path = f"/archive-checks/{check['archive_check_id']}/items/{application_id}"
+    missing = {"verdict": "missing", "missing": ["commitment", "id_card"]}
+    assert (await office.post(path, "cdpf", {"verdict": "missing"})).status_code == 422
+    assert (await office.post(path, "cdpf", {"verdict": "complete", "missing": ["photo"]})).status_code == 422
+    assert (await office.post(path, "cdpf", missing, area="530302")).status_code == 404
+    for _ in range(2):
+        assert (await office.post(path, "cdpf", missing)).status_code == 200
+    assert (await office.post(path, "cdpf", {"verdict": "complete"})).status_code == 409
+
+    tasks = (await office.get(f"/completion-tasks?area={office.area}")).json()["items"]
+    assert [(task["kind"], task["status"]) for task in tasks] == [("commitment", "open"), ("id_card", "open")]
+    await add(office, application_id, PDF)
+    tasks = (await office.get(f"/completion-tasks?area={office.area}&status=open")).json()["items"]
+    assert [task["kind"] for task in tasks] == ["id_card"]
+    await daily_run(office)
+    late = (await office.get(f"/escalations?area={office.area}&open=true")).json()["items"]
+    assert "completion" in [item["kind"] for item in late]
+
+    await add(office, application_id, PDF + b"id", "id_card")
+    report = (await office.get(f"/archive-checks/{check['archive_check_id']}")).json()["report"]
+    assert (report["tasks"], report["tasks_done"], report["done"]) == (2, 2, True)
+    assert report["missing_by_kind"] == {"commitment": 1, "id_card": 1}
+
+
+async def test_a_closed_archive_takes_what_a_check_asks_for_and_no_more(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    await office.review(application_id, "township", "reject", reason="户籍不符")
+    assert (await add(office, application_id, PDF)).status_code == 409
+    check = (await office.post("/archive-checks", "cdpf", asked(office))).json()
+    path = f"/archive-checks/{check['archive_check_id']}/items/{application_id}"
+    await office.post(path, "cdpf", {"verdict": "missing", "missing": ["commitment"]})
+    assert (await add(office, application_id, PDF, "photo")).status_code == 409
+    assert (await add(office, application_id, PDF)).status_code == 201
+
+
+async def test_an_application_outside_the_sample_is_not_judged(office: Office) -> None:
+    await office.submit()
+    check = (await office.post("/archive-checks", "cdpf", asked(office))).json()
+    outside = (await office.submit())["application_id"]
+    path = f"/archive-checks/{check['archive_check_id']}/items/{outside}"
+    assert (await office.post(path, "cdpf", {"verdict": "complete"})).status_code == 404
