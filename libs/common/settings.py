@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     sealing_keys: str = Field(default="", description="`id:hex of 16 bytes`, comma-separated, current first")
 
     engine: str = Field(default="in-process", description="for bulk evaluation; or a Spark master: spark://…, local[2]")
+    engine_memory: str = Field(default="2GB", description="of DuckDB in comparisons; beyond it, it spills to disk")
+    feed_store: str = Field(
+        default="", description="address (`s3://bucket/folder`) where feeds are kept for good; empty: in data_dir alone"
+    )
 
     data_dir: Path = Field(default=Path(".liangbu/data"), description="folder of feeds and of what was compared")
 

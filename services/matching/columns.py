@@ -52,7 +52,7 @@ _FIRST_ISSUES = {f"{category}{level}": 0 for category in range(1, 8) for level i
 
 @dataclass(slots=True)
 class Taken:
-    """What a batch came to: the rows accepted, by stored column, and the others. `file_row` is their number in the file.
+    """What a batch came to: the rows accepted, by stored column, and the others. `file_row` is a row's number as sent.
 
     `names` are the names of the accepted rows in plain, by stored column: for sealing, not for storing.
     """

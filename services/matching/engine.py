@@ -1,25 +1,27 @@
-"""Bulk matching: the SQL files of `sql/`, run by DuckDB over Parquet, off the event loop.
+"""Bulk matching: the SQL files of `sql/`, run over Parquet by DuckDB, or by Spark where `LIANGBU_ENGINE` names one.
 
-The files hold plain SQL that other engines run too; they read views named after the sources, `roster`, `known`, `feed`,
-`excluding` and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index` does.
+The files hold plain SQL that both run, with equal results; they read views named after the sources, `roster`, `known`,
+`feed`, `excluding` and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index`
+does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-MEMORY_LIMIT = "2GB"
-"""DuckDB spills to disk beyond it."""
+Views = Mapping[str, Sequence[Path] | pa.Table]
+"""What the SQL reads, by name: Parquet files, or a table in memory."""
 
 ROSTER_SCHEMA = pa.schema(
     [
@@ -47,26 +49,60 @@ KNOWN_SCHEMA = pa.schema(
 )
 
 
+class Engine(Protocol):
+    """What runs the SQL files. Blocks: call it in a thread, or in a process of its own."""
+
+    def tables(self, queries: Mapping[str, str], views: Views, *, as_of: date) -> Iterator[tuple[str, pa.Table]]:
+        """The result of each query, by its name, one after another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDb:
+    """In this process, on all its cores, within `memory_limit`; beyond it, it spills into `spill_folder`."""
+
+    memory_limit: str = "2GB"
+    spill_folder: Path | None = None
+
+    def tables(self, queries: Mapping[str, str], views: Views, *, as_of: date) -> Iterator[tuple[str, pa.Table]]:
+        settings: dict[str, Any] = {"memory_limit": self.memory_limit, "preserve_insertion_order": False}
+        if self.spill_folder is not None:
+            settings["temp_directory"] = str(self.spill_folder)
+        with duckdb.connect(config=settings) as connection:
+            connection.register("run", pa.table({"as_of": [as_of]}))
+            connection.sql(sql_text("excluding")).create_view("excluding")
+            for view, content in views.items():
+                if isinstance(content, pa.Table):
+                    connection.register(view, content)
+                else:
+                    paths = [str(path) for path in content]
+                    connection.read_parquet(paths, union_by_name=True).create_view(view)
+            for name, text in queries.items():
+                found = connection.sql(text).to_arrow_table()
+                assert found is not None  # every file is a SELECT
+                yield name, found
+
+
+def engine_at(address: str, *, memory_limit: str, spill_folder: Path) -> Engine:
+    """DuckDB for `in-process`, otherwise the Spark at that address: `spark://host:7077`, `local[4]`."""
+    if address == "in-process":
+        return DuckDb(memory_limit, spill_folder)
+    from services.matching.spark import Spark  # an extra: only who runs it has it
+
+    return Spark(address)
+
+
 @cache
 def sql_text(name: str) -> str:
     """The text of `sql/<name>.sql`."""
     return (files("services.matching") / "sql" / f"{name}.sql").read_text("utf-8")
 
 
-def query(name: str, views: Mapping[str, Sequence[Path] | pa.Table], *, as_of: date) -> list[dict[str, Any]]:
-    """The rows of `sql/<name>.sql` over views of Parquet files or of tables in memory. Blocks: run it in a thread."""
-    with duckdb.connect(config={"memory_limit": MEMORY_LIMIT}) as engine:
-        engine.register("run", pa.table({"as_of": [as_of]}))
-        engine.sql(sql_text("excluding")).create_view("excluding")
-        for view, content in views.items():
-            if isinstance(content, pa.Table):
-                engine.register(view, content)
-            else:
-                engine.read_parquet([str(path) for path in content], union_by_name=True).create_view(view)
-        found = engine.sql(sql_text(name)).to_arrow_table()
-        assert found is not None  # every file is a SELECT
-        rows: list[dict[str, Any]] = found.to_pylist()
-        return rows
+def query(name: str, views: Views, *, as_of: date, engine: Engine | None = None) -> list[dict[str, Any]]:
+    """The rows of `sql/<name>.sql` over the views."""
+    ((_, found),) = (engine or DuckDb()).tables({name: sql_text(name)}, views, as_of=as_of)
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
 
 
 def table_from_csv(path: Path, schema: pa.Schema) -> pa.Table:
@@ -83,6 +119,8 @@ def table_from_csv(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Writes it once and for all."""
-    pq.write_table(table, path, compression="zstd")
-    path.chmod(0o440)
+    """Writes it once and for all; it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    pq.write_table(table, part, compression="zstd")
+    part.chmod(0o440)
+    part.replace(path)

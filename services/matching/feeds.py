@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 from uuid import UUID
 
 import pyarrow as pa
@@ -69,11 +69,20 @@ class FeedFolder:
     def rejects(self, source: str, as_of: date, feed_id: UUID) -> Path:
         return self._period(source, as_of) / f"{feed_id}.rejects.ndjson"
 
-    def comparison(self, comparison_id: UUID) -> Path:
-        """The roster that a comparison read."""
-        folder = self._root / "comparisons"
+    def comparison(self, comparison_id: UUID, part: Literal["roster", "leads", "discrepancies"]) -> Path:
+        """What a comparison read of the roster, and what it found."""
+        folder = self._root / "comparisons" / str(comparison_id)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{comparison_id}.parquet"
+        return folder / f"{part}.parquet"
+
+    @property
+    def spill(self) -> Path:
+        """Where an engine puts what its memory does not hold; nothing in it outlives a run."""
+        return self._root / "spill"
+
+    def fetch(self, path: Path) -> Path:
+        """The file, here."""
+        return path
 
     def _period(self, source: str, as_of: date) -> Path:
         folder = self._root / "feeds" / source / str(Period.of(as_of))

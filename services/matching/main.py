@@ -17,8 +17,8 @@ from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import SimulatedFaces
 from services.matching.feeds import FeedFolder
-from services.matching.handlers.escalations import escalate_overdue
 from services.matching.handlers.comparisons import Workshop
+from services.matching.handlers.escalations import escalate_overdue
 from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach

@@ -97,14 +97,48 @@ comparisons = Table(
     Column("area", String),
     Column("as_of", Date),
     Column("status", String),
-    Column("compared", BIGINT),
-    Column("findings", BIGINT),
-    Column("by_kind", JSONB),
     Column("inputs", JSONB),
     Column("missing", JSONB),
+    Column("roster_digest", String),
+    Column("rules", JSONB),
+    Column("compared", BIGINT),
+    Column("found_digest", String),
+    Column("leads", BIGINT),
+    Column("noted", BIGINT),
+    Column("findings", BIGINT),
+    Column("by_kind", JSONB),
+    Column("discrepancies", BIGINT),
     Column("digest", String),
+    Column("failure", String),
     Column("run_by", String),
     Column("run_at", DateTime(timezone=True)),
+)
+
+rule_texts = Table(
+    "rule_texts",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("name", String),
+    Column("body", String),
+)
+
+discrepancies = Table(
+    "discrepancies",
+    metadata,
+    Column("discrepancy_id", Uuid, primary_key=True),
+    Column("comparison_id", Uuid),
+    Column("person_id", String),
+    Column("kind", String),
+    Column("area", String),
+    Column("source", String),
+    Column("other_source", String),
+    Column("mark", String),
+    Column("evidence", JSONB),
+    Column("noted_on", Date),
+    Column("status", String),
+    Column("note", String),
+    Column("resolved_by", String),
+    Column("resolved_at", DateTime(timezone=True)),
 )
 
 ledger_entries = Table(

@@ -95,7 +95,8 @@ async def test_a_feed_of_an_old_period_is_kept_and_does_not_outrank_the_newer(ma
     assert older.json()["status"] == "ready"
     assert "an old period" in older.json()["notices"][0]
     comparison = await matching.compare()
-    assert [item["feed_id"] for item in comparison["inputs"]] == [newer.json()["feed_id"]]
+    used = {item["use"]: item["feed_id"] for item in comparison["inputs"]}
+    assert used == {"snapshot": newer.json()["feed_id"], "before": older.json()["feed_id"]}
     assert comparison["counts"]["findings"] == 0
 
 

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
-from services.matching.api import comparisons, duties, events, evidence, feeds, findings, outreach, persons, proofs
+from services.matching.api import (
+    comparisons,
+    discrepancies,
+    duties,
+    events,
+    evidence,
+    feeds,
+    findings,
+    ledgers,
+    outreach,
+    persons,
+    proofs,
+)
 
-ROUTERS = [module.api for module in (events, feeds, comparisons, findings, evidence, duties, outreach, persons, proofs)]
+ROUTERS = [
+    module.api
+    for module in (
+        events, feeds, comparisons, ledgers, discrepancies, findings, evidence, duties, outreach, persons, proofs,
+    )
+]  # fmt: skip

@@ -6,8 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends
-from fastapi.responses import PlainTextResponse
+from fastapi import Depends, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select, text
 
@@ -20,7 +19,6 @@ from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.handlers import comparisons as handlers
 from services.matching.handlers import plans
-from services.matching.handlers.ledgers import export_ledger
 from services.matching.tables import comparisons
 
 api = router(prefix="/v1/comparisons", tags=["comparisons"])
@@ -44,36 +42,49 @@ class Counts(BaseModel):
 
 
 class Input(BaseModel):
+    """`use`: `rows`; `snapshot`, the whole of its source and area; `before`, the snapshot that one is set against."""
+
     source: str
     feed_id: UUID
     digest: str
+    use: Literal["rows", "snapshot", "before"]
 
 
 class Comparison(BaseModel):
-    """`findings` counts those newly opened. `digest` is the ledger's hash when the run had ended."""
+    """`findings` counts those newly opened. `digest` is the ledger's hash when the run had ended. `leads` is all that
+    was found, `noted` how far it has come to findings."""
 
     comparison_id: UUID
     level: str
     area: str
     as_of: date
-    status: Literal["completed"]
+    status: Literal["running", "completed", "failed"]
     counts: Counts
     inputs: list[Input]
     missing: list[str]
-    digest: str
+    leads: int
+    noted: int
+    discrepancies: int
+    digest: str | None
+    failure: str | None
 
 
 @api.post("", status_code=201)
-async def start_comparison(body: NewComparison, tx: Tx, official: CivilAffairs, parts: PartsOf) -> Comparison:
-    """Compares the roster with whatever feeds there are up to `as_of`."""
+async def start_comparison(
+    body: NewComparison, tx: Tx, official: CivilAffairs, parts: PartsOf, response: Response
+) -> Comparison:
+    """Compares the roster with whatever feeds there are up to `as_of`. A large one is `running` (202), to be read until
+    it is `completed`."""
     official.require_area(body.area)
     if body.level != "annual" and level_of(body.area) != body.level:
         raise InvalidInput.at("area", f"is no {body.level}")
     if body.level == "prefecture":
         await plans.require_gap(tx, body.area, body.as_of, path="as_of", override_reason=body.override_reason)
     order = handlers.Order(body.level, body.area, body.as_of)
-    run = await handlers.run_comparison(tx, order, parts.folder, parts.keys.sealer, official)
-    await plans.note_review(tx, run)
+    run = await handlers.run_comparison(tx, order, parts.workshop, official)
+    if run["status"] == "running":
+        response.status_code = 202
+        parts.comparisons.ordered.set()
     if body.override_reason:
         await record(tx, official, "override distance", str(run["comparison_id"]), reason=body.override_reason)
     return _shown(run)
@@ -110,13 +121,6 @@ async def list_comparisons(
 @api.get("/{comparison_id}")
 async def read_comparison(comparison_id: UUID, tx: Tx, reader: Official) -> Comparison:
     return _shown(await handlers.read_comparison(tx, comparison_id, reader))
-
-
-@api.get("/{comparison_id}/ledger", response_class=PlainTextResponse)
-async def read_ledger(comparison_id: UUID, tx: Tx, reader: Reader) -> PlainTextResponse:
-    """NDJSON, one entry a line: `hash` is SM3 of the hash before it, a line feed, and the text of `entry`."""
-    await handlers.read_comparison(tx, comparison_id, reader)
-    return PlainTextResponse(await export_ledger(tx, comparison_id), media_type="application/x-ndjson")
 
 
 def _shown(row: dict[str, Any]) -> Comparison:

@@ -12,16 +12,20 @@ from libs.common.settings import Settings
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import FaceProvider
 from services.matching.feeds import FeedFolder, Keys
+from services.matching.handlers.comparisons import Workshop
 from services.matching.handlers.feeds import FeedIntake
+from services.matching.runs import ComparisonRuns
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The keys, the folders of feeds and of evidence, who takes feeds in, and who compares faces."""
+    """The keys, the folders of feeds and of evidence, who takes feeds in, who compares, and who compares faces."""
 
     keys: Keys
     folder: FeedFolder
     intake: FeedIntake
+    comparisons: ComparisonRuns
+    workshop: Workshop
     evidence: EvidenceFolder
     faces: FaceProvider
 

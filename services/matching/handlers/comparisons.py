@@ -1,4 +1,10 @@
-"""Comparisons (数据比对): the roster against every feed there is, each run with its ledger (notice 3)."""
+"""Comparisons (数据比对): the roster against every feed there is, each run with its ledger (notice 3).
+
+A run goes through steps, each of which can be done again: its inputs are fixed and the roster is written out
+(`prepare`), the engine writes down what it finds (`find`), findings are opened a portion at a time (`note`), the ledger
+is closed (`close`). A small run does all of them in the request's transaction; a large one is `running` until the
+worker is through (`runs.py`), and goes on where a crash left it.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +17,35 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.compute as pc
-from sqlalchemy import insert, literal, or_, select
+import pyarrow.parquet as pq
+from sqlalchemy import func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import NotFound
 from libs.common.privacy import Sealer, sm3_hex
+from services.matching import comparison as bulk
 from services.matching import engine
+from services.matching.apart import apart
+from services.matching.comparison import REGISTERS, Compared
 from services.matching.feeds import FeedFolder, digest_of
 from services.matching.findings import Lead
+from services.matching.handlers import plans
+from services.matching.handlers.discrepancies import note_discrepancies
 from services.matching.handlers.exports import export_roster
 from services.matching.handlers.findings import Noted, open_leads
 from services.matching.handlers.ledgers import extend_ledger
-from services.matching.names import open_names
-from services.matching.sources import COMPARED, SOURCES
-from services.matching.tables import comparisons, feeds
+from services.matching.sources import COMPARED
+from services.matching.tables import comparisons, feeds, roster, rule_texts
+
+SMALL_ROSTER = 20_000
+SMALL_FEEDS = 200_000
+"""Up to this many rows a comparison is done within the request."""
+LEADS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +57,188 @@ class Order:
     as_of: date
 
 
-async def run_comparison(
-    tx: Transaction, order: Order, folder: FeedFolder, sealer: Sealer, principal: Principal
-) -> dict[str, Any]:
-    """Sets the roster of the area against the feeds up to `as_of`, opens what is found, and closes the ledger's part.
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where comparisons are made: their folder, their engine, and the keys that seal names."""
 
-    A run reads only what is stored and unchangeable: its roster is written beside the feeds, with a digest.
-    """
-    comparison_id = new_id()
-    roster = await export_roster(tx, order.area)
-    roster_path = folder.comparison(comparison_id)
+    folder: FeedFolder
+    engine: engine.Engine
+    sealer: Sealer
+
+
+async def order_comparison(tx: Transaction, order: Order, principal: Principal) -> dict[str, Any]:
+    """A run that has not begun; its inputs are those there are now."""
     inputs = await _inputs(tx, order)
-    leads, roster_digest = await asyncio.to_thread(_compare, order, roster, roster_path, inputs, folder, sealer)
-    noted = await open_leads(tx, leads, opened_on=order.as_of, comparison_id=comparison_id)
-    compared = pc.count_distinct(roster["person_id"]).as_py()
-    by_kind = dict(sorted(Counter(row["kind"] for row in noted.opened).items()))
-    counts = {"compared": compared, "findings": len(noted.opened), "by_kind": by_kind}
-    listed = [
-        {"source": feed["source"], "feed_id": str(feed["feed_id"]), "digest": feed["stored_digest"]} for feed in inputs
-    ]
-    missing = [source for source in COMPARED if source not in {feed["source"] for feed in inputs}]
-    header = {
-        "entry": "comparison",
-        "comparison_id": comparison_id,
-        "level": order.level,
-        "area": order.area,
-        "as_of": order.as_of,
-        "rules": {name: sm3_hex(engine.sql_text(name).encode()) for name in (*COMPARED, "excluding")},
-        "roster": roster_digest,
-        "inputs": listed,
-        "missing": missing,
-    }
-    digest = await extend_ledger(tx, comparison_id, [header, *_found(noted), {"entry": "counts", **counts}])
     row = {
-        "comparison_id": comparison_id,
+        "comparison_id": new_id(),
         "level": order.level,
         "area": order.area,
         "as_of": order.as_of,
-        "status": "completed",
-        **counts,
-        "inputs": listed,
-        "missing": missing,
-        "digest": digest,
+        "status": "running",
+        "inputs": inputs,
+        "missing": [source for source in COMPARED if source not in {item["source"] for item in inputs}],
         "run_by": principal.sub,
     }
     await tx.connection.execute(insert(comparisons).values(**row))
-    await record(tx, principal, "run comparison", str(comparison_id), as_of=order.as_of, digest=digest)
+    await record(tx, principal, "run comparison", str(row["comparison_id"]), as_of=order.as_of)
     return row
 
 
-async def read_comparison(tx: Transaction, comparison_id: UUID, principal: Principal) -> dict[str, Any]:
-    """NotFound outside one's area."""
+async def is_small(tx: Transaction, row: Mapping[str, Any]) -> bool:
+    """Whether the run may be done while its caller waits."""
+    persons = select(literal(1)).where(func.starts_with(roster.c.area, row["area"])).limit(SMALL_ROSTER + 1).subquery()
+    on_roster = await tx.connection.execute(select(func.count()).select_from(persons))
+    in_feeds = await tx.connection.execute(
+        select(func.coalesce(func.sum(feeds.c.accepted), 0)).where(feeds.c.feed_id.in_(_feed_ids(row)))
+    )
+    return on_roster.scalar_one() <= SMALL_ROSTER and in_feeds.scalar_one() <= SMALL_FEEDS
+
+
+async def run_comparison(tx: Transaction, order: Order, workshop: Workshop, principal: Principal) -> dict[str, Any]:
+    """Does all steps at once if the run is small; otherwise it is left `running` to the worker."""
+    row = await order_comparison(tx, order, principal)
+    if await is_small(tx, row):
+        await prepare(tx, row["comparison_id"], workshop)
+        found = await find(await load(tx, row["comparison_id"]), workshop)
+        await keep_found(tx, row["comparison_id"], found)
+        while await note(tx, row["comparison_id"], workshop):
+            pass
+        await close(tx, row["comparison_id"], workshop)
+    return await load(tx, row["comparison_id"])
+
+
+async def prepare(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> None:
+    """Writes the roster out, and the ledger's first entry: from here on the run reads only what cannot change."""
+    row = await load(tx, comparison_id)
+    table = await export_roster(tx, row["area"])
+    path = workshop.folder.comparison(comparison_id, "roster")
+    path.unlink(missing_ok=True)  # of an attempt that was not committed
+    await asyncio.to_thread(engine.write_parquet, table, path)
+    texts = bulk.rules()
+    digests = {name: sm3_hex(text.encode()) for name, text in texts.items()}
+    await tx.connection.execute(
+        upsert(rule_texts)
+        .values([{"digest": digests[name], "name": name, "body": text} for name, text in texts.items()])
+        .on_conflict_do_nothing()
+    )
+    roster_digest = await asyncio.to_thread(digest_of, path)
+    header = {
+        "entry": "comparison",
+        **{name: row[name] for name in ("comparison_id", "level", "area", "as_of", "inputs", "missing")},
+        "rules": digests,
+        "roster": roster_digest,
+    }
+    await extend_ledger(tx, comparison_id, [header])
+    compared = pc.count_distinct(table["person_id"]).as_py()
+    await _save(tx, comparison_id, roster_digest=roster_digest, rules=digests, compared=compared)
+
+
+async def find(row: Mapping[str, Any], workshop: Workshop, *, in_its_own_process: bool = False) -> Compared:
+    """Runs the rules and writes down what they find. Needs no transaction; done again, it writes the same."""
+    place = apart if in_its_own_process else asyncio.to_thread
+    comparison_id = row["comparison_id"]
+    for part in ("leads", "discrepancies"):
+        workshop.folder.comparison(comparison_id, part).unlink(missing_ok=True)
+    return await place(
+        bulk.compare_and_keep,
+        workshop.engine,
+        bulk.rules(),
+        workshop.folder.comparison(comparison_id, "roster"),
+        await asyncio.to_thread(feeds_of, row, workshop.folder),
+        row["as_of"],
+        workshop.sealer,
+        workshop.folder.comparison(comparison_id, "leads"),
+        workshop.folder.comparison(comparison_id, "discrepancies"),
+    )
+
+
+async def keep_found(tx: Transaction, comparison_id: UUID, found: Compared) -> None:
+    await _save(tx, comparison_id, leads=found.leads, found_digest=found.digest)
+
+
+async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool:
+    """Opens findings for the next portion of leads; False when none was left."""
+    row = await load(tx, comparison_id)
+    if row["noted"] == row["leads"]:
+        return False
+    path = workshop.folder.comparison(comparison_id, "leads")
+    portion = await asyncio.to_thread(_portion, path, row["noted"])
+    noted = await open_leads(tx, _leads(portion), opened_on=row["as_of"], comparison_id=comparison_id)
+    entries = _found(noted)
+    if entries:
+        await extend_ledger(tx, comparison_id, entries)
+    by_kind = Counter(row["by_kind"]) + Counter(item["kind"] for item in noted.opened)
+    await _save(
+        tx,
+        comparison_id,
+        noted=row["noted"] + len(portion),
+        findings=row["findings"] + len(noted.opened),
+        by_kind=dict(sorted(by_kind.items())),
+    )
+    return True
+
+
+async def close(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> None:
+    """Notes what does not fit together, and closes the ledger's part of the run; the plan it fulfils is done."""
+    row = await load(tx, comparison_id)
+    path = workshop.folder.comparison(comparison_id, "discrepancies")
+    table = await asyncio.to_thread(pq.read_table, path)
+    noted = await note_discrepancies(tx, table, comparison_id=comparison_id, noted_on=row["as_of"])
+    counts = {name: row[name] for name in ("compared", "leads", "findings", "by_kind")}
+    entry = {"entry": "counts", **counts, "discrepancies": len(noted), "found": row["found_digest"]}
+    digest = await extend_ledger(tx, comparison_id, [*noted, entry])
+    await _save(tx, comparison_id, status="completed", digest=digest, discrepancies=len(noted))
+    await plans.note_review(tx, row)
+
+
+async def fail(tx: Transaction, comparison_id: UUID, reason: str) -> None:
+    """The run cannot be finished; what it opened so far stands, and another finds the rest."""
+    await extend_ledger(tx, comparison_id, [{"entry": "failure", "reason": reason}])
+    await _save(tx, comparison_id, status="failed", failure=reason)
+
+
+async def load(tx: Transaction, comparison_id: UUID) -> dict[str, Any]:
     found = await tx.connection.execute(select(comparisons).where(comparisons.c.comparison_id == comparison_id))
     row = found.mappings().one_or_none()
     if row is None:
         raise NotFound("no such comparison")
-    principal.require_sight(row["area"], "comparison")
     return dict(row)
 
 
+async def read_comparison(tx: Transaction, comparison_id: UUID, principal: Principal) -> dict[str, Any]:
+    """NotFound outside one's area."""
+    row = await load(tx, comparison_id)
+    principal.require_sight(row["area"], "comparison")
+    return row
+
+
+def feeds_of(row: Mapping[str, Any], folder: FeedFolder) -> list[bulk.Feed]:
+    """The feeds that the run reads, brought here if they lie elsewhere."""
+    return [
+        bulk.Feed(
+            item["source"],
+            UUID(item["feed_id"]),
+            folder.fetch(folder.rows(item["source"], date.fromisoformat(item["as_of"]), UUID(item["feed_id"]))),
+            before=item["use"] == "before",
+            whole=item["use"] == "snapshot",
+        )
+        for item in row["inputs"]
+    ]
+
+
+async def _save(tx: Transaction, comparison_id: UUID, **changes: Any) -> None:
+    await tx.connection.execute(
+        update(comparisons).where(comparisons.c.comparison_id == comparison_id).values(**changes)
+    )
+
+
+def _feed_ids(row: Mapping[str, Any]) -> list[UUID]:
+    return [UUID(item["feed_id"]) for item in row["inputs"]]
+
+
 async def _inputs(tx: Transaction, order: Order) -> list[dict[str, Any]]:
-    """The feeds that speak of the area by that day; where there is a snapshot, it and what came after it."""
+    """The feeds that speak of the area by that day: of each source and area the newest snapshot with the deltas since,
+    and of registers the snapshot that the comparison before read, which shows who has vanished."""
     found = await tx.connection.execute(
         select(feeds)
         .where(
@@ -111,66 +249,63 @@ async def _inputs(tx: Transaction, order: Order) -> list[dict[str, Any]]:
         )
         .order_by(feeds.c.source, feeds.c.as_of, feeds.c.feed_id)
     )
-    rows = [dict(row) for row in found.mappings()]
-    whole_since: dict[tuple[str, str], date] = {}
-    for row in rows:
-        if row["mode"] == "snapshot":
-            whole_since[row["source"], row["area"]] = row["as_of"]
-    return [row for row in rows if row["as_of"] >= whole_since.get((row["source"], row["area"]), row["as_of"])]
+    compared_before = await tx.connection.execute(
+        select(func.max(comparisons.c.as_of)).where(
+            comparisons.c.area == order.area, comparisons.c.status == "completed", comparisons.c.as_of < order.as_of
+        )
+    )
+    last_as_of = compared_before.scalar_one()
+    of_register: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in found.mappings():
+        of_register.setdefault((row["source"], row["area"]), []).append(dict(row))
+    inputs: list[dict[str, Any]] = []
+    for rows in of_register.values():
+        snapshots = [row for row in rows if row["mode"] == "snapshot"]
+        newest = snapshots[-1] if snapshots else None
+        since = [row for row in rows if newest is None or row["as_of"] >= newest["as_of"]]
+        inputs += [_input(row, "snapshot" if row is newest else "rows") for row in since if row not in snapshots[:-1]]
+        if newest is not None and newest["source"] in REGISTERS:
+            earlier = [row for row in snapshots if row["as_of"] < newest["as_of"]]
+            compared = [row for row in earlier if last_as_of is None or row["as_of"] <= last_as_of]
+            inputs += [_input((compared or earlier)[-1], "before")] if earlier else []
+    return inputs
 
 
-def _compare(
-    order: Order,
-    roster: pa.Table,
-    roster_path: Any,
-    inputs: Sequence[Mapping[str, Any]],
-    folder: FeedFolder,
-    sealer: Sealer,
-) -> tuple[list[Lead], str]:
-    engine.write_parquet(roster, roster_path)
-    by_source: dict[str, list[Any]] = {}
-    by_feed: dict[str, Path] = {}
-    for feed in inputs:
-        path = folder.rows(feed["source"], feed["as_of"], feed["feed_id"])
-        by_source.setdefault(feed["source"], []).append(path)
-        by_feed[str(feed["feed_id"])] = path
-    leads = []
-    for source in COMPARED:
-        if source in by_source:
-            views = {"roster": [roster_path], source: by_source[source]}
-            found = engine.query(source, views, as_of=order.as_of)
-            names = _names(source, found, by_feed, sealer)
-            leads += [_lead(source, row, names.get((row["feed_id"], row["feed_row"]))) for row in found]
-    return leads, digest_of(roster_path)
-
-
-def _names(
-    source: str, found: Sequence[Mapping[str, Any]], paths: Mapping[str, Path], sealer: Sealer
-) -> dict[tuple[str, int], str]:
-    """The names that the sources gave, by feed and row, sealed anew for the persons whom they are of."""
-    if "name" not in {column.name for column in SOURCES[source].columns}:
-        return {}
-    by_feed: dict[str, dict[int, str]] = {}
-    for row in found:
-        by_feed.setdefault(row["feed_id"], {})[row["feed_row"]] = row["person_id"]
+def _input(row: Mapping[str, Any], use: str) -> dict[str, Any]:
     return {
-        (feed_id, at): sealer.seal(name, "feeds", persons[at], "name")
-        for feed_id, persons in by_feed.items()
-        for at, name in open_names(paths[feed_id], sealer, UUID(feed_id), "name", persons).items()
+        "source": row["source"],
+        "feed_id": str(row["feed_id"]),
+        "digest": row["stored_digest"],
+        "as_of": row["as_of"].isoformat(),
+        "use": use,
     }
 
 
-def _lead(source: str, row: Mapping[str, Any], name_sealed: str | None) -> Lead:
-    return Lead(
-        person_id=row["person_id"],
-        kind=row["kind"],
-        alleged_on=row["alleged_on"],
-        area=row["area"],
-        source=source,
-        detail=_detail(row),
-        name_sealed=name_sealed,
-        feed_id=UUID(row["feed_id"]),
-    )
+def _portion(path: Path, noted: int) -> list[dict[str, Any]]:
+    """Leads from there on, no person's cut apart."""
+    rest = pq.read_table(path, memory_map=True).slice(noted)
+    if len(rest) > LEADS_AT_ONCE:
+        persons = rest["person_id"].slice(LEADS_AT_ONCE - 1, 1000).combine_chunks()
+        same = np.flatnonzero(pc.not_equal(persons, persons[0]).to_numpy(zero_copy_only=False))
+        rest = rest.slice(0, LEADS_AT_ONCE - 1 + (int(same[0]) if len(same) else len(persons)))
+    rows: list[dict[str, Any]] = rest.to_pylist()
+    return rows
+
+
+def _leads(rows: Sequence[Mapping[str, Any]]) -> list[Lead]:
+    return [
+        Lead(
+            person_id=row["person_id"],
+            kind=row["kind"],
+            alleged_on=row["alleged_on"],
+            area=row["area"],
+            source=row["source"],
+            detail=_detail(row),
+            name_sealed=row["name_sealed"],
+            feed_id=UUID(row["feed_id"]),
+        )
+        for row in rows
+    ]
 
 
 def _detail(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,13 +35,18 @@ async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[M
     return entries[-1].hash
 
 
-async def export_ledger(tx: Transaction, comparison_id: UUID) -> str:
-    """The ledger as NDJSON, from the first entry on."""
+async def read_entries(tx: Transaction, comparison_id: UUID) -> list[Entry]:
+    """All entries, from the first on."""
     rows = await tx.connection.execute(
         select(ledger_entries).where(ledger_entries.c.comparison_id == comparison_id).order_by(ledger_entries.c.seq)
     )
+    return [Entry(row.seq, row.body, row.hash) for row in rows]
+
+
+async def export_ledger(tx: Transaction, comparison_id: UUID) -> str:
+    """The ledger as NDJSON, from the first entry on."""
     previous, lines = GENESIS, []
-    for row in rows:
-        lines.append(line(Entry(row.seq, row.body, row.hash), previous))
-        previous = row.hash
+    for entry in await read_entries(tx, comparison_id):
+        lines.append(line(entry, previous))
+        previous = entry.hash
     return "".join(lines)

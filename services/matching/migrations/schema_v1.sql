@@ -82,16 +82,57 @@ CREATE TABLE comparisons (
     level         text NOT NULL CHECK (level IN ('county', 'prefecture', 'province', 'annual')),
     area          text NOT NULL,
     as_of         date NOT NULL,
-    status        text NOT NULL CHECK (status IN ('completed')),
-    compared      bigint NOT NULL,
-    findings      bigint NOT NULL,
-    by_kind       jsonb NOT NULL,
+    status        text NOT NULL CHECK (status IN ('running', 'completed', 'failed')),
     inputs        jsonb NOT NULL,
     missing       jsonb NOT NULL,
-    digest        text NOT NULL,
+    roster_digest text,
+    rules         jsonb,
+    compared      bigint NOT NULL DEFAULT 0,
+    found_digest  text,
+    leads         bigint NOT NULL DEFAULT 0,
+    noted         bigint NOT NULL DEFAULT 0,
+    findings      bigint NOT NULL DEFAULT 0,
+    by_kind       jsonb NOT NULL DEFAULT '{}',
+    discrepancies bigint NOT NULL DEFAULT 0,
+    digest        text,
+    failure       text,
     run_by        text NOT NULL,
-    run_at        timestamptz NOT NULL DEFAULT now()
+    run_at        timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT a_completed_run_noted_all
+        CHECK (status <> 'completed' OR (noted = leads AND num_nulls(roster_digest, rules, found_digest, digest) = 0)),
+    CONSTRAINT a_failed_run_has_its_reason CHECK ((status = 'failed') = (failure IS NOT NULL))
 );
+CREATE INDEX running_comparisons ON comparisons (comparison_id) WHERE status = 'running';
+
+-- The texts of rules (`sql/`) that comparisons ran, by digest: an old one is run again under its own.
+CREATE TABLE rule_texts (
+    digest text PRIMARY KEY CHECK (digest ~ '^[0-9a-f]{64}$'),
+    name   text NOT NULL,
+    body   text NOT NULL
+);
+CREATE TRIGGER rule_texts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rule_texts
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What sources say that does not fit together: notes with evidence, which stop nothing.
+CREATE TABLE discrepancies (
+    discrepancy_id uuid PRIMARY KEY,
+    comparison_id  uuid NOT NULL REFERENCES comparisons,
+    person_id      text NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('other_name', 'other_id', 'two_dates')),
+    area           text NOT NULL,
+    source         text NOT NULL,
+    other_source   text NOT NULL,
+    mark           text NOT NULL,
+    evidence       jsonb NOT NULL,
+    noted_on       date NOT NULL,
+    status         text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'resolved')),
+    note           text,
+    resolved_by    text,
+    resolved_at    timestamptz,
+    CONSTRAINT a_discrepancy_is_noted_once UNIQUE (person_id, kind, source, other_source, mark),
+    CONSTRAINT who_resolved_it_is_known CHECK ((status = 'open') = (num_nonnulls(note, resolved_by, resolved_at) = 0))
+);
+CREATE INDEX discrepancies_by_area ON discrepancies (area text_pattern_ops, discrepancy_id);
 
 CREATE TABLE ledger_entries (
     comparison_id uuid NOT NULL REFERENCES comparisons DEFERRABLE INITIALLY DEFERRED,

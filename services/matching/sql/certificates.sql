@@ -18,7 +18,8 @@ lapsed AS (
 )
 SELECT DISTINCT r.person_id, r.area,
     CASE WHEN l.status = 'in_transit' THEN 'certificate.moved_out' ELSE concat('certificate.', l.status) END AS kind,
-    l.lapsed_on AS alleged_on, CASE WHEN l.status = 'in_transit' THEN l.status END AS word, CAST(NULL AS DATE) AS until_on, l.feed_id, l.feed_row
+    l.lapsed_on AS alleged_on, CASE WHEN l.status = 'in_transit' THEN l.status END AS word,
+    CAST(NULL AS DATE) AS until_on, l.feed_id, l.feed_row
 FROM roster r
 JOIN lapsed l ON l.person_id = r.person_id
 WHERE r.to_month IS NULL OR r.to_month >= year(l.lapsed_on) * 12 + month(l.lapsed_on) - 1

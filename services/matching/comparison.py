@@ -1,0 +1,182 @@
+"""What a comparison reads, and what it comes to: a function of stored files and the texts of its rules.
+
+The same files under the same rules give the same leads, whichever engine runs them: their digest is in the ledger, and
+an old comparison can be run again to the same end (notice 3).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from libs.common.privacy import Sealer, sm3_hex
+from services.matching.engine import Engine, Views, sql_text, write_parquet
+from services.matching.feeds import schema_of
+from services.matching.names import open_names
+from services.matching.sources import COMPARED, SOURCES
+
+REGISTERS = ("certificates", "low_income")
+"""Sources that list who is in a state, so that it tells something when a person is no longer listed."""
+
+LEADS = {**{source: source for source in COMPARED}, **{f"vanished_{source}": source for source in REGISTERS}}
+"""The files of `sql/` that find leads, and whose word each is."""
+
+DISCREPANCIES = ("other_name", "other_id", "two_dates")
+"""The files of `sql/` that find what does not fit together (数据疑点): notes, which stop nothing."""
+
+LEAD_SCHEMA = pa.schema(
+    [
+        ("person_id", pa.string()),
+        ("kind", pa.string()),
+        ("source", pa.string()),
+        ("alleged_on", pa.date32()),
+        ("area", pa.string()),
+        ("word", pa.string()),
+        ("until_on", pa.date32()),
+        ("feed_id", pa.string()),
+        ("feed_row", pa.int64()),
+    ]
+)
+
+DISCREPANCY_SCHEMA = pa.schema(
+    [
+        ("person_id", pa.string()),
+        ("kind", pa.string()),
+        ("area", pa.string()),
+        ("other_person_id", pa.string()),
+        ("source", pa.string()),
+        ("feed_id", pa.string()),
+        ("feed_row", pa.int64()),
+        ("said_on", pa.date32()),
+        ("other_source", pa.string()),
+        ("other_feed_id", pa.string()),
+        ("other_feed_row", pa.int64()),
+        ("other_said_on", pa.date32()),
+        ("mark", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed that a comparison reads. `before`: it is the snapshot compared before, which shows who has vanished;
+    `whole`: it is the snapshot of today."""
+
+    source: str
+    feed_id: UUID
+    path: Path
+    before: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many leads and discrepancies there are, and the digest (SM3) of each of the two lists."""
+
+    leads: int
+    discrepancies: int
+    digest: str
+
+
+def rules() -> dict[str, str]:
+    """The rules of today: each file of `sql/` that a comparison runs, by name."""
+    return {name: sql_text(name) for name in (*LEADS, *DISCREPANCIES, "excluding")}
+
+
+def compare(
+    engine: Engine, texts: Mapping[str, str], roster: Path, feeds: Sequence[Feed], as_of: date
+) -> tuple[pa.Table, pa.Table]:
+    """The leads and the discrepancies, each in an order of its own."""
+    views = views_of(roster, feeds)
+    queries = {name: text for name, text in texts.items() if name != "excluding" and _has_something(name, feeds)}
+    leads, discrepancies = [LEAD_SCHEMA.empty_table()], [DISCREPANCY_SCHEMA.empty_table()]
+    for name, found in engine.tables(queries, views, as_of=as_of):
+        if name in LEADS:
+            source = pa.repeat(LEADS[name], len(found))
+            leads.append(_shaped(found.append_column("source", source), LEAD_SCHEMA))
+        else:
+            discrepancies.append(_shaped(found, DISCREPANCY_SCHEMA))
+    return _ordered(leads), _ordered(discrepancies)
+
+
+def compare_and_keep(
+    engine: Engine,
+    texts: Mapping[str, str],
+    roster: Path,
+    feeds: Sequence[Feed],
+    as_of: date,
+    sealer: Sealer,
+    leads_path: Path,
+    discrepancies_path: Path,
+) -> Compared:
+    """Compares, and writes what was found beside the roster: leads with the names that their sources gave, sealed."""
+    leads, discrepancies = compare(engine, texts, roster, feeds, as_of)
+    named = leads.append_column("name_sealed", _names(leads, feeds, sealer))
+    write_parquet(named, leads_path)
+    write_parquet(discrepancies, discrepancies_path)
+    return Compared(len(leads), len(discrepancies), digest_of_found(leads, discrepancies))
+
+
+def views_of(roster: Path, feeds: Sequence[Feed]) -> Views:
+    """Every view that a rule may name; those of sources without a feed are empty."""
+    views: dict[str, Sequence[Path] | pa.Table] = {"roster": [roster]}
+    for source in COMPARED:
+        empty = schema_of(SOURCES[source]).empty_table()
+        of_source = [feed for feed in feeds if feed.source == source]
+        views[source] = [feed.path for feed in of_source if not feed.before] or empty
+        if source in REGISTERS:
+            views[f"{source}_before"] = [feed.path for feed in of_source if feed.before] or empty
+            views[f"{source}_now"] = [feed.path for feed in of_source if feed.whole] or empty
+    return views
+
+
+def digest_of_found(leads: pa.Table, discrepancies: pa.Table) -> str:
+    """SM3 over both lists as CSV."""
+    text = io.BytesIO()
+    for table in (leads, discrepancies):
+        pa_csv.write_csv(table, text)
+    return sm3_hex(text.getvalue())
+
+
+def _has_something(name: str, feeds: Iterable[Feed]) -> bool:
+    """Whether a rule could find anything; what no feed speaks of need not be run."""
+    if name in DISCREPANCIES:
+        return True
+    source = LEADS[name]
+    return any(feed.source == source and feed.before == (name != source) for feed in feeds)
+
+
+def _shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table.select(schema.names).cast(schema)
+
+
+def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
+    table = pa.concat_tables(tables)
+    return table.sort_by([(name, "ascending") for name in table.schema.names])
+
+
+def _names(leads: pa.Table, feeds: Sequence[Feed], sealer: Sealer) -> pa.Array:
+    """The name that each lead's source gave, sealed anew for the person whom it is of."""
+    paths = {str(feed.feed_id): feed.path for feed in feeds if _gives_names(feed.source)}
+    wanted: dict[str, dict[int, list[int]]] = {}
+    persons = leads["person_id"].to_pylist()
+    for at, (feed_id, row) in enumerate(zip(leads["feed_id"].to_pylist(), leads["feed_row"].to_pylist(), strict=True)):
+        if feed_id in paths:
+            wanted.setdefault(feed_id, {}).setdefault(row, []).append(at)
+    sealed: list[str | None] = [None] * len(persons)
+    for feed_id, leads_of_row in wanted.items():
+        for row, name in open_names(paths[feed_id], sealer, UUID(feed_id), "name", leads_of_row).items():
+            for at in leads_of_row[row]:
+                sealed[at] = sealer.seal(name, "feeds", persons[at], "name")
+    return pa.array(sealed, pa.string())
+
+
+def _gives_names(source: str) -> bool:
+    return any(column.form == "name" and column.name == "name" for column in SOURCES[source].columns)

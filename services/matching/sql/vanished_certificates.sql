@@ -1,0 +1,18 @@
+-- Gone from the federation's register (残疾人证名册中消失), notice 3: with a certificate in force in the snapshot compared
+-- before, and in no row of today's. It left with its holder or was struck off: which, the verification finds out.
+WITH gone AS (
+    SELECT b.person_id, b.feed_id, b.feed_row
+    FROM certificates_before b
+    WHERE b.status = 'valid'
+        AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.person_id = b.person_id)
+),
+missed AS (
+    SELECT MAX(n.as_of) AS missed_on FROM certificates_now n
+)
+SELECT DISTINCT r.person_id, r.area, 'certificate.moved_out' AS kind, m.missed_on AS alleged_on,
+    CAST(NULL AS STRING) AS word, CAST(NULL AS DATE) AS until_on, g.feed_id, g.feed_row
+FROM roster r
+JOIN gone g ON g.person_id = r.person_id
+CROSS JOIN missed m
+WHERE r.to_month IS NULL OR r.to_month >= year(m.missed_on) * 12 + month(m.missed_on) - 1
+    + CASE WHEN day(m.missed_on) = 1 THEN 0 ELSE 1 END

@@ -1,0 +1,19 @@
+-- Gone from the register of dibao and the like (低保名册中消失), notice 3: on it without an end in the snapshot compared
+-- before, and in no row of today's. Only living rests on it.
+WITH gone AS (
+    SELECT b.person_id, b.category, b.feed_id, b.feed_row
+    FROM low_income_before b
+    WHERE b.to_on IS NULL AND b.last_paid_on IS NULL AND b.category <> 'monitored'
+        AND NOT EXISTS (SELECT 1 FROM low_income n WHERE n.person_id = b.person_id)
+),
+missed AS (
+    SELECT MAX(n.as_of) AS missed_on FROM low_income_now n
+)
+SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, m.missed_on AS alleged_on,
+    g.category AS word, CAST(NULL AS DATE) AS until_on, g.feed_id, g.feed_row
+FROM roster r
+JOIN gone g ON g.person_id = r.person_id
+CROSS JOIN missed m
+WHERE r.subsidy = 'living'
+    AND (r.to_month IS NULL OR r.to_month >= year(m.missed_on) * 12 + month(m.missed_on) - 1
+        + CASE WHEN day(m.missed_on) = 1 THEN 0 ELSE 1 END)
