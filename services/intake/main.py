@@ -10,13 +10,24 @@ from fastapi import FastAPI
 from libs.common.operations import DailyTask
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
-from services.intake.api import applications, archives, objections, persons, places, public, spot_checks, webhooks
+from services.intake.api import (
+    applications,
+    archives,
+    bulk,
+    objections,
+    persons,
+    places,
+    public,
+    spot_checks,
+    statistics,
+    webhooks,
+)
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.store_checks import check_due
 from services.intake.invariants import INVARIANTS
 from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
-from services.intake.rate import RateLimit
+from services.intake.rate import RateLimit, Throttle
 from services.intake.stores import TwoStores
 from services.intake.subscriptions import subscriptions
 from services.intake.vault import Vault
@@ -31,11 +42,13 @@ def build(settings: Settings) -> FastAPI:
         version="0.1.0",
         title="Liangbu intake",
         routers=[
+            bulk.streamed,
             applications.api,
             archives.api,
             archives.streamed,
             places.api,
             spot_checks.api,
+            statistics.api,
             persons.api,
             objections.api,
             public.api,
@@ -52,11 +65,15 @@ def build(settings: Settings) -> FastAPI:
         workers=_workers(settings, vault, stores),
         invariants=INVARIANTS,
         # What lies below an application is small too, but for documents with the envelope of their form.
-        larger_bodies={"/v1/applications/": settings.archive_document_bytes + (64 << 10)},
+        larger_bodies={
+            "/v1/applications/bulk": bulk.LARGEST_BYTES,
+            "/v1/applications/": settings.archive_document_bytes + (64 << 10),
+        },
     )
     app = create_app(service, settings)
     app.state.vault = vault
     app.state.stores = stores
+    app.state.partner_throttle = Throttle(settings.partner_requests_per_minute)
     app.state.progress_limit = RateLimit(times=60, window_s=60.0)
     app.state.receipt_limit = RateLimit(times=5, window_s=900.0)
     return app

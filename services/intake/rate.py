@@ -37,3 +37,23 @@ class RateLimit:
             taken.popleft()
         if len(taken) >= self._times:
             raise TooManyRequests(retry_after_s=int(taken[0] + self._window_s - now) + 1)
+
+
+class Throttle:
+    """At most `per_minute` for each key, evenly; what was not used may come at once. Told by one number a key."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._apart_s = 60.0 / per_minute
+        self._clock = clock
+        self._free_at: dict[str, float] = {}
+
+    def take(self, key: str, count: int = 1) -> None:
+        """Counts `count`; TooManyRequests, with the seconds to wait, when a minute's worth is used up."""
+        now = self._clock()
+        free_at = max(self._free_at.pop(key, now), now)
+        if free_at - now + self._apart_s > 60.0:
+            self._free_at[key] = free_at
+            raise TooManyRequests(retry_after_s=int(free_at - now + self._apart_s - 60.0) + 1)
+        self._free_at[key] = free_at + count * self._apart_s  # now the newest
+        while len(self._free_at) > _MOST_KEYS:
+            self._free_at.pop(next(iter(self._free_at)))

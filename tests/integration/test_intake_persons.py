@@ -242,3 +242,60 @@ async def test_an_auditor_reads_a_person_whole_for_a_reason(office: Office) -> N
     whole = await office.get(f"/persons/{person_id}", "auditor", params={"reason": "年度审计"})
     assert whole.json()["id_number"] == body["applicant"]["id_number"]
     assert (await office.get(f"/persons/{person_id}", "finance", params={"reason": "x"})).status_code == 403
+
+
+async def corrected(office: Office, person_id: str, number: str) -> Any:
+    proposed = await office.put(f"/persons/{person_id}/id-number", "township", {"id_number": number})
+    assert proposed.status_code == 202, proposed.text
+    return await approve(office, proposed.json()["change_id"])
+
+
+async def test_a_corrected_resident_id_takes_everything_along(office: Office) -> None:
+    submitted = await office.granted()
+    wrong, number = submitted["person_id"], id_number()
+    assert (await corrected(office, wrong, number)).json()["person_id"] != wrong
+    right = (await office.post("/persons/search", "township", {"id_number": number})).json()["person_id"]
+    told = (await office.told("person.id_corrected", wrong))[0]
+    assert told["into_person_id"] == right
+    assert (await office.told("payee.changed", right))[-1]["account"]["number_last4"] == "0128"
+    assert len(await office.told("contact.changed", right)) == 1
+
+    shown = (await office.get(f"/persons/{right}")).json()
+    assert [item["application_id"] for item in shown["applications"]] == [submitted["application_id"]]
+    assert shown["accounts"][0]["replaced_at"] is None
+    gone = await office.get(f"/persons/{wrong}")
+    assert (gone.status_code, gone.json()["person_id"]) == (409, right)
+    again = await office.post("/applications", "partner", office.declaration(number=number))
+    assert again.json()["application_id"] == submitted["application_id"], "one application, whatever the ID"
+    answered = await office.running.http.post(
+        "/v1/public/progress", json={"receipt_no": submitted["receipt_no"], "id_last4": number[-4:]}
+    )
+    assert answered.json()["status"] == "approved"
+
+
+async def test_two_persons_become_one_and_keep_one_account(office: Office) -> None:
+    number = id_number()
+    right = await office.granted(office.declaration(number=number, subsidies=("care",)))
+    wrong = await office.granted(office.declaration(subsidies=("living",), account=OWN))
+    assert (await corrected(office, wrong["person_id"], number)).json()["person_id"] == right["person_id"]
+    shown = (await office.get(f"/persons/{right['person_id']}")).json()
+    assert len(shown["applications"]) == 2
+    assert [account["replaced_at"] is None for account in shown["accounts"]].count(True) == 1
+    assert (await office.told("payee.changed", right["person_id"]))[-1]["account"]["number_last4"] == "0128"
+
+
+async def test_two_who_are_paid_the_same_do_not_become_one(office: Office) -> None:
+    number = id_number()
+    await office.granted(office.declaration(number=number))
+    wrong = await office.granted()
+    answer = await corrected(office, wrong["person_id"], number)
+    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]) == (409, "both-granted")
+    assert (await office.get(f"/persons/{wrong['person_id']}")).status_code == 200
+
+
+async def test_a_resident_id_is_corrected_by_two(office: Office) -> None:
+    person_id = (await office.submit())["person_id"]
+    path = f"/persons/{person_id}/id-number"
+    assert (await office.put(path, "township", {"id_number": "530102"})).status_code == 422
+    proposed = await office.put(path, "civil_affairs", {"id_number": id_number()}, "one")
+    assert (await approve(office, proposed.json()["change_id"], sub="one")).status_code == 403

@@ -20,7 +20,7 @@ from libs.common.events.intake import ApplicationFacts
 from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import Keys, Reviewer, Submitter, unmask
+from services.intake.api.doors import RATE_LIMITED, Keys, Reviewer, Submitter, unmask
 from services.intake.api.places import ForwardingView
 from services.intake.application_records import Filed, account_token, filed_in, load_application
 from services.intake.applications import OPEN, UNDER_REVIEW, Opinion
@@ -34,7 +34,7 @@ from services.intake.tables import applications, assessments, persons, reviews
 from services.intake.vault import Vault
 from services.intake.words import Words
 
-api = router(prefix="/v1", tags=["applications"])
+api = router(prefix="/v1", tags=["applications"], dependencies=RATE_LIMITED)
 
 
 class Receipt(BaseModel):

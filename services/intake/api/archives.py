@@ -20,15 +20,17 @@ from libs.common.database import Database, rows
 from libs.common.errors import Unavailable
 from libs.common.idempotency import HEADER, IdempotentCall
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import Keys, StreamedRoute
+from services.intake.api.doors import RATE_LIMITED, Keys, StreamedRoute
 from services.intake.archives import DocumentKind, DocumentSource
 from services.intake.handlers import archives as handlers
 from services.intake.handlers.store_checks import check_stores, is_sound
 from services.intake.stores import Store, TwoStores
 from services.intake.tables import archive_store_checks
 
-api = router(prefix="/v1", tags=["archives"])
-streamed = APIRouter(prefix="/v1/applications/{application_id}", tags=["archives"], route_class=StreamedRoute)
+api = router(prefix="/v1", tags=["archives"], dependencies=RATE_LIMITED)
+streamed = APIRouter(
+    prefix="/v1/applications/{application_id}", tags=["archives"], dependencies=RATE_LIMITED, route_class=StreamedRoute
+)
 
 Archivist = Annotated[Principal, Depends(caller("partner", "township", "cdpf", "civil_affairs"))]
 Reader = Annotated[Principal, Depends(caller("partner", "township", "cdpf", "civil_affairs", "auditor"))]

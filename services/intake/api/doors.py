@@ -13,6 +13,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal, Role, authenticate, caller
 from libs.common.database import Transaction, is_transient
 from libs.common.errors import DomainError, Forbidden, Unauthenticated, Unavailable
+from services.intake.rate import Throttle
 from services.intake.vault import Vault
 
 
@@ -24,6 +25,17 @@ def _vault(request: Request) -> Vault:
 _SEES_WHOLE: tuple[Role, ...] = ("township", "cdpf", "civil_affairs", "auditor")
 
 Keys = Annotated[Vault, Depends(_vault)]
+
+
+def _not_too_often(request: Request) -> None:
+    """Partners are machines: each has so many requests a minute, in each process."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is not None and principal.role == "partner":
+        throttle: Throttle = request.app.state.partner_throttle
+        throttle.take(principal.sub)
+
+
+RATE_LIMITED = [Depends(_not_too_often)]
 
 Submitter = Annotated[Principal, Depends(caller("partner", "township"))]
 Reviewer = Annotated[Principal, Depends(caller("township", "cdpf", "civil_affairs"))]

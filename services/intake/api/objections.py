@@ -18,12 +18,12 @@ from libs.common.errors import InvalidInput
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import Filer, Keys
+from services.intake.api.doors import RATE_LIMITED, Filer, Keys
 from services.intake.handlers import objections as handlers
 from services.intake.tables import objections
 from services.intake.words import Words
 
-api = router(prefix="/v1/objections", tags=["objections"])
+api = router(prefix="/v1/objections", tags=["objections"], dependencies=RATE_LIMITED)
 
 Said = Annotated[Words, StringConstraints(min_length=1)]
 

@@ -16,17 +16,17 @@ from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.errors import NotFound
 from libs.common.identity import mask_account, mask_id_number, mask_name, mask_phone
-from libs.common.vocabulary import ApplicationStatus, Subsidy
+from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import Tx, router
-from services.intake.api.doors import Keys, Proposer, unmask
+from services.intake.api.doors import RATE_LIMITED, Keys, Proposer, unmask
 from services.intake.declarations import repaired_id_number
 from services.intake.handlers import persons as handlers
 from services.intake.payee import Account, Guardian, Incapacity
 from services.intake.person_records import current_account, current_guardian, load_person
-from services.intake.tables import applications, changes
+from services.intake.tables import applications
 from services.intake.words import Given, Words
 
-api: APIRouter = router(prefix="/v1", tags=["persons"])
+api: APIRouter = router(prefix="/v1", tags=["persons"], dependencies=RATE_LIMITED)
 
 
 class Search(BaseModel):
@@ -84,8 +84,16 @@ class Capacity(BaseModel):
 
 
 class PersonApplication(BaseModel):
+    """`documents`: how many its archive holds."""
+
     application_id: UUID
     receipt_no: str
+    area: str
+    accepted_area: str | None
+    channel: Channel
+    documents: int
+    stage: Stage | None
+    due_on: date | None
     subsidies: tuple[Subsidy, ...]
     applied_on: date
     status: ApplicationStatus
@@ -93,7 +101,8 @@ class PersonApplication(BaseModel):
 
 
 class PersonView(BaseModel):
-    """A person as intake knows them, masked unless the reader gave a reason."""
+    """A person as intake knows them, masked unless the reader gave a reason: what is in force, and all that was, with
+    the days on which it held (`replaced_at` null: now)."""
 
     person_id: str
     area: str
@@ -103,7 +112,12 @@ class PersonView(BaseModel):
     cannot_act: bool
     account: dict[str, Any] | None
     guardian: dict[str, Any] | None
+    accounts: list[dict[str, Any]]
+    guardians: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
     pending_changes: list[dict[str, Any]]
+    transfers: list[dict[str, Any]]
+    objections: list[dict[str, Any]]
     applications: list[PersonApplication]
 
 
@@ -148,14 +162,7 @@ async def read_person(
         await unmask(tx, reader, "person", person_id, person_id, reason)
     account = await current_account(tx, keys, person_id)
     guardian = await current_guardian(tx, keys, person_id)
-    pending = await tx.connection.execute(
-        select(
-            changes.c.change_id, changes.c.kind, changes.c.effective_on, changes.c.proposed_by, changes.c.proposed_at
-        ).where(changes.c.person_id == person_id, changes.c.status == "pending")
-    )
-    applied = await tx.connection.execute(
-        select(applications).where(applications.c.person_id == person_id).order_by(applications.c.application_id.desc())
-    )
+    history = await _history(tx, person_id)
     return PersonView(
         person_id=person_id,
         area=person.area,
@@ -179,8 +186,8 @@ async def read_person(
             "org_code": guardian.guardian.org_code,
             "effective_on": guardian.effective_on,
         },
-        pending_changes=list(rows(pending)),
-        applications=[PersonApplication.model_validate(row) for row in rows(applied)],
+        pending_changes=[change for change in history["changes"] if change["status"] == "pending"],
+        **history,
     )
 
 
@@ -201,6 +208,14 @@ async def propose_guardian(
     change_id = await handlers.propose_guardian(
         tx, keys, proposer, person_id, guardian, effective_on=guardian.from_, on=business_today()
     )
+    return Proposal(change_id=change_id)
+
+
+@api.put("/persons/{person_id}/id-number", status_code=202)
+async def propose_id_number(person_id: str, body: Search, tx: Tx, keys: Keys, proposer: Proposer) -> Proposal:
+    """Proposes a corrected resident ID. Approved by another person, everything goes on under it, merged with what was
+    known under it before."""
+    change_id = await handlers.propose_id_number(tx, keys, proposer, person_id, body.id_number, on=business_today())
     return Proposal(change_id=change_id)
 
 
@@ -261,6 +276,32 @@ async def list_account_alarms(tx: Tx, reader: Official) -> dict[str, Any]:
     return {"items": rows(found), "next_cursor": None}
 
 
+async def _history(tx: Transaction, person_id: str) -> dict[str, Any]:
+    """All that lies under one person, newest first."""
+    return {
+        name: list(rows(await tx.connection.execute(text(query), {"person_id": person_id})))
+        for name, query in _HISTORY.items()
+    }
+
+
+_HISTORY = {
+    "accounts": "SELECT holder, status, bank, number_last4, reason, effective_on, recorded_at, replaced_at"
+    " FROM accounts WHERE person_id = :person_id ORDER BY account_id DESC",
+    "guardians": "SELECT kind, effective_on, recorded_at, replaced_at"
+    " FROM guardians WHERE person_id = :person_id ORDER BY guardian_id DESC",
+    "changes": "SELECT change_id, kind, effective_on, status, proposed_by, proposed_at, approved_by,"
+    " rejected_by, reason FROM changes WHERE person_id = :person_id ORDER BY change_id DESC",
+    "transfers": "SELECT transfer_id, from_area, to_area, moved_on, status, due_on, decided_on, reason"
+    " FROM transfers WHERE person_id = :person_id ORDER BY transfer_id DESC",
+    "objections": "SELECT objection_id, application_id, subsidy, to_char(period, 'YYYY-MM') AS period, status,"
+    " filed_on, due_on, decided_on FROM objections WHERE person_id = :person_id ORDER BY objection_id DESC",
+    "applications": "SELECT application_id, receipt_no, area, accepted_area, channel, stage, due_on, subsidies,"
+    " applied_on, status, granted,"
+    " (SELECT count(*) FROM documents d WHERE d.application_id = a.application_id) AS documents"
+    " FROM applications a WHERE person_id = :person_id ORDER BY application_id DESC",
+}
+
+
 async def _story(tx: Transaction, person_id: str) -> list[dict[str, Any]]:
     found = await tx.connection.execute(
         text(
@@ -278,8 +319,8 @@ async def _story(tx: Transaction, person_id: str) -> list[dict[str, Any]]:
             " FROM accounts WHERE person_id = :person_id"
             " UNION ALL SELECT recorded_at, '监护人生效', CASE kind WHEN 'person' THEN '个人' ELSE '机构' END"
             " FROM guardians WHERE person_id = :person_id"
-            " UNION ALL SELECT proposed_at, '提出变更', CASE kind WHEN 'account' THEN '收款账户' ELSE '监护人' END"
-            " FROM changes WHERE person_id = :person_id"
+            " UNION ALL SELECT proposed_at, '提出变更', CASE kind WHEN 'account' THEN '收款账户'"
+            " WHEN 'guardian' THEN '监护人' ELSE '身份证号' END FROM changes WHERE person_id = :person_id"
             " UNION ALL SELECT filed_at, '申请复核', COALESCE(subsidy || ' ' || to_char(period, 'YYYY-MM'), '')"
             " FROM objections WHERE person_id = :person_id"
             " ORDER BY at DESC LIMIT 500"

@@ -16,7 +16,7 @@ from libs.common.clock import business_today
 from libs.common.database import rows
 from libs.common.errors import NotFound
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import Keys, Proposer, Submitter
+from services.intake.api.doors import RATE_LIMITED, Keys, Proposer, Submitter
 from services.intake.declarations import HukouArea
 from services.intake.forwardings import Forwarding, Step
 from services.intake.handlers import forwardings as forwarding_handlers
@@ -24,7 +24,7 @@ from services.intake.handlers import transfers as transfer_handlers
 from services.intake.tables import applications, escalations, forwardings, transfers
 from services.intake.words import Words
 
-api = router(prefix="/v1", tags=["places"])
+api = router(prefix="/v1", tags=["places"], dependencies=RATE_LIMITED)
 
 
 class ForwardingView(BaseModel):

@@ -20,10 +20,10 @@ from libs.common.auth import Principal, caller
 from libs.common.database import rows
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import Keys
+from services.intake.api.doors import RATE_LIMITED, Keys
 from services.intake.tables import webhook_deliveries, webhooks
 
-api = router(prefix="/v1/webhooks", tags=["webhooks"])
+api = router(prefix="/v1/webhooks", tags=["webhooks"], dependencies=RATE_LIMITED)
 
 Partner = Annotated[Principal, Depends(caller("partner"))]
 PartnerOrAdmin = Annotated[Principal, Depends(caller("partner", "admin"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
@@ -13,8 +14,9 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import FourEyes, InvalidInput, NotFound
-from services.intake.declarations import repaired_account, repaired_guardian, repaired_phone
+from services.intake.declarations import repaired_account, repaired_guardian, repaired_id_number, repaired_phone
 from services.intake.errors import ChangeDecided, NoGuardian
+from services.intake.handlers.merges import correct_id_number
 from services.intake.payee import Account, Guardian, Incapacity, account_after, require_rightful
 from services.intake.person_records import (
     current_account,
@@ -83,6 +85,18 @@ async def propose_guardian(
     return await _propose(tx, vault, caller, person_id, "guardian", body, effective_on=effective_on, on=on)
 
 
+async def propose_id_number(
+    tx: Transaction, vault: Vault, caller: Principal, person_id: str, id_number: str, *, on: date
+) -> UUID:
+    """Proposes that the person's resident ID was wrong and what it is; approved, the two become one. InvalidInput."""
+    await tx.lock(person_id)
+    person = await _person_in_sight(tx, vault, caller, person_id)
+    id_number = repaired_id_number(id_number, on=on)
+    if id_number == person.id_number:
+        raise InvalidInput.at("id_number", "is the person's already")
+    return await _propose(tx, vault, caller, person_id, "id_number", id_number, effective_on=None, on=on)
+
+
 async def approve_change(
     tx: Transaction, vault: Vault, caller: Principal, change_id: UUID, *, on: date
 ) -> ApprovedChange:
@@ -104,6 +118,12 @@ async def approve_change(
         raise FourEyes("you proposed this change")
 
     body = vault.sealer.open(change.sealed_body, "changes", change_id, "body")
+    if change.kind == "id_number":
+        await _approve(tx, caller, change)
+        into_person_id = vault.persons.person_id(body)
+        await tx.lock(into_person_id)
+        await correct_id_number(tx, vault, person_id, body, on=on)
+        return ApprovedChange(change_id, into_person_id, change.effective_on, shared_with=[])
     current = await current_account(tx, vault, person_id)
     account: RecordedAccount | None
     if change.kind == "account":
@@ -116,18 +136,22 @@ async def approve_change(
     if account != current:
         await record_account(tx, vault, person_id, account)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
-    await tx.connection.execute(
-        update(changes)
-        .where(changes.c.change_id == change_id)
-        .values(status="approved", approved_by=caller.sub, approved_at=tx.now)
-    )
-    await record(tx, caller, f"approve {change.kind} change", str(change_id), person_id=person_id)
+    await _approve(tx, caller, change)
     return ApprovedChange(
         change_id=change_id,
         person_id=person_id,
         effective_on=change.effective_on,
         shared_with=await _sharing(tx, vault, person_id, account),
     )
+
+
+async def _approve(tx: Transaction, caller: Principal, change: Any) -> None:
+    await tx.connection.execute(
+        update(changes)
+        .where(changes.c.change_id == change.change_id)
+        .values(status="approved", approved_by=caller.sub, approved_at=tx.now)
+    )
+    await record(tx, caller, f"approve {change.kind} change", str(change.change_id), person_id=change.person_id)
 
 
 async def reject_change(tx: Transaction, caller: Principal, change_id: UUID, *, reason: str) -> None:

@@ -1,0 +1,107 @@
+"""Many applications at once: each line stands for itself, and what is sound is filed whatever the others are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from libs.common.auth import Principal
+from libs.common.database import Database, Transaction, is_transient
+from libs.common.errors import DomainError, InvalidInput, MalformedBody
+from services.intake.declarations import Declaration
+from services.intake.handlers.applications import Submission, submit_application
+from services.intake.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+TOGETHER = 50
+"""Lines that share a transaction. A refusal writes nothing; a crash files them one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one line, counted from 1: filed, or refused by an error; `crashed`: neither, tell the office."""
+
+    number: int
+    submission: Submission | None = None
+    refusal: DomainError | None = None
+
+    @property
+    def crashed(self) -> bool:
+        return self.submission is None and self.refusal is None
+
+
+async def submit_lines(
+    database: Database, vault: Vault, caller: Principal, lines: Sequence[tuple[int, bytes]], *, on: date
+) -> list[Line]:
+    """Files each sound line, TOGETHER in one transaction; in the order of the lines."""
+    read = [(number, _declaration(line)) for number, line in lines]
+    results: list[Line] = []
+    for start in range(0, len(read), TOGETHER):
+        some = read[start : start + TOGETHER]
+        try:
+            results += await _submit_together(database, vault, caller, some, on=on)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log.warning("bulk_falls_back_to_single_lines", error=type(error).__name__)
+            for one in some:
+                results += await _submit_alone(database, vault, caller, one, on=on)
+    return results
+
+
+_Read = tuple[int, Declaration | DomainError]
+
+
+async def _submit_together(
+    database: Database, vault: Vault, caller: Principal, some: Sequence[_Read], *, on: date
+) -> list[Line]:
+    async with database.transaction() as tx:
+        # All at once and sorted: two bulks with the same persons wait for each other, and do not block each other.
+        await tx.lock(*_person_ids(vault, some))
+        return [await _submit(tx, vault, caller, number, read, on=on) for number, read in some]
+
+
+async def _submit_alone(database: Database, vault: Vault, caller: Principal, one: _Read, *, on: date) -> list[Line]:
+    try:
+        return await _submit_together(database, vault, caller, [one], on=on)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.error("bulk_line_crashed", line=one[0], error=type(error).__name__, exc_info=error)
+        return [Line(one[0])]
+
+
+async def _submit(
+    tx: Transaction, vault: Vault, caller: Principal, number: int, read: Declaration | DomainError, *, on: date
+) -> Line:
+    if isinstance(read, DomainError):
+        return Line(number, refusal=read)
+    try:
+        return Line(number, await submit_application(tx, vault, caller, read, on=on))
+    except DomainError as refusal:
+        return Line(number, refusal=refusal)
+
+
+def _person_ids(vault: Vault, some: Sequence[_Read]) -> set[str]:
+    """Of those lines whose ID is written canonically, as nearly all are; the others are locked one by one."""
+    return {vault.persons.person_id(read.applicant.id_number) for _, read in some if isinstance(read, Declaration)}
+
+
+def _declaration(line: bytes) -> Declaration | DomainError:
+    try:
+        content: Mapping[str, Any] = json.loads(line)
+        return Declaration.model_validate(content)
+    except ValidationError as error:
+        found = [
+            {"path": ".".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
+        ]
+        return InvalidInput("see errors", errors=found)
+    except (ValueError, RecursionError):
+        return MalformedBody("the line is not valid JSON")
