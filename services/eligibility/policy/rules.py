@@ -6,9 +6,12 @@ says nothing of months and applications: that is for `months.py` and `spells.py`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, cast
+
+import numpy as np
 
 from libs.common.vocabulary import Subsidy
 from services.eligibility.days import STATUS, UNASSESSED, Days
@@ -107,7 +110,7 @@ def certificate_held(days: Days, subsidy: Subsidy) -> Bools:
 )
 def certificate_current(days: Days, subsidy: Subsidy) -> Bools:
     """Of one who holds a certificate; without one there is nothing that could lapse."""
-    return _bools((days.status == STATUS["valid"]) | ~certificate_held.judge(days, subsidy))
+    return _bools(~((days.status > STATUS["valid"]) & (days.status <= STATUS["frozen"])))
 
 
 @_rule(
@@ -184,6 +187,21 @@ RULES: dict[Subsidy, tuple[Rule, ...]] = {
     "living": (*_SHARED, economic_status, *_EXCLUSIONS),
     "care": (*_SHARED, severity, long_term_care, *_EXCLUSIONS),
 }
+
+
+def judge_all(days: Days) -> dict[Subsidy, list[Bools]]:
+    """Whether each row meets each rule, in the order of RULES. What both subsidies share is judged once."""
+    shared = {rule.name: rule.judge(days, "living") for rule in _SHARED}
+    alike = {id(rule) for rule in _SHARED}
+    return {
+        subsidy: [shared[rule.name] if id(rule) in alike else rule.judge(days, subsidy) for rule in rules]
+        for subsidy, rules in RULES.items()
+    }
+
+
+def all_met(met: Sequence[Bools]) -> Bools:
+    """The rows on which every one of these rules is met."""
+    return reduce(np.logical_and, met)
 
 
 def stacks(days: Days) -> Bools:

@@ -1,0 +1,36 @@
+"""Bad policy files, one per kind of error in `bad/`; each begins with the message that it gets, as a comment."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.eligibility.policy.lint import check_layer
+from services.eligibility.policy.parameters import shipped
+
+_FILES = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+_DECIDED_ON = date(2026, 4, 1)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_a_bad_layer_gets_its_message_with_line_and_clause(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    expected = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    told = []
+    for problem in check_layer(text, shipped(), _DECIDED_ON):
+        clause = f" ({problem.clause})" if problem.clause else ""
+        told.append(f"line {problem.line}{clause}: {problem.message}")
+    assert told == expected
+    assert expected
+
+
+def test_each_bad_layer_is_good_once_its_error_is_mended() -> None:
+    bad = (Path(__file__).parent / "bad" / "backdated-without-reason.yaml").read_text(encoding="utf-8")
+    mended = bad.replace("confidence: V", "confidence: V, reason: 上级文件追溯")
+    assert check_layer(mended, shipped(), _DECIDED_ON) == []
+
+
+def test_there_is_a_file_for_every_kind() -> None:
+    assert len(_FILES) >= 20
