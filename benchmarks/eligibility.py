@@ -29,7 +29,7 @@ import numpy as np
 from benchmarks.peers import openfisca_pays, python_pays
 from benchmarks.platform import Comparison, report
 from benchmarks.population import population
-from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.vocabulary import SUBSIDIES
 from services.eligibility.bulk.arrow import write_facts
 from services.eligibility.bulk.evaluation import CHUNK_PERSONS, judge
 from services.eligibility.days import Days
@@ -43,7 +43,7 @@ from services.eligibility.policy.eras import (
     day_number,
 )
 from services.eligibility.policy.parameters import shipped
-from services.eligibility.policy.rules import RULES
+from services.eligibility.policy.rules import all_met, judge_all
 
 BLOCK = 1 << 16
 """Rows at a time, for the rules and for their limit: as many as the cache likes."""
@@ -97,13 +97,12 @@ def _categories() -> list[Any]:
     return list(dict.fromkeys(category for category, _ in DISABILITY_BIT))
 
 
-def rules_pay(days: Days, subsidy: Subsidy) -> Ints:
-    met = functools.reduce(np.logical_and, (rule.judge(days, subsidy) for rule in RULES[subsidy]))
-    return np.where(met, days.eras.subsidy[subsidy].amount_fen[days.era, days.level], 0)
-
-
 def rules(days: Days) -> list[Ints]:
-    return [rules_pay(days, subsidy) for subsidy in SUBSIDIES]
+    met = judge_all(days)
+    return [
+        np.where(all_met(met[subsidy]), days.eras.subsidy[subsidy].amount_fen[days.era, days.level], 0)
+        for subsidy in SUBSIDIES
+    ]
 
 
 def bare(days: Days) -> list[Ints]:

@@ -16,9 +16,9 @@ from services.eligibility.columns import FactColumns, columns_of
 from services.eligibility.days import Days, spread
 from services.eligibility.facts import Facts
 from services.eligibility.months import NO_ROW, Months
-from services.eligibility.policy.eras import compile_eras, date_of
+from services.eligibility.policy.eras import Bools, compile_eras, date_of
 from services.eligibility.policy.parameters import PolicySet
-from services.eligibility.policy.rules import stacks
+from services.eligibility.policy.rules import judge_all, stacks
 from services.eligibility.schedules import Entitlement, Schedule, Schedules, build_schedules, entitlements
 from services.eligibility.spells import NO_END, NO_OPENING, Spells, run_spells
 
@@ -50,8 +50,8 @@ class Decision:
 class Judgement:
     """One subsidy over a batch: months, spells and schedules, as columns."""
 
-    def __init__(self, subsidy: Subsidy, facts: FactColumns, days: Days) -> None:
-        self.months = Months(subsidy, days)
+    def __init__(self, subsidy: Subsidy, facts: FactColumns, days: Days, met: Sequence[Bools]) -> None:
+        self.months = Months(subsidy, days, met)
         applications = facts.applications.for_subsidy(subsidy)
         self.spells: Spells = run_spells(applications, self.months.openings(applications), self.months.runs)
         self.schedules: Schedules = build_schedules(days, self.months.runs, self.spells, self.months.rules)
@@ -69,7 +69,8 @@ class Determination:
         facts = persons if isinstance(persons, FactColumns) else columns_of(persons)
         self._policy = policy
         self.days = spread(facts, facts.first_days(since), compile_eras(policy))
-        self.judged = {subsidy: Judgement(subsidy, facts, self.days) for subsidy in SUBSIDIES}
+        met = judge_all(self.days)
+        self.judged = {subsidy: Judgement(subsidy, facts, self.days, met[subsidy]) for subsidy in SUBSIDIES}
 
     def schedule(self, person: int, subsidy: Subsidy) -> Schedule:
         """The payable months of one person."""

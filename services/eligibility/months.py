@@ -6,9 +6,8 @@ touches it; its first qualifying day decides area, level and amount.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 
@@ -16,22 +15,22 @@ from libs.common.vocabulary import Subsidy
 from services.eligibility.columns import Applications
 from services.eligibility.days import Days
 from services.eligibility.policy.eras import Bools, Ints
-from services.eligibility.policy.rules import RULES, Rule, RuleKind
+from services.eligibility.policy.rules import RULES, Rule, RuleKind, all_met
 from services.eligibility.spells import BARRED, NO_OPENING, PAUSED, PAYABLE, MonthRuns, Openings
 
 NO_ROW = np.iinfo(np.int64).max
 
 
 class Months:
-    """One subsidy's rules over every row of `days`, and what they make of each run of alike months.
+    """What one subsidy's rules, `met` or not by each row of `days`, make of each run of alike months.
 
     `qualifying_row` is per run the row of its first qualifying day, `NO_ROW` where none qualifies.
     """
 
-    def __init__(self, subsidy: Subsidy, days: Days) -> None:
+    def __init__(self, subsidy: Subsidy, days: Days, met: Sequence[Bools]) -> None:
         self._days = days
         self.rules: tuple[Rule, ...] = RULES[subsidy]
-        self._met: list[Bools] = [rule.judge(days, subsidy) for rule in self.rules]
+        self._met = met
         self._amount_fen: Ints = days.eras.subsidy[subsidy].amount_fen[days.era, days.level]
         self._qualifies = self._all_met("condition", pauses=(True, False))
         self.qualifying_row: Ints = self._first_row(self._qualifies)
@@ -112,7 +111,7 @@ class Months:
         return [(rule, met) for rule, met in zip(self.rules, self._met, strict=True) if rule.kind == kind]
 
     def _all_met(self, kind: RuleKind, pauses: tuple[bool, ...]) -> Bools:
-        return cast(Bools, np.logical_and.reduce([met for rule, met in self._of(kind) if rule.pauses in pauses]))
+        return all_met([met for rule, met in self._of(kind) if rule.pauses in pauses])
 
     def _first_row(self, which: Bools) -> Ints:
         return np.minimum.reduceat(np.where(which, np.arange(len(which)), NO_ROW), self._days.run_row)

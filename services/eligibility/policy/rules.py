@@ -191,10 +191,9 @@ RULES: dict[Subsidy, tuple[Rule, ...]] = {
 
 def judge_all(days: Days) -> dict[Subsidy, list[Bools]]:
     """Whether each row meets each rule, in the order of RULES. What both subsidies share is judged once."""
-    shared = {rule.name: rule.judge(days, "living") for rule in _SHARED}
-    alike = {id(rule) for rule in _SHARED}
+    shared = {id(rule): rule.judge(days, "living") for rule in _SHARED}
     return {
-        subsidy: [shared[rule.name] if id(rule) in alike else rule.judge(days, subsidy) for rule in rules]
+        subsidy: [shared[id(rule)] if id(rule) in shared else rule.judge(days, subsidy) for rule in rules]
         for subsidy, rules in RULES.items()
     }
 
