@@ -12,6 +12,7 @@ from services.matching.api import (
     findings,
     ledgers,
     outreach,
+    papers,
     persons,
     proofs,
 )
@@ -19,6 +20,7 @@ from services.matching.api import (
 ROUTERS = [
     module.api
     for module in (
-        events, feeds, comparisons, ledgers, discrepancies, findings, evidence, duties, outreach, persons, proofs,
+        events, feeds, comparisons, ledgers, discrepancies, findings, evidence, duties, outreach,
+        papers, persons, proofs,
     )
 ]  # fmt: skip
