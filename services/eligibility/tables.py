@@ -1,7 +1,10 @@
 """The tables of eligibility, as its migrations build them.
 
 `assertions` and `entitlements` are append-only: what was asserted stands until a retraction, and every version of an
-entitlement is kept with the moment it was recorded.
+entitlement is kept with the moment it was recorded. Assertions of one source may overlap or contradict one another:
+refusing one would lose a fact that somebody told, so all are kept, folded, and shown where they disagree
+(`disagreements.py`). What this service decides itself may not overlap: the database excludes two values of one
+parameter for one day (`policy_values`), as known at any moment.
 """
 
 from __future__ import annotations

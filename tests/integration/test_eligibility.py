@@ -576,3 +576,47 @@ async def test_a_fact_that_changes_no_judgement_is_not_told_to_intake(eligibilit
     await eligibility.take(submitted())
     await eligibility.take(fact(BenefitStarted, date(2020, 1, 1), kind="ltc_insurance", source="benefits"))
     assert len(await eligibility.published("application.assessed.v1")) == 1
+
+
+async def test_feeds_that_disagree_are_shown_with_the_one_that_counts_and_why(service: Running, issuer: Issuer) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    given: dict[str, Any] = {"category": "physical", "expires_on": date(2036, 5, 3)}
+    feed = fact(CertificateRenewed, date(2026, 5, 4), level=1, **given)
+    partner = fact(CertificateRenewed, date(2026, 5, 4), level=2, source="partner:one-thing", **given)
+    await eligibility.take(approved(), feed, partner)
+    headers = issuer.bearer("auditor", "530102")
+    shown = (await service.http.get(f"/v1/persons/{PERSON}/facts", headers=headers)).json()
+    [conflict] = shown["conflicts"]
+    assert (conflict["line"], conflict["on"], conflict["because"]) == (
+        "certificate",
+        "2026-05-04",
+        "source of higher rank",
+    )
+    assert (conflict["won"]["source"], conflict["won"]["fact_id"]) == ("certificates", str(feed.fact_id))
+    assert [lost["source"] for lost in conflict["lost"]] == ["partner:one-thing"]
+    assert shown["certificate"][-1]["level"] == 1
+
+
+async def test_a_decision_as_known_on_a_day_uses_the_facts_applications_and_policy_of_then(
+    service: Running, issuer: Issuer
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    early = datetime(2026, 4, 1, tzinfo=UTC)
+    await eligibility.take(received(approved(), at=early))
+    await eligibility.take(fact(LowIncomeExited, date(2026, 6, 11), source="low_income"))
+    await _approve(service, issuer, LAYER.format(area="5301", amount=12000))
+
+    async def living(query: str) -> tuple[bool, int]:
+        answer = await service.http.get(
+            f"/v1/persons/{PERSON}/decisions/living/2026-07{query}", headers=issuer.bearer("auditor", "530102")
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["eligible"], answer.json()["amount_fen"]
+
+    assert await living("") == (False, 0)
+    assert await living("?as_known_on=2026-09-30") == (True, 10000)
+    assert await living("?as_known_on=2026-04-01") == (False, 0), "not decided before 2026-04-02"
+    june = await service.http.get(
+        f"/v1/persons/{PERSON}/decisions/living/2026-06", headers=issuer.bearer("auditor", "530102")
+    )
+    assert june.json()["amount_fen"] == 12000

@@ -19,6 +19,8 @@ from libs.common.vocabulary import SUBSIDIES, SUBSIDY_NAMES, Subsidy
 from libs.common.web import Tx, router
 from services.eligibility.assessments import AssessedDecision
 from services.eligibility.determination import Determination
+from services.eligibility.disagreements import Disagreement, disagreements
+from services.eligibility.folding import Assertion
 from services.eligibility.handlers.entitlements import Person, end_of, load_persons
 from services.eligibility.handlers.policies import load_policy
 
@@ -30,8 +32,11 @@ AsKnownOn = Annotated[date | None, Query(description="with what was known by the
 
 @api.get("/facts")
 async def show_facts(person_id: PersonId, tx: Tx, caller: Official, as_known_on: AsKnownOn = None) -> dict[str, Any]:
-    """The facts as intervals, and the assertions that they were folded from."""
+    """The facts as intervals, the assertions that they were folded from, and where those disagree: which counts, why.
+    `precedence` is the order in which they count."""
     person = await _visible(tx, caller, person_id, as_known_on)
+    assertions = await _assertions(tx, person, as_known_on)
+    source_of = {str(assertion["fact_id"]): assertion["source"] for assertion in assertions}
     known = {name: [_plain(entry) for entry in entries] for name, entries in asdict(person.facts()).items()}
     return {
         "person_id": person.person_id,
@@ -46,7 +51,9 @@ async def show_facts(person_id: PersonId, tx: Tx, caller: Official, as_known_on:
         "custody": known["custody"],
         "life": [{"event": entry["event"], "date": entry["on"]} for entry in known["life"]],
         "long_term_care": known["care_needs"],
-        "assertions": await _assertions(tx, person, as_known_on),
+        "assertions": assertions,
+        "conflicts": [_conflict(found, source_of) for found in disagreements(person.assertions)],
+        "precedence": ["valid date", "known time", "rank of source", "fact id"],
     }
 
 
@@ -65,12 +72,14 @@ async def show_entitlements(
 
 @api.get("/decisions/{subsidy}/{period}")
 async def explain_month(
-    person_id: PersonId, subsidy: Subsidy, period: str, tx: Tx, caller: Official
+    person_id: PersonId, subsidy: Subsidy, period: str, tx: Tx, caller: Official, as_known_on: AsKnownOn = None
 ) -> AssessedDecision:
-    """Why one month is payable, or is not."""
+    """Why one month is payable, or is not, and what would change it; by the facts, applications and policy that were
+    known at the end of a day, or by those of now."""
     month = parse_period(period)
-    person = await _visible(tx, caller, person_id)
-    judged = Determination([person.facts()], await load_policy(tx), since=month)
+    person = await _visible(tx, caller, person_id, as_known_on)
+    policy = await load_policy(tx, None if as_known_on is None else end_of(as_known_on))
+    judged = Determination([person.facts()], policy, since=month)
     return AssessedDecision.of(judged.decision(0, subsidy, month))
 
 
@@ -117,6 +126,26 @@ async def _assertions(tx: Transaction, person: Person, as_known_on: date | None)
     return [dict(row) for row in found.mappings()]
 
 
+def _conflict(found: Disagreement, source_of: dict[str, str]) -> dict[str, Any]:
+    def told(assertion: Assertion) -> dict[str, Any]:
+        return {
+            "fact_id": assertion.fact_id,
+            "source": source_of.get(assertion.fact_id),
+            "kind": assertion.kind,
+            "occurred_on": assertion.on,
+            "known_at": assertion.known_at,
+            "data": assertion.data,
+        }
+
+    return {
+        "line": found.line,
+        "on": found.on,
+        "won": told(found.won),
+        "lost": [told(assertion) for assertion in found.lost],
+        "because": found.because,
+    }
+
+
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:
     plain = {name.rstrip("_"): value for name, value in entry.items()}
     if "components" in plain:
@@ -133,7 +162,8 @@ _SCHEDULES_THEN = text(
 
 _ASSERTIONS = text(
     """
-    SELECT a.fact_id, a.kind, lower(a.valid) AS occurred_on, a.known_at, a.source, a.data, a.recorded_at,
+    SELECT a.fact_id, a.kind, lower(a.valid) AS occurred_on, a.known_at, a.source, a.rank, a.data,
+        a.recorded_at,
         EXISTS (SELECT 1 FROM assertions r WHERE r.person_id = ANY(:person_ids) AND r.kind = 'fact.retracted'
                 AND r.data ->> 'retracts' = CAST(a.fact_id AS text)
                 AND (CAST(:known_before AS timestamptz) IS NULL OR r.known_at < :known_before)) AS retracted

@@ -188,7 +188,8 @@ async def load_persons(
     for person_id, fact_id, kind, on, known_at, rank, data in asserted:
         assertion = Assertion(fact_id, kind, on, known_at, rank, from_json(data))
         persons[root_of[person_id]].assertions.append(assertion)
-    for row in (await tx.connection.execute(_GRANTED, members)).all():
+    known_on = None if known_before is None else business_date(known_before) - timedelta(days=1)
+    for row in (await tx.connection.execute(_GRANTED, {**members, "known_on": known_on})).all():
         applications = persons[root_of[row.person_id]].applications
         applications += [Application(s, row.applied_on, row.decided_on, row.withdrawn_on) for s in row.granted]
     for row in (await tx.connection.execute(_CURRENT, members)).all():
@@ -249,8 +250,11 @@ _ASSERTIONS = text(
 
 _GRANTED = text(
     """
-    SELECT person_id, granted, applied_on, decided_on, withdrawn_on FROM applications
+    SELECT person_id, granted, applied_on, decided_on,
+        CASE WHEN CAST(:known_on AS date) IS NULL OR withdrawn_on <= :known_on THEN withdrawn_on END AS withdrawn_on
+    FROM applications
     WHERE person_id = ANY(:person_ids) AND granted <> '{}'
+      AND (CAST(:known_on AS date) IS NULL OR decided_on <= :known_on)
     """
 )
 
