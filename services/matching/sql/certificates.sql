@@ -2,7 +2,8 @@
 -- federation itself stated is a fact already and is not opened as a lead.
 WITH latest AS (
     SELECT c.*, row_number() OVER (
-        PARTITION BY c.person_id ORDER BY c.as_of DESC, COALESCE(c.changed_on, c.issued_on) DESC, c.feed_id DESC
+        PARTITION BY c.person_id
+        ORDER BY c.as_of DESC, COALESCE(c.changed_on, c.issued_on) DESC NULLS LAST, c.feed_id DESC, c.feed_row DESC
     ) AS place
     FROM certificates c
 ),

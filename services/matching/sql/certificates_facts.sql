@@ -23,7 +23,7 @@ held AS (
 ),
 told AS (
     SELECT f.*, row_number() OVER (
-        PARTITION BY f.person_id ORDER BY f.issued_on DESC NULLS LAST, f.changed_on DESC NULLS LAST, f.status
+        PARTITION BY f.person_id ORDER BY f.issued_on DESC NULLS LAST, f.changed_on DESC NULLS LAST, f.status, f.feed_row
     ) AS place
     FROM feed f
 ),
