@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -225,7 +225,11 @@ _ENTRY = frozenset({"since", "from", "value", "unit", "source", "clause", "confi
 def read_layer(text: str) -> PolicyLayer:
     """A layer from its YAML. BadLayer where it has not the shape of one; what it says is for `lint.py` to judge."""
     try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise BadLayer("aliases (*name) are not taken: write each value out")
         content = yaml.safe_load(text)
+    except RecursionError as error:
+        raise BadLayer("nested too deeply to be a layer") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise BadLayer(f"not YAML: {str(error).splitlines()[0]}", line=mark.line + 1 if mark else 0) from error
@@ -278,7 +282,7 @@ def _day(value: Any) -> date | None:
             return date.fromisoformat(value)
         except ValueError:
             return None
-    return value if isinstance(value, date) else None
+    return value if isinstance(value, date) and not isinstance(value, datetime) else None
 
 
 def whole_keys(value: Value) -> Value:
