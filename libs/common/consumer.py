@@ -163,9 +163,9 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=300_000,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,  # the embedded broker makes a joining member wait for most of it
             heartbeat_interval_ms=1_000,
-            fetch_max_wait_ms=250,
+            fetch_max_wait_ms=self._settings.kafka_fetch_wait_ms,
             max_partition_fetch_bytes=4 << 20,
             request_timeout_ms=15_000,
         )

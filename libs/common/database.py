@@ -48,21 +48,18 @@ class Transaction:
     now: datetime
     traceparent: str | None = None
     _outgoing: list[_Outgoing] = field(default_factory=list)
+    _held: set[str] = field(default_factory=set)
+    """Keys whose locks are held already; they are until the end of the transaction."""
 
     async def lock(self, *keys: str) -> None:
         """Serialises writers of these persons or aggregates until the transaction ends; taken in a fixed order.
 
         Take it before reading what will be changed: the outbox then lists a person's events in commit order.
         """
-        if keys:
-            await self.connection.execute(
-                text(
-                    "SELECT pg_advisory_xact_lock(7001, bucket) FROM (SELECT DISTINCT"
-                    " abs(hashtextextended(key, 0) % :buckets)::int AS bucket"
-                    " FROM unnest(CAST(:keys AS text[])) AS key ORDER BY 1) AS sorted"
-                ),
-                {"keys": list(keys), "buckets": _LOCK_BUCKETS},
-            )
+        wanted = set(keys) - self._held
+        if wanted:
+            await self.connection.execute(_LOCK, {"keys": list(wanted), "buckets": _LOCK_BUCKETS})
+            self._held |= wanted
 
     def publish(self, data: EventData, *, event_id: UUID | None = None, bulk: bool = False) -> UUID:
         """Queues an event; it leaves with the commit. Give `event_id` when fields were sealed for it."""
@@ -99,6 +96,12 @@ class Transaction:
         self._outgoing.clear()
 
 
+_NOW = text("SELECT clock_timestamp()")
+_LOCK = text(
+    "SELECT pg_advisory_xact_lock(7001, bucket) FROM (SELECT DISTINCT"
+    " abs(hashtextextended(key, 0) % :buckets)::int AS bucket"
+    " FROM unnest(CAST(:keys AS text[])) AS key ORDER BY 1) AS sorted"
+)
 _INSERT_OUTBOX = text(
     "INSERT INTO outbox (event_id, topic, key, type, aggregate, version, body)"
     " SELECT * FROM unnest(CAST(:event_id AS uuid[]), CAST(:topic AS text[]), CAST(:key AS text[]),"
@@ -128,7 +131,7 @@ class Database:
     async def transaction(self, *, traceparent: str | None = None) -> AsyncIterator[Transaction]:
         """Commits when the block ends, rolls back when it raises."""
         async with self.engine.begin() as connection:
-            now = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            now = (await connection.execute(_NOW)).scalar_one()
             transaction = Transaction(connection, self.service, now, traceparent)
             yield transaction
             published = bool(transaction._outgoing)
@@ -167,6 +170,7 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,  # what asyncpg raises when the server dies in the middle of its answer
 )
 
 

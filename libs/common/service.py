@@ -132,8 +132,8 @@ class _Running:
         if self._settings.has_role("worker"):
             self._workers.extend(build(app) for build in self._service.workers)
         for worker in self._workers:
-            task = asyncio.create_task(worker.run(), name=type(worker).__name__)
-            task.add_done_callback(_crash_loudly)
+            task = asyncio.create_task(_keep_running(worker), name=type(worker).__name__)
+            task.add_done_callback(crash_loudly)
             self._tasks.append(task)
 
     async def stop(self) -> None:
@@ -160,7 +160,20 @@ class _Running:
         return found
 
 
-def _crash_loudly(task: asyncio.Task[None]) -> None:
+async def _keep_running(worker: Worker) -> None:
+    """Until it ends by itself: a lost database is waited for, whatever the worker was at."""
+    while True:
+        try:
+            await worker.run()
+            return
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("worker_waits", worker=type(worker).__name__, error=type(error).__name__)
+            await asyncio.sleep(1.0)
+
+
+def crash_loudly(task: asyncio.Task[None]) -> None:
     """A worker that ends by an error takes its process down; whoever supervises it starts it anew."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("worker_crashed", worker=task.get_name(), error=repr(error)[:500], exc_info=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -12,7 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from libs.common.clock import utc_now
-from libs.common.database import asyncpg_dsn
+from libs.common.database import asyncpg_dsn, is_transient
+from libs.common.service import crash_loudly
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging
 from services.onecard_mock.api import bank_side, test_side
@@ -35,12 +36,16 @@ def create_app(settings: Settings) -> FastAPI:
                 books, url=settings.onecard_webhook_url, secret=settings.onecard_webhook_secrets.split(",")[0]
             )
             app.state.books = books
-            async with asyncio.TaskGroup() as work:
-                work.create_task(_settle(app, books))
-                work.create_task(_deliver(app, books, deliveries))
-                yield
-                app.state.stopping.set()
-                app.state.wake.set()
+            work = [
+                asyncio.create_task(_settle(app, books), name="settling"),
+                asyncio.create_task(_deliver(app, books, deliveries), name="delivering"),
+            ]
+            for task in work:
+                task.add_done_callback(crash_loudly)
+            yield
+            app.state.stopping.set()
+            app.state.wake.set()
+            await asyncio.gather(*work)
             await deliveries.close()
 
     app = FastAPI(title="One-card mock 一卡通", version="1", lifespan=lifespan)
@@ -61,23 +66,33 @@ def create_app(settings: Settings) -> FastAPI:
 
 async def _settle(app: FastAPI, books: Books) -> None:
     while not app.state.stopping.is_set():
-        moved = await _patiently(books.settle_due(utc_now(), await books.faults()))
+        moved = await _patiently(lambda: _settle_due(books))
         if not moved:
             await _pause(app)
 
 
 async def _deliver(app: FastAPI, books: Books, deliveries: Deliveries) -> None:
     while not app.state.stopping.is_set():
-        tried = await _patiently(deliveries.deliver_due(await books.faults()))
+        tried = await _patiently(lambda: _deliver_due(books, deliveries))
         if not tried:
             await _pause(app)
 
 
-async def _patiently(work: Awaitable[int]) -> int:
+async def _settle_due(books: Books) -> int:
+    return await books.settle_due(utc_now(), await books.faults())
+
+
+async def _deliver_due(books: Books, deliveries: Deliveries) -> int:
+    return await deliveries.deliver_due(await books.faults())
+
+
+async def _patiently(work: Callable[[], Awaitable[int]]) -> int:
     """A lost database is waited for: the books are in it."""
     try:
-        return await work
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
+        return await work()
+    except Exception as error:
+        if not is_transient(error):
+            raise
         log.warning("books_unreachable", error=type(error).__name__)
         await asyncio.sleep(1.0)
         return 0

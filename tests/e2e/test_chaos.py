@@ -89,7 +89,7 @@ async def test_the_broker_killed_and_replaced_by_an_empty_one(world: World) -> N
     area = world.county()
     await world.appropriate(area)
     before = await world.granted(area)
-    _kill_broker(world)
+    _kill(world, "tansu", "java")
     during = world.person(area)
     await world.apply(during, "2026-01-10", ["living", "care"])
     await world.review_all(during)
@@ -100,6 +100,22 @@ async def test_the_broker_killed_and_replaced_by_an_empty_one(world: World) -> N
     await world.until_books(before, "living", "2026-01", paid_fen=10000)
     assert (await world.books(before, "living")).get("2026-02", {}).get("paid_fen", 0) == 0
     await world.until_books(during, "living", "2026-02", paid_fen=10000)
+    await world.invariants_hold()
+
+
+async def test_the_database_server_killed_in_the_middle_of_a_cycle(
+    world: World, county: tuple[str, list[Person]]
+) -> None:
+    """Every service and the bank lose their connections at once; nobody has to be started again by hand."""
+    area, people = county
+    await world.heard()
+    cycle = await world.draw_up(area, "2026-01")
+    await world.submit(area, cycle["cycle_id"])
+    _kill(world, "postgres")
+    for name in ("onecard_mock", "intake", "eligibility", "matching", "disbursement", "notification"):
+        await world.is_back(name)
+    await world.cycle_reaches(area, cycle["cycle_id"], "settled", "closed", within_s=90)
+    await settled_once(world, area, people, ["2026-01"])
     await world.invariants_hold()
 
 
@@ -130,12 +146,13 @@ async def no_faults(world: World) -> None:
     await world.http.delete(world.url("onecard_mock", "/v1/faults"))
 
 
-def _kill_broker(world: World) -> None:
-    for process in psutil.Process(world.process.pid).children(recursive=True):
-        if process.name() in ("tansu", "java"):
+def _kill(world: World, *names: str) -> None:
+    """Kills one process of the launcher's, as a crash would end it."""
+    for process in psutil.Process(world.process.pid).children():
+        if process.name() in names:
             process.kill()
             return
-    raise AssertionError("no broker among the launcher's children")
+    raise AssertionError(f"none of {names} among the launcher's children")
 
 
 async def _bank_has(world: World, people: list[Person]) -> Any:
