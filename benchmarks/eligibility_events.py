@@ -31,7 +31,7 @@ from services.eligibility.subscriptions import SUBSCRIPTIONS
 
 BATCH = 500
 COPIED = ("inbox", "assertions", "entitlements", "outbox")
-_AT = datetime(2026, 6, 1, tzinfo=UTC)
+AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def approvals(persons: int) -> list[bytes]:
@@ -40,7 +40,7 @@ def approvals(persons: int) -> list[bytes]:
         _record(
             "intake",
             ApplicationApproved(
-                person_id=_person_id(number),
+                person_id=person_id(number),
                 version=5,
                 application_id=UUID(int=number + 1),
                 area="530102",
@@ -72,10 +72,10 @@ def facts(persons: int) -> list[bytes]:
 
     def fact(number: int) -> EventData:
         known = {
-            "person_id": _person_id(number),
+            "person_id": person_id(number),
             "fact_id": uuid4(),
             "occurred_on": date(2026, 3, 1) + timedelta(days=number % 60),
-            "known_at": _AT,
+            "known_at": AT,
             "source": "certificates",
             "area": "530102",
         }
@@ -94,32 +94,29 @@ def facts(persons: int) -> list[bytes]:
     return [_record("matching", fact(number)) for number in range(persons)]
 
 
-def _person_id(number: int) -> str:
+def person_id(number: int) -> str:
     return f"p1-{number * 2654435761 % 2**32:032x}"
 
 
 def _record(source: str, data: EventData) -> bytes:
-    return write_envelope(data, event_id=new_id(), source=source, time=_AT).encode()
+    return write_envelope(data, event_id=new_id(), source=source, time=AT).encode()
 
 
 async def take(database: Database, records: Sequence[bytes]) -> float:
     """Records a second, as the consumer takes them."""
     projection = Projection(database, "eligibility", SUBSCRIPTIONS)
     started = time.perf_counter()
-    cpu = time.process_time()
     for start in range(0, len(records), BATCH):
         envelopes = [read_envelope(record) for record in records[start : start + BATCH]]
         received = [Received(envelope, read_data(envelope)) for envelope in envelopes]
         async with database.transaction() as tx:
             await projection.apply(tx, received)
-    took_s = time.perf_counter() - started
-    print("CPU us a record", (time.process_time() - cpu) / len(records) * 1e6)
-    return len(records) / took_s
+    return len(records) / (time.perf_counter() - started)
 
 
 async def copy(on: Stage, source: Database, since: dict[str, int]) -> float:
     """Facts a second, when their rows are only copied."""
-    target = await _database(on)
+    target = await database_of(on)
     reader, writer = await asyncpg.connect(asyncpg_dsn(source.url)), await asyncpg.connect(asyncpg_dsn(target.url))
     tables: dict[str, tuple[list[str], list[tuple[object, ...]]]] = {}
     for table in COPIED:
@@ -141,7 +138,8 @@ async def copy(on: Stage, source: Database, since: dict[str, int]) -> float:
     return events / took_s
 
 
-async def _database(on: Stage) -> Database:
+async def database_of(on: Stage) -> Database:
+    """A new database of the eligibility service."""
     name = f"eligibility_{uuid4().hex[:8]}"
     on.postgres.create_databases(name)
     url = on.postgres.url(name)
@@ -160,7 +158,7 @@ async def main(persons: int, rounds: int, profile: bool) -> None:
     taken, copied, stored = [], [], {}
     async with stage() as on:
         for _ in range(rounds):
-            database = await _database(on)
+            database = await database_of(on)
             await take(database, approvals(persons))
             before = await _counts(database)
             records = facts(persons)

@@ -286,7 +286,7 @@ def _producer(settings: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap,
         acks="all",
-        linger_ms=5,
+        linger_ms=0,  # a chunk is handed over at once and fills batches by itself; a single event leaves at once
         max_batch_size=131072,
         enable_idempotence=settings.kafka_idempotence,
         request_timeout_ms=10_000,

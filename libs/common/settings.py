@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     kafka_partitions: int = Field(default=4, description="of every topic; fixed once topics exist")
     kafka_replication: int = 1
     kafka_idempotence: bool = Field(default=False, description="on for Apache Kafka; the embedded broker cannot")
+    kafka_fetch_wait_ms: int = Field(
+        default=25, description="longest wait of an empty fetch; the embedded broker looks for news twice in that time"
+    )
     kafka_static_members: bool = Field(default=True, description="a restarted replica keeps its partitions")
     kafka_group_suffix: str = Field(default="", description="lets a test or a rebuild read under a group of its own")
     worker_id: str = Field(default="0", description="ordinal of this replica: the static Kafka group instance id")
@@ -55,10 +58,13 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path(".liangbu/data"), description="folder of feeds and of what was compared")
 
     archive_stores: str = Field(
-        default="", description="two addresses of archives (`s3://…`, folders), comma-separated; else folders in data_dir"
+        default="",
+        description="two addresses of archives (`s3://…`, folders), comma-separated; else folders in data_dir",
     )
     archive_document_bytes: int = Field(default=8 << 20, description="of one document of an archive")
-    national_archive_url: str = Field(default="", description="of the national system's intake of documents; empty: none")
+    national_archive_url: str = Field(
+        default="", description="of the national system's intake of documents; empty: none"
+    )
     partner_requests_per_minute: int = Field(default=30_000, description="of one partner, in one process")
 
     onecard_url: str = "http://127.0.0.1:8010"
