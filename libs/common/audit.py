@@ -11,6 +11,11 @@ from sqlalchemy import text
 from libs.common.auth import Principal
 from libs.common.database import Transaction
 
+_INSERT = text(
+    "INSERT INTO audit_log (sub, role, area, action, object, person_id, reason, detail, request_id)"
+    " VALUES (:sub, :role, :area, :action, :object, :person_id, :reason, CAST(:detail AS jsonb), :request_id)"
+)
+
 
 async def record(
     tx: Transaction,
@@ -27,10 +32,7 @@ async def record(
     `detail` must hold no personal data: ids, codes, amounts, dates.
     """
     await tx.connection.execute(
-        text(
-            "INSERT INTO audit_log (sub, role, area, action, object, person_id, reason, detail, request_id)"
-            " VALUES (:sub, :role, :area, :action, :object, :person_id, :reason, CAST(:detail AS jsonb), :request_id)"
-        ),
+        _INSERT,
         {
             "sub": principal.sub,
             "role": principal.role,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastapi import Depends, Request
 from sqlalchemy import ColumnElement
 
@@ -64,7 +65,8 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.jwt_issuer
-        self._public_key = settings.jwt_public_key
+        # Parsed once: parsing costs as much as checking a signature.
+        self._public_key = load_pem_public_key(settings.jwt_public_key.encode()) if settings.jwt_public_key else None
         self._jwks = jwt.PyJWKClient(settings.jwks_url) if settings.jwks_url else None
 
     def verify(self, token: str) -> Principal:
@@ -75,7 +77,7 @@ class TokenVerifier:
                 raise Unauthenticated("this service has no key to check tokens with")
             claims = jwt.decode(
                 token,
-                key,
+                cast(Any, key),
                 algorithms=["EdDSA", "RS256", "ES256"],
                 issuer=self._issuer,
                 options={"require": ["exp", "iss", "sub"], "verify_aud": False},

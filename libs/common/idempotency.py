@@ -20,6 +20,12 @@ from libs.common.errors import IdempotencyKeyReused, InvalidInput, StillRunning
 HEADER = "idempotency-key"
 _LONGEST_KEY = 255
 
+_FIRST_ANSWER = text("SELECT digest, status, headers, body FROM first_answer(:sub, :route, :key, :wait)")
+_REMEMBER = text(
+    "INSERT INTO idempotency_keys (sub, route, key, digest, status, headers, body)"
+    " VALUES (:sub, :route, :key, :digest, :status, CAST(:headers AS jsonb), :body)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class IdempotentCall:
@@ -38,28 +44,13 @@ class IdempotentCall:
 
     async def first_answer(self, tx: Transaction, *, wait_s: float) -> Response | None:
         """The stored answer, or None: then do the work. StillRunning when a twin takes longer than `wait_s`."""
+        asked = {"sub": self.sub, "route": self.route, "key": self.key, "wait": f"{int(wait_s * 1000)}ms"}
         try:
-            await tx.connection.execute(
-                text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{int(wait_s * 1000)}ms"}
-            )
-            await tx.connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7003))"),
-                {"name": "\0".join((self.sub, self.route, self.key)).replace("\0", "|")},
-            )
-            await tx.connection.execute(text("SELECT set_config('lock_timeout', '0', true)"))
+            stored = (await tx.connection.execute(_FIRST_ANSWER, asked)).one_or_none()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
                 raise StillRunning("the first request with this key has not ended yet") from error
             raise
-        stored = (
-            await tx.connection.execute(
-                text(
-                    "SELECT digest, status, headers, body FROM idempotency_keys"
-                    " WHERE sub = :sub AND route = :route AND key = :key"
-                ),
-                {"sub": self.sub, "route": self.route, "key": self.key},
-            )
-        ).one_or_none()
         if stored is None:
             return None
         if stored.digest != self.digest:
@@ -69,10 +60,7 @@ class IdempotentCall:
     async def remember(self, tx: Transaction, response: Response) -> None:
         headers = {name: value for name, value in response.headers.items() if name in ("content-type", "location")}
         await tx.connection.execute(
-            text(
-                "INSERT INTO idempotency_keys (sub, route, key, digest, status, headers, body)"
-                " VALUES (:sub, :route, :key, :digest, :status, CAST(:headers AS jsonb), :body)"
-            ),
+            _REMEMBER,
             {
                 "sub": self.sub,
                 "route": self.route,

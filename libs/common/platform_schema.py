@@ -92,6 +92,15 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (sub, route, key)
 );
 
+-- The first answer under a key, behind the key's lock; a twin waits for it so long. In one call: a round trip, and, as
+-- each statement of the function sees what was committed when it starts, the answer of the twin that it waited for.
+CREATE FUNCTION first_answer(by_sub text, on_route text, under_key text, wait text)
+RETURNS SETOF idempotency_keys LANGUAGE plpgsql AS $$
+BEGIN PERFORM set_config('lock_timeout', wait, true); \
+PERFORM pg_advisory_xact_lock(hashtextextended(by_sub || '|' || on_route || '|' || under_key, 7003)); \
+PERFORM set_config('lock_timeout', '0', true); \
+RETURN QUERY SELECT * FROM idempotency_keys i WHERE i.sub = by_sub AND i.route = on_route AND i.key = under_key; END $$;
+
 CREATE TABLE audit_log (
     entry_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at         timestamptz NOT NULL DEFAULT now(),

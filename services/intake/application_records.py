@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, insert, select, text, update
+from sqlalchemy import RowMapping, bindparam, func, insert, literal_column, select, text, update
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction
@@ -33,7 +33,17 @@ from services.intake.vault import Vault
 # Built once: building them anew costs as much as running them.
 _SELECT = select(applications).where(applications.c.application_id == bindparam("key"))
 _SELECT_LOCKED = _SELECT.with_for_update()
-_INSERT = insert(applications)
+_FILED = (
+    insert(applications)
+    .values({column.name: bindparam(f"filed_{column.name}", type_=column.type) for column in applications.c})
+    .returning(applications.c.application_id, applications.c.person_id, applications.c.subsidies)
+    .cte("filed")
+)
+# One round trip for both tables.
+_INSERT_WITH_SUBSIDIES = insert(applied_subsidies).from_select(
+    ["application_id", "person_id", "subsidy", "state"],
+    select(_FILED.c.application_id, _FILED.c.person_id, func.unnest(_FILED.c.subsidies), literal_column("'open'")),
+)
 _UPDATE = update(applications).where(applications.c.application_id == bindparam("key"))
 _INSERT_REVIEW = insert(reviews)
 
@@ -73,18 +83,7 @@ async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declar
         "submitted_at": tx.now,
         **_changing(application),
     }
-    await tx.connection.execute(_INSERT, row)
-    await tx.connection.execute(
-        text(
-            "INSERT INTO applied_subsidies (application_id, subsidy, person_id, state)"
-            " SELECT :application_id, subsidy, :person_id, 'open' FROM unnest(CAST(:subsidies AS text[])) AS subsidy"
-        ),
-        {
-            "application_id": application.application_id,
-            "person_id": application.person_id,
-            "subsidies": list(application.subsidies),
-        },
-    )
+    await tx.connection.execute(_INSERT_WITH_SUBSIDIES, {f"filed_{name}": value for name, value in row.items()})
 
 
 async def load_application(
