@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,15 +19,18 @@ from libs.common.dashboard import (
     Panel,
     Refused,
     Words,
+    area_filter,
     as_area,
     as_text,
     as_yuan,
     heading,
+    listing,
     problem,
     section,
     subheading,
     table,
 )
+from libs.common.vocabulary import CATEGORY_NAMES
 
 CONFIDENCE: Words = {"V": ("已见原文", "good"), "K": ("通行做法", "quiet"), "U": ("待核实", "busy")}
 
@@ -169,8 +174,99 @@ _PARAMETERS = [
     Column("confidence", "可信程度", words=CONFIDENCE),
 ]
 
+
+async def corrections(desk: Desk) -> None:
+    heading("政策纠正", "与上级规定不一致、或依据已废止文件的现行规定：责任人、期限、影响人数和过渡安排（通知二、八）")
+    await listing(desk, "/v1/policies/conflicts", _CORRECTIONS, [area_filter(desk)], empty="没有需要纠正的规定")
+
+
+CORRECTION_STATUS: Words = {"open": ("待分派", "bad"), "assigned": ("纠正中", "busy"), "resolved": ("已纠正", "good")}
+
+_CORRECTIONS = [
+    Column("layer", "层级", show=lambda layer: "全国" if layer == "nation" else as_area(layer)),
+    Column("title", "事项", wide=True),
+    Column("since", "自"),
+    Column("message", "问题", wide=True),
+    Column("clause", "条款"),
+    Column("status", "状态", words=CORRECTION_STATUS),
+    Column("owner", "责任人"),
+    Column("due_on", "期限"),
+    Column("persons_affected", "影响人数", numeric=True),
+    Column("wrongly_refused", "误拒待复核", numeric=True),
+    Column("transition", "过渡安排", wide=True),
+]
+
+
+async def simulations(desk: Desk) -> None:
+    heading("政策测算", "调整一项参数，测算当月和此后一年的人数和金额；只算不存，不影响任何人的资格")
+    known = (await desk.rest.get("/v1/policies", area=desk.area or "53"))["items"]
+    with ui.row().classes("lb-filters").props("role=search"):
+        area = ui.input("地区代码", value=desk.area or "53").props("outlined dense").classes("lb-field")
+        period = ui.input("月份", value=business_today().isoformat()[:7]).props("outlined dense").classes("lb-field")
+        names = {item["name"]: item["title"] for item in known}
+        name = ui.select(names, label="参数", value="living.amount_fen").props("outlined dense").classes("lb-wide")
+        value = ui.input("取值（金额以分计）", value="12000").props("outlined dense").classes("lb-field")
+        ask = ui.button("测算", icon="calculate").props("unelevated no-caps")
+    answer = ui.column().classes("w-full gap-4")
+
+    async def run() -> None:
+        answer.clear()
+        with answer:
+            try:
+                change = {"name": name.value, "value": _typed(value.value)}
+                body = {"area": area.value, "period": period.value, "changes": [change]}
+                asked = await desk.rest.post("/v1/simulations", body)
+                waiting = ui.spinner(size="lg")
+                found = await _finished(desk, f"/v1/simulations/{asked['simulation_id']}")
+                waiting.delete()
+            except Refused as refusal:
+                problem(refusal)
+                return
+            for title, key, column in _SIMULATED:
+                with section(title):
+                    table([Column("subsidy", "补贴", words=SUBSIDIES), *column, *_SUMS], found[key])
+
+    ask.on_click(run)
+
+
+async def _finished(desk: Desk, path: str) -> dict[str, Any]:
+    """The simulation's answer, asked for until it is there."""
+    while True:
+        found: dict[str, Any] = await desk.rest.get(path)
+        if found["status"] == "finished":
+            return found
+        await asyncio.sleep(_ASK_AGAIN_S)
+
+
+def _typed(text: str) -> Any:
+    """A value as JSON writes it, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+_ASK_AGAIN_S = 0.5
+_SUMS = [
+    Column("persons_before", "现人数", numeric=True),
+    Column("fen_before", "现金额（元）", show=as_yuan, numeric=True),
+    Column("persons_after", "调整后人数", numeric=True),
+    Column("fen_after", "调整后金额（元）", show=as_yuan, numeric=True),
+]
+_SIMULATED: list[tuple[str, str, list[Column]]] = [
+    ("合计", "totals", []),
+    ("可申请而未申请的", "potential", []),
+    ("按县", "by_county", [Column("county", "县", show=as_area)]),
+    ("按等级", "by_level", [Column("level", "等级")]),
+    ("按类别", "by_category", [Column("category", "类别", show=lambda c: _CATEGORIES.get(c, as_text(c)))]),
+    ("今后一年", "forecast", [Column("period", "月份")]),
+]
+_CATEGORIES: dict[str, str] = {str(category): name for category, name in CATEGORY_NAMES.items()}
+
 PAGES = [
     Page("/entitlements", "资格查询", "badge", entitlements),
     Page("/policies", "政策参数", "gavel", policies),
+    Page("/policy-corrections", "政策纠正", "rule", corrections),
+    Page("/simulations", "政策测算", "calculate", simulations),
 ]
 PERSON_PANELS = [Panel("应发月份", schedule)]
