@@ -54,6 +54,10 @@ class Received:
 Handler = Callable[[Transaction, Sequence[Received]], Awaitable[None]]
 
 
+SetAside = Callable[[Transaction, Envelope], Awaitable[None]]
+"""Told in the same transaction when an event that was wanted is dead-lettered, and when its letter is resolved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """Which handler takes the events of a type."""
@@ -74,13 +78,25 @@ class _Record:
 class Projection:
     """Applies deliveries to one projection (its own inbox), wherever they come from: the bus, a retry, a rebuild."""
 
-    def __init__(self, database: Database, name: str, subscriptions: Sequence[Subscription]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        subscriptions: Sequence[Subscription],
+        on_set_aside: SetAside | None = None,
+    ) -> None:
         self.database = database
         self.name = name
+        self._on_set_aside = on_set_aside
         self._handlers: Mapping[str, Handler] = {item.data.type: item.handler for item in subscriptions}
 
     def wants(self, envelope: Envelope) -> bool:
         return envelope.type in self._handlers
+
+    async def tell_set_aside(self, tx: Transaction, envelope: Envelope) -> None:
+        """Lets the service know that the dead letters about this event's subject have changed."""
+        if self._on_set_aside is not None and self.wants(envelope):
+            await self._on_set_aside(tx, envelope)
 
     async def apply(self, tx: Transaction, received: Sequence[Received]) -> int:
         """Marks the new ones among `received` and hands them to their handlers; how many were new."""
@@ -302,6 +318,8 @@ class Consumer:
                     "reason": reason,
                 },
             )
+            if envelope is not None:
+                await self._projection.tell_set_aside(tx, envelope)
         DEAD_LETTERS.labels(self._projection.name).inc()
 
 

@@ -19,6 +19,7 @@ from libs.common.auth import Admin, AuditorOrAdmin
 from libs.common.consumer import retry_dead_letter
 from libs.common.database import Transaction, rows
 from libs.common.errors import Conflict, NotFound
+from libs.common.events.envelope import read_envelope
 from libs.common.idempotency import forget_old_keys
 from libs.common.outbox import request_replay
 from libs.common.platform_schema import drop_old_partitions, ensure_month_partitions
@@ -120,6 +121,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
             await tx.connection.execute(
                 text("UPDATE dead_letters SET resolved_at = now() WHERE dead_letter_id = :id"), {"id": dead_letter_id}
             )
+            await request.app.state.projection.tell_set_aside(tx, read_envelope(letter.body))
             await record(tx, admin, "retry dead letter", str(dead_letter_id))
         return {"status": "resolved"}
 

@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from libs.common.auth import TokenVerifier
 from libs.common.clock import business_today
-from libs.common.consumer import Consumer, Projection, Subscription
+from libs.common.consumer import Consumer, Projection, SetAside, Subscription
 from libs.common.database import Database, is_transient
 from libs.common.events.envelope import bulk_topic_of, topic_of
 from libs.common.operations import DailyTask, Invariant, operations_router
@@ -63,13 +63,14 @@ class Service:
     workers: Sequence[Callable[[FastAPI], Worker]] = ()
     larger_bodies: dict[str, int] = field(default_factory=dict)
     on_start: Callable[[FastAPI], Awaitable[None]] | None = None
+    on_set_aside: SetAside | None = None
     title: str = ""
 
 
 def create_app(service: Service, settings: Settings) -> FastAPI:
     """The service's ASGI app. Its lifespan starts relay, consumers and workers as `settings.roles` say."""
     database = Database(settings.database_url, service=service.name, pool_size=settings.database_pool_size)
-    projection = Projection(database, service.name, service.subscriptions)
+    projection = Projection(database, service.name, service.subscriptions, service.on_set_aside)
     running = _Running(service, settings, database, projection)
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from libs.common.consumer import Subscription
-from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
+from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyReevaluated
 from libs.common.events.intake import PayeeChanged
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened
 from libs.common.privacy import Sealer
@@ -16,6 +16,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     keep_payees = partial(projections.keep_payees, sealer)
     return [
         Subscription(EntitlementChanged, projections.keep_schedules),
+        Subscription(JudgementBlocked, projections.keep_blocked),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),
         Subscription(PayeeChanged, keep_payees),
         Subscription(FindingOpened, projections.keep_findings),

@@ -11,6 +11,7 @@ from libs.common.operations import DailyTask, Invariant
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
 from services.eligibility.api import assessments, corrections, persons, policies, publication, simulations
+from services.eligibility.handlers.blocked import tell_blocked
 from services.eligibility.handlers.chunks import ChunkWorker
 from services.eligibility.handlers.corrections import open_cases
 from services.eligibility.handlers.policies import load_policy, tell_policies
@@ -70,6 +71,7 @@ SERVICE = Service(
     daily_tasks=[DailyTask("correction cases", _open_cases)],
     invariants=INVARIANTS,
     on_start=_tell_policies,
+    on_set_aside=tell_blocked,
     workers=[
         lambda app: ChunkWorker(app.state.database, reevaluate_chunk),
         lambda app: ChunkWorker(app.state.database, simulate_chunk),

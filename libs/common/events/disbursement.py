@@ -22,6 +22,7 @@ class PaymentState(StateEvent):
     subsidy: Subsidy
     period: Period
     amount_fen: int = Field(gt=0)
+    offset_fen: int = Field(default=0, ge=0, description="of it not transferred but set off against a recovery")
     area: str
     status: PaymentStatus
     on: date = Field(description="settled, failed or returned on")

@@ -106,6 +106,24 @@ class EntitlementChanged(StateEvent):
 
 
 @event
+class JudgementBlocked(StateEvent):
+    """An event about this person could not be taken in, and it may be a stop: `blocked` until it is, person by person.
+
+    Without it a watermark would pass over what nobody has understood, and a payment with it.
+    """
+
+    type: ClassVar[str] = "judgement.blocked.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    blocked: bool
+    because: str = Field(description="the type of the event that was set aside")
+
+    @property
+    def aggregate(self) -> str:
+        return f"blocked:{self.person_id}"
+
+
+@event
 class PolicyReevaluated(StateEvent):
     """Everybody whom a policy change can touch has been judged anew; `person_id` is empty, `area` names whom."""
 

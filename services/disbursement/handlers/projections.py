@@ -44,6 +44,25 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
     await review_overpayments(tx, sorted(changed), on=business_date(tx.now))
 
 
+async def keep_blocked(tx: Transaction, received: Sequence[Received]) -> None:
+    """Persons of whom eligibility could not take in an event: nothing is sent to them meanwhile."""
+    newest = [item.data for item in _newest(received, lambda data: data.person_id)]
+    await tx.lock(*{data.person_id for data in newest})
+    await tx.connection.execute(
+        text(
+            "INSERT INTO blocked_judgements (person_id, version, blocked)"
+            " SELECT * FROM unnest(CAST(:persons AS text[]), CAST(:versions AS bigint[]), CAST(:blocked AS boolean[]))"
+            " ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, blocked = excluded.blocked"
+            " WHERE blocked_judgements.version < excluded.version"
+        ),
+        {
+            "persons": [data.person_id for data in newest],
+            "versions": [data.version for data in newest],
+            "blocked": [data.blocked for data in newest],
+        },
+    )
+
+
 async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> None:
     await tx.connection.execute(
         text(
