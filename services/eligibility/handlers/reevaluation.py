@@ -20,7 +20,7 @@ async def reevaluate_chunk(tx: Transaction) -> bool:
     if job is None:
         return False
     found = await tx.connection.execute(
-        _NEXT_PERSONS, {"after": job.after_person, "prefix": job.area + "%", "chunk": _CHUNK_PERSONS}
+        NEXT_PERSONS, {"after": job.after_person, "prefix": job.area + "%", "chunk": _CHUNK_PERSONS}
     )
     person_ids = list(found.scalars())
     changed = 0
@@ -62,7 +62,7 @@ _NEXT_JOB = text(
     """
 )
 
-_NEXT_PERSONS = text(
+NEXT_PERSONS = text(
     """
     SELECT person_id FROM persons
     WHERE person_id > :after AND merged_into IS NULL
