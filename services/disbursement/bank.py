@@ -7,8 +7,9 @@ batch is asked for by its statement and sent again under the same keys, never un
 from __future__ import annotations
 
 import ssl
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
@@ -66,6 +67,20 @@ class Statement(_Message):
     items: tuple[StatementLine, ...]
 
 
+class AcceptedTransfer(StatementLine):
+    """A line of the bank's whole statement: which batch brought it, for which month and subsidy (`project`)."""
+
+    batch_id: UUID
+    period: Period
+    period_text: str
+    project: str
+
+
+class _Accepted(_Message):
+    items: tuple[AcceptedTransfer, ...]
+    next_cursor: str | None = None
+
+
 class OutcomeUnknown(Exception):
     """The bank did not answer: it may have accepted the batch or not."""
 
@@ -80,6 +95,9 @@ class Bank(Protocol):
 
     async def statement(self, batch_id: UUID) -> Statement | None:
         """What the bank's books say of a batch; None: it has none such. Raises `OutcomeUnknown`."""
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        """All that the bank accepted from a moment on, or ever. Raises `OutcomeUnknown`."""
 
 
 class OneCardPlatform:
@@ -103,6 +121,18 @@ class OneCardPlatform:
         if response.status_code != httpx.codes.OK:
             raise OutcomeUnknown(f"the bank answered {response.status_code}")
         return Statement.model_validate_json(response.content)
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        found: list[AcceptedTransfer] = []
+        page: _Accepted | None = None
+        while page is None or page.next_cursor:
+            asked = {"since": since.isoformat() if since else "", "cursor": (page and page.next_cursor) or ""}
+            response = await self._ask("GET", f"/v1/statement?{urlencode(asked)}")
+            if response.status_code != httpx.codes.OK:
+                raise OutcomeUnknown(f"the bank answered {response.status_code}")
+            page = _Accepted.model_validate_json(response.content)
+            found.extend(page.items)
+        return found
 
     async def _ask(self, method: str, path: str, body: str | None = None) -> httpx.Response:
         """A busy or unreachable bank is asked a few times; one that leaves us waiting is not, it may be at work."""

@@ -35,10 +35,34 @@ class MoreThanOutstanding(Conflict):
     type = "more-than-outstanding"
 
 
+class NothingPaid(DomainError):
+    """More is claimed of a month than was paid for it."""
+
+    type = "nothing-paid"
+
+
+class NotKnownDead(Conflict):
+    """An heir is paid only after a death that is known here."""
+
+    type = "not-known-dead"
+
+
+class OffsetNotAllowed(DomainError):
+    """Setting off needs the person's consent or a written decision, and is never done against an estate or an heir."""
+
+    type = "offset-not-allowed"
+
+
 class CaseResolved(Conflict):
     """The case is resolved already."""
 
     type = "case-resolved"
+
+
+class SubmissionLocked(Conflict):
+    """Nothing is submitted until the books agree with the bank's again: the database may have been set back."""
+
+    type = "submission-locked"
 
 
 class BadSignature(DomainError):

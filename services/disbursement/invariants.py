@@ -33,9 +33,9 @@ INVARIANTS = [
     Invariant(
         "ledger equals the bank's statement",
         "of every payment with a result the bank's last statement says the same, or a case names the difference",
-        "SELECT p.payment_id, p.status, p.amount_fen, l.status AS bank_status, l.amount_fen AS bank_fen"
+        "SELECT p.payment_id, p.status, p.amount_fen, p.offset_fen, l.status AS bank_status, l.amount_fen AS bank_fen"
         " FROM payments p JOIN statement_lines l USING (payment_id)"
-        " WHERE (l.amount_fen <> p.amount_fen OR (l.status = 'failed') <> (p.status = 'failed')"
+        " WHERE (l.amount_fen <> p.amount_fen - p.offset_fen OR (l.status = 'failed') <> (p.status = 'failed')"
         " AND p.status IN ('settled', 'failed', 'returned') AND l.status <> 'accepted')"
         " AND NOT EXISTS (SELECT FROM cases k WHERE k.payment_id = p.payment_id)",
     ),

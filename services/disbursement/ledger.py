@@ -38,6 +38,8 @@ Cause = Literal[
     "recovery_claimed",
     "recovery_reduced",
     "repayment",
+    "repayment_reversed",
+    "offset_released",
     "write_off",
 ]
 
@@ -130,6 +132,16 @@ def reduce_claim(book: Book, claim_id: str, amount_fen: int, *, on: date) -> Ent
 def repay(book: Book, repayment_id: str, amount_fen: int, *, on: date) -> Entry:
     """The person repaid; the money goes back to the treasury (缴回), not to the next payment."""
     return Entry("repayment", repayment_id, book, on, (Posting("refunded", "receivable", amount_fen),))
+
+
+def reverse_repayment(book: Book, repayment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """What was set off is owed again: the bank returned the payment that it was kept from."""
+    return Entry("repayment_reversed", repayment_id, book, on, (Posting("receivable", "refunded", amount_fen),))
+
+
+def release_offset(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:
+    """More was kept from a payment than was still claimed: it is available, and due to the person again."""
+    return Entry("offset_released", payment_id, book, on, (Posting("available", "clearing", amount_fen),))
 
 
 def write_off(book: Book, write_off_id: str, amount_fen: int, *, on: date) -> Entry:

@@ -12,7 +12,17 @@ from libs.common.operations import DailyTask
 from libs.common.privacy import Sealer
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
-from services.disbursement.api import bankfiles, cycles, payments, reconciliations, recoveries, statistics, webhooks
+from services.disbursement.api import (
+    bankfiles,
+    cycles,
+    heirs,
+    payments,
+    reconciliations,
+    recoveries,
+    restores,
+    statistics,
+    webhooks,
+)
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.invariants import INVARIANTS
@@ -44,8 +54,11 @@ def _service(sealer: Sealer) -> Service:
             bankfiles.api,
             payments.api,
             recoveries.api,
+            recoveries.statistics,
+            heirs.api,
             reconciliations.bank_side,
             reconciliations.api,
+            restores.api,
             statistics.api,
             webhooks.api,
         ],

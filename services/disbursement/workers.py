@@ -14,11 +14,14 @@ from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from services.disbursement.bank import Bank, OutcomeUnknown
 from services.disbursement.handlers import dispatch, lifting, reconciliation, statements, submission
+from services.disbursement.handlers.locks import is_locked
+from services.disbursement.handlers.restoring import write_back
 
 log = structlog.get_logger(__name__)
 
 _IDLE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
+_ASK_AGAIN_S = 1.0
 
 Step = Callable[[], Awaitable[bool]]
 """Does some of what there is to do; True if there may be more."""
@@ -65,8 +68,27 @@ class Sending:
         self._settings = settings
         self._sealer = sealer
         self._bank = bank
+        self._agreed = False
+        self._asked_at = -_ASK_AGAIN_S
+
+    async def agrees(self) -> bool:
+        """Whether our books are known to agree with the bank's: asked once at the start, and while there is a lock."""
+        async with self._database.transaction() as tx:
+            self._agreed = self._agreed and not await is_locked(tx)
+        now = asyncio.get_running_loop().time()
+        if not self._agreed and now - self._asked_at >= _ASK_AGAIN_S:
+            self._asked_at = now
+            try:
+                self._agreed = await write_back(
+                    self._database, self._settings, self._sealer, self._bank, on=business_today()
+                )
+            except OutcomeUnknown as error:
+                log.warning("bank_unknown", error=str(error))
+        return self._agreed
 
     async def submit(self) -> bool:
+        if not await self.agrees():
+            return False
         async with self._database.transaction() as tx:
             waiting = await submission.cycles_waiting(tx)
         for cycle_id in waiting:
@@ -75,10 +97,14 @@ class Sending:
         return False
 
     async def prepare(self) -> bool:
+        if not await self.agrees():
+            return False
         async with self._database.transaction() as tx:
             return await dispatch.prepare_next_batch(tx, self._settings, self._sealer, on=business_today())
 
     async def hand_over(self) -> bool:
+        if not await self.agrees():
+            return False
         async with self._database.transaction() as tx:
             due = await dispatch.batches_to_hand_over(tx)
         for batch_id in due:

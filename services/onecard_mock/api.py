@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import datetime
 from random import Random
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from services.onecard_mock.books import Batch, BatchChanged, Books, PaymentChang
 from services.onecard_mock.outcomes import Faults
 
 _SILENCE_S = 60.0
+_PAGE = 1000
 _DICE = Random()  # noqa: S311 (faults, not secrets)
 
 _basic = HTTPBasic()
@@ -80,6 +82,14 @@ async def read_statement(batch_id: str, books: BooksOf) -> dict[str, Any]:
     if statement is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "no such batch")
     return statement
+
+
+@bank_side.get("/statement", dependencies=[Depends(suffer_faults)])
+async def read_whole_statement(books: BooksOf, since: str = "", cursor: str = "") -> dict[str, Any]:
+    """Everything accepted since a moment (ISO 8601, else ever), oldest first, by pages: for those who lost their
+    books."""
+    items = await books.accepted_since(datetime.fromisoformat(since) if since else None, cursor or None, _PAGE)
+    return {"items": items, "next_cursor": items[-1]["payment_id"] if len(items) == _PAGE else None}
 
 
 @test_side.get("/transfers")

@@ -209,6 +209,18 @@ class Books:
         )
         return {**dict(batch), "items": _dicts(items)}
 
+    async def accepted_since(self, since: datetime | None, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """What was accepted from a moment on, in the order of acceptance, behind the payment `after`."""
+        found = await self._pool.fetch(
+            "SELECT t.payment_id, t.batch_id, b.period, b.project, t.period_text, t.amount_fen, t.status, t.code,"
+            " t.bank_ref, t.settled_on, t.failed_on, t.returned_on FROM transfers t JOIN batches b USING (batch_id)"
+            " WHERE ($1::timestamptz IS NULL OR t.accepted_at >= $1) AND ($2::text IS NULL OR"
+            " (t.accepted_at, t.payment_id) > (SELECT accepted_at, payment_id FROM transfers WHERE payment_id = $2))"
+            " ORDER BY t.accepted_at, t.payment_id LIMIT $3",
+            *(since, after, limit),
+        )
+        return _dicts(found)
+
     async def transfers(self, *, status: str | None, payment_id: str | None) -> list[dict[str, Any]]:
         found = await self._pool.fetch(
             "SELECT payment_id, batch_id, payee_name, account, bank, amount_fen, period_text, phone, status, code,"

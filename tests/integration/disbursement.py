@@ -248,7 +248,15 @@ class World:
         await eventually(has_heard)
 
     async def call(
-        self, method: str, path: str, role: Role = "auditor", *, scope: str = "53", sub: str | None = None, **body: Any
+        self,
+        method: str,
+        path: str,
+        role: Role = "auditor",
+        /,
+        *,
+        scope: str = "53",
+        sub: str | None = None,
+        **body: Any,
     ) -> httpx.Response:
         return await self.http.request(
             method, path, headers=self.issuer.bearer(role, scope, sub), json=body if method == "POST" else None
@@ -259,7 +267,7 @@ class World:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def post(self, path: str, role: Role, *, sub: str | None = None, **body: Any) -> Any:
+    async def post(self, path: str, role: Role, /, *, sub: str | None = None, **body: Any) -> Any:
         response = await self.call("POST", path, role, sub=sub, **body)
         assert response.is_success, response.text
         return response.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from libs.common.clock import business_today
 from libs.common.period import Period
-from services.disbursement.bank import Bank, Batch, OneCardPlatform, OutcomeUnknown, Statement
+from services.disbursement.bank import AcceptedTransfer, Bank, Batch, OneCardPlatform, OutcomeUnknown, Statement
 from services.disbursement.handlers.dispatch import prepare_next_batch
 from services.disbursement.payments import payment_id
 from services.disbursement.workers import Following, Sending
@@ -49,6 +50,9 @@ class KilledAfterAcceptance:
 
     async def statement(self, batch_id: UUID) -> Statement | None:
         return await self._bank.statement(batch_id)
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        return await self._bank.accepted_since(since)
 
 
 class KilledBeforeSending(KilledAfterAcceptance):

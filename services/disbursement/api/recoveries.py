@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, status
+from fastapi import Depends, Query, status
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
@@ -14,13 +14,19 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Finance, Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
+from libs.common.period import Period
+from libs.common.vocabulary import Subsidy
 from libs.common.web import Page, Paging, Tx, router
 from services.disbursement.api.periods import written
+from services.disbursement.handlers import decisions
 from services.disbursement.handlers import recoveries as handlers
+from services.disbursement.handlers.decisions import Cause, Source
 from services.disbursement.handlers.overpayments import list_cases, load
+from services.disbursement.queries import query
 from services.disbursement.tables import recoveries
 
 api = router(prefix="/v1/recoveries", tags=["recoveries"])
+statistics = router(prefix="/v1", tags=["recoveries"])
 
 Proposer = Annotated[Principal, Depends(caller("civil_affairs", "finance"))]
 
@@ -36,9 +42,33 @@ class Plan(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     instalments: list[Instalment] = Field(default=[], max_length=120)
-    method: Literal["repayment", "offset"] = "repayment"
-    consent: str | None = Field(default=None, max_length=200, description="document of consent or decision")
+    method: Literal["repayment", "offset", "estate"] = "repayment"
+    consent: str | None = Field(default=None, max_length=200, description="document of the person's consent")
+    decision: str | None = Field(default=None, max_length=200, description="number of the written decision")
+    offset_percent: int = Field(default=0, ge=0, le=90, description="share of each later payment that is set off")
     note: str | None = Field(default=None, max_length=1000)
+
+
+class ClaimedMonth(BaseModel):
+    period: Period
+    amount_fen: int | None = Field(default=None, gt=0, description="all that was paid for it, if not given")
+
+
+class NewRecovery(BaseModel):
+    """Opened by tip-off or by hand: a decision that what was paid for these months was not due."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    person_id: str = Field(min_length=1, max_length=100)
+    subsidy: Subsidy
+    cause: Cause
+    source: Source = "other"
+    reason: str = Field(min_length=1, max_length=1000, description="the decision, with its document")
+    months: list[ClaimedMonth | Period] = Field(min_length=1, max_length=240)
+
+
+class Withdrawal(BaseModel):
+    reason: str = Field(min_length=1, max_length=1000)
 
 
 class Repayment(BaseModel):
@@ -75,6 +105,45 @@ async def list_recoveries(
     return page
 
 
+@api.post("", status_code=status.HTTP_201_CREATED)
+async def open_recovery(body: NewRecovery, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+    """Claims months back by decision (虚报、隐瞒、伪造, a late report, an error). 422 for months that were not paid."""
+    months = {
+        month.period if isinstance(month, ClaimedMonth) else month: getattr(month, "amount_fen", None)
+        for month in body.months
+    }
+    recovery_id = await decisions.open_recovery(
+        tx,
+        civil_affairs,
+        body.person_id,
+        body.subsidy,
+        months,
+        cause=body.cause,
+        source=body.source,
+        reason=body.reason,
+        on=business_today(),
+    )
+    return await _shown(tx, recovery_id)
+
+
+@api.post("/{recovery_id}/withdrawal")
+async def withdraw(recovery_id: UUID, body: Withdrawal, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+    """The decision does not stand: what it claimed is due, and what was repaid is owed to the person again."""
+    await decisions.withdraw_decision(tx, civil_affairs, recovery_id, reason=body.reason, on=business_today())
+    return await _shown(tx, recovery_id)
+
+
+@statistics.get("/recovery-statistics")
+async def read_recovery_statistics(
+    area: Area, tx: Tx, reader: Official, year: Annotated[int | None, Query(ge=2000, le=2200)] = None
+) -> Page:
+    """By cause, of the cases opened in a year (or ever): what is claimed, recovered (of it set off), written off and
+    open, in fen."""
+    reader.require_area(area)
+    found = await tx.connection.execute(query("recovery_statistics"), {"area": area, "year": year})
+    return Page(items=list(rows(found)))
+
+
 @api.get("/{recovery_id}")
 async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str, Any]:
     case = await _shown(tx, recovery_id)
@@ -84,7 +153,14 @@ async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str
 
 @api.post("/{recovery_id}/plan")
 async def plan(recovery_id: UUID, body: Plan, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
-    await handlers.plan_recovery(tx, civil_affairs, recovery_id, body.model_dump(mode="json"))
+    await handlers.plan_recovery(
+        tx,
+        civil_affairs,
+        recovery_id,
+        body.model_dump(mode="json"),
+        offset_percent=body.offset_percent if body.method == "offset" else 0,
+        offset_basis=body.consent or body.decision,
+    )
     return await _shown(tx, recovery_id)
 
 

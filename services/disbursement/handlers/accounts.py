@@ -57,6 +57,7 @@ def _month(row: Any) -> dict[str, Any]:
         "period": Period.of(row["period"]),
         "entitled_fen": account.entitled_fen,
         "paid_fen": account.paid_fen,
+        "offset_fen": row["offset_fen"],
         "in_flight_fen": account.in_flight_fen,
         "held_fen": account.held_fen,
         "owed_fen": account.owed_fen,

@@ -20,6 +20,7 @@ from libs.common.vocabulary import SUBSIDIES, CycleStatus, Subsidy
 from services.disbursement.errors import PolicyUnderReevaluation, WrongState
 from services.disbursement.handlers.books import require_funds
 from services.disbursement.handlers.lifting import absorb_reevaluations, lift_answered_holds
+from services.disbursement.handlers.locks import require_unlocked
 from services.disbursement.queries import query
 
 Channel = Literal["rest", "file"]
@@ -169,6 +170,7 @@ async def request_submission(tx: Transaction, principal: Principal, cycle_id: UU
     cycle = await _at_step(tx, principal, cycle_id, "approved")
     if cycle["requested_at"] is not None:
         return
+    await require_unlocked(tx)
     await require_funds(tx, cycle_id, budget_year=cycle["period"].year)
     await tx.connection.execute(
         text(

@@ -24,6 +24,7 @@ from services.disbursement import ledger
 from services.disbursement.bank import Bank, Batch, BatchRefused, OutcomeUnknown, Transfer
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
+from services.disbursement.handlers.locks import is_locked
 from services.disbursement.handlers.submission import drop_stopped
 from services.disbursement.ledger import Book
 
@@ -36,6 +37,8 @@ _LONGEST_PAUSE_S = 60
 async def prepare_next_batch(tx: Transaction, settings: Settings, sealer: Sealer, *, on: date) -> bool:
     """Takes the next payments of a submitted cycle, drops what was stopped up to this moment, and marks the rest as
     sent, in a batch that waits to be handed over. False when nothing is left to send."""
+    if await is_locked(tx):
+        return False
     cycle = (
         await tx.connection.execute(
             text(
@@ -63,28 +66,34 @@ async def prepare_next_batch(tx: Transaction, settings: Settings, sealer: Sealer
     batch_id = new_id()
     released = await drop_stopped(tx, cycle.cycle_id, picked)
     await book(tx, [ledger.release(budget, str(batch_id), fen, on=on) for budget, fen in released if budget])
-    sent = await _mark_sent(tx, cycle.cycle_id, batch_id, picked)
+    sent = await mark_sent(tx, cycle.cycle_id, batch_id, picked)
     if sent:
-        await _store_batch(tx, settings, sealer, cycle.cycle_id, Period.of(cycle.period), batch_id, sent)
-        await book(tx, [ledger.send(budget, str(batch_id), fen, on=on) for budget, fen in _by_book(sent).items()])
+        await store_batch(tx, settings, sealer, cycle.cycle_id, Period.of(cycle.period), batch_id, sent)
+        await book_sending(tx, batch_id, sent, on=on)
     return True
 
 
-async def _mark_sent(
+async def mark_sent(
     tx: Transaction, cycle_id: UUID, batch_id: UUID, picked: Sequence[UUID]
 ) -> Sequence[dict[str, Any]]:
+    """Marks those of `picked` that are pending as sent in this batch: what they are, and whom they go to."""
     found = await tx.connection.execute(
         text(
             "UPDATE payments p SET status = 'sent', version = p.version + 1, batch_id = :batch_id,"
-            " payee_version = y.version FROM payees y"
+            " payee_version = y.version FROM payable_to y"
             " WHERE p.cycle_id = :cycle_id AND p.status = 'pending' AND p.payment_id = ANY(CAST(:picked AS uuid[]))"
             " AND y.person_id = p.person_id"
-            " RETURNING p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.book_area, p.book_year,"
-            " y.holder_name, y.bank, y.number, y.phone"
+            " RETURNING p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"
+            " p.book_area, p.book_year, y.holder_name, y.bank, y.number, y.phone"
         ),
         {"cycle_id": cycle_id, "batch_id": batch_id, "picked": list(picked)},
     )
     return [dict(row) for row in found.mappings()]
+
+
+async def book_sending(tx: Transaction, batch_id: UUID, sent: Sequence[dict[str, Any]], *, on: date) -> None:
+    """The money of a batch is on its way."""
+    await book(tx, [ledger.send(budget, str(batch_id), fen, on=on) for budget, fen in _by_book(sent).items()])
 
 
 def _by_book(sent: Sequence[dict[str, Any]]) -> dict[Book, int]:
@@ -94,7 +103,7 @@ def _by_book(sent: Sequence[dict[str, Any]]) -> dict[Book, int]:
     return totals
 
 
-async def _store_batch(
+async def store_batch(
     tx: Transaction,
     settings: Settings,
     sealer: Sealer,
@@ -120,7 +129,7 @@ async def _store_batch(
             "batch_id": batch_id,
             "cycle_id": cycle_id,
             "payments": len(sent),
-            "amount_fen": sum(row["amount_fen"] for row in sent),
+            "amount_fen": sum(row["amount_fen"] - row["offset_fen"] for row in sent),
             "department": settings.department,
             "request": sealer.seal(request.model_dump_json(), "batches", batch_id, "request"),
             "now": tx.now,
@@ -138,7 +147,7 @@ def _transfer(sealer: Sealer, row: dict[str, Any]) -> Transfer:
         payee_name=opened("holder_name"),
         account=opened("number"),
         bank=row["bank"],
-        amount_fen=row["amount_fen"],
+        amount_fen=row["amount_fen"] - row["offset_fen"],
         period_text=f"{period.year}年{period.month}月",
         phone=opened("phone") if row["phone"] else None,
     )
@@ -149,7 +158,8 @@ async def batches_to_hand_over(tx: Transaction) -> list[UUID]:
     found = await tx.connection.execute(
         text(
             "SELECT batch_id FROM batches JOIN cycles USING (cycle_id) WHERE state IN ('prepared', 'unknown')"
-            " AND due_at <= :now AND channel = 'rest' ORDER BY due_at LIMIT 10"
+            " AND due_at <= :now AND channel = 'rest'"
+            " AND NOT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL) ORDER BY due_at LIMIT 10"
         ),
         {"now": tx.now},
     )

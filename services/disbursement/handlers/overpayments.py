@@ -44,6 +44,7 @@ async def may_be_overpaid(tx: Transaction, person_id: str, subsidy: Subsidy, per
                 " AND subsidy = :subsidy AND period = :period AND status = 'settled')"
                 " > coalesce((SELECT amount_fen FROM entitled_spans WHERE person_id = :person_id"
                 " AND subsidy = :subsidy AND months @> CAST(:period AS date)), 0)"
+                " OR EXISTS (SELECT FROM disallowances WHERE person_id = :person_id AND subsidy = :subsidy)"
             ),
             {"person_id": person_id, "subsidy": subsidy, "period": period.first_day},
         )
@@ -51,8 +52,13 @@ async def may_be_overpaid(tx: Transaction, person_id: str, subsidy: Subsidy, per
     return found
 
 
-async def review_overpayments(tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]], *, on: date) -> None:
-    """Makes the cases of these persons claim exactly what was paid too much. Their locks are held by the caller."""
+async def review_overpayments(
+    tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]], *, on: date, cause: str | None = None
+) -> None:
+    """Makes the cases of these persons claim exactly what was paid too much. Their locks are held by the caller.
+
+    `cause`: of a case that opens now, where it is not the schedule's.
+    """
     found = await tx.connection.execute(
         query("excess"),
         {
@@ -70,8 +76,8 @@ async def review_overpayments(tx: Transaction, entitlements: Sequence[tuple[str,
     with_cases = await _cases_of(tx, entitlements)
     for person_id, subsidy in sorted(excess.keys() | with_cases.keys()):
         cases = with_cases.get((person_id, subsidy), [])
-        cause = await _cause_of(tx, person_id, subsidy)
-        for case in review_claims(excess.get((person_id, subsidy), {}), cases, cause):
+        why = cause or await _cause_of(tx, person_id, subsidy)
+        for case in review_claims(excess.get((person_id, subsidy), {}), cases, why):
             if case.key is None:
                 await _open(tx, person_id, subsidy, case, sources, on=on)
             else:

@@ -15,28 +15,61 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, FourEyes
 from services.disbursement import ledger
-from services.disbursement.errors import MoreThanOutstanding
+from services.disbursement.errors import MoreThanOutstanding, OffsetNotAllowed
 from services.disbursement.handlers.books import book
+from services.disbursement.handlers.heirs import is_known_dead
 from services.disbursement.handlers.overpayments import grow_version, load, tell_state
 from services.disbursement.ledger import Book, Entry
 from services.disbursement.recovery import ClaimedMonth, allocate
 
 
-async def _load_locked(tx: Transaction, principal: Principal, recovery_id: UUID) -> dict[str, Any]:
+async def load_locked(tx: Transaction, principal: Principal, recovery_id: UUID) -> dict[str, Any]:
     case = await load(tx, recovery_id)
     principal.require_sight(case["area"], "recovery")
     await tx.lock(case["person_id"])
     return await load(tx, recovery_id)
 
 
-async def plan_recovery(tx: Transaction, principal: Principal, recovery_id: UUID, plan: dict[str, Any]) -> None:
-    """Sets how an open case is to be repaid: instalments, consent, remarks."""
-    case = await _load_locked(tx, principal, recovery_id)
+async def plan_recovery(
+    tx: Transaction,
+    principal: Principal,
+    recovery_id: UUID,
+    plan: dict[str, Any],
+    *,
+    offset_percent: int = 0,
+    offset_basis: str | None = None,
+) -> None:
+    """Sets how an open case is to be repaid: instalments, consent, remarks; and the share of later payments that is
+    set off (0: none). What is drawn up and not sent yet follows. `OffsetNotAllowed`, `MoreThanOutstanding`."""
+    case = await load_locked(tx, principal, recovery_id)
     if case["status"] == "closed":
         raise Conflict("the case is closed")
+    if offset_percent and not offset_basis:
+        raise OffsetNotAllowed
+    dead = await is_known_dead(tx, case["person_id"])
+    if offset_percent and (dead or case["debtor"] == "estate"):
+        raise OffsetNotAllowed("the person is dead: the claim is against the estate")
+    if sum(part["amount_fen"] for part in plan.get("instalments", [])) > case["outstanding_fen"]:
+        raise MoreThanOutstanding(f"{case['outstanding_fen']} fen are outstanding")
     await tx.connection.execute(
-        text("UPDATE recoveries SET plan = CAST(:plan AS jsonb) WHERE recovery_id = :id"),
-        {"id": recovery_id, "plan": json.dumps(plan, ensure_ascii=False, default=str)},
+        text(
+            "UPDATE recoveries SET plan = CAST(:plan AS jsonb), offset_percent = :percent, offset_basis = :basis,"
+            " debtor = :debtor WHERE recovery_id = :id"
+        ),
+        {
+            "id": recovery_id,
+            "plan": json.dumps(plan, ensure_ascii=False, default=str),
+            "percent": offset_percent,
+            "basis": offset_basis if offset_percent else None,
+            "debtor": "estate" if dead else "person",
+        },
+    )
+    await tx.connection.execute(
+        text(
+            "UPDATE payments SET offset_fen = least(offset_fen, amount_fen * :percent / 100)"
+            " WHERE offset_recovery_id = :id AND status = 'pending'"
+        ),
+        {"id": recovery_id, "percent": offset_percent},
     )
     await audit.record(tx, principal, "plan recovery", str(recovery_id), person_id=case["person_id"])
 
@@ -51,7 +84,7 @@ async def record_repayment(
     document_no: str | None,
 ) -> UUID:
     """Money that came back, and goes to the treasury (缴回). `MoreThanOutstanding`; a document counts once."""
-    case = await _load_locked(tx, principal, recovery_id)
+    case = await load_locked(tx, principal, recovery_id)
     repayment_id = new_id()
     known = (
         await tx.connection.execute(
@@ -61,7 +94,7 @@ async def record_repayment(
     ).one_or_none()
     if known is not None:
         raise Conflict(f"{document_no} was recorded with {known.amount_fen} fen")
-    await _reduce_outstanding(
+    await reduce_outstanding(
         tx, case, amount_fen, column="repaid_fen", cause_id=str(repayment_id), entry=ledger.repay, on=repaid_on
     )
     await tx.connection.execute(
@@ -90,7 +123,7 @@ async def propose_write_off(
     tx: Transaction, principal: Principal, recovery_id: UUID, *, amount_fen: int | None, reason: str
 ) -> UUID:
     """Proposes to give up an amount, or all that is outstanding; a second person approves. `MoreThanOutstanding`."""
-    case = await _load_locked(tx, principal, recovery_id)
+    case = await load_locked(tx, principal, recovery_id)
     if case["outstanding_fen"] == 0:
         raise Conflict("nothing is outstanding")
     if amount_fen is not None and amount_fen > case["outstanding_fen"]:
@@ -118,7 +151,7 @@ async def propose_write_off(
 
 async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: UUID, *, on: date) -> None:
     """Writes off what was proposed, by a second person. `FourEyes`, `MoreThanOutstanding`."""
-    case = await _load_locked(tx, principal, recovery_id)
+    case = await load_locked(tx, principal, recovery_id)
     proposed = (
         await tx.connection.execute(
             text("SELECT * FROM write_offs WHERE recovery_id = :id AND approved_at IS NULL FOR UPDATE"),
@@ -129,7 +162,7 @@ async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: 
         raise Conflict("no write-off is proposed")
     if proposed.proposed_by == principal.sub:
         raise FourEyes("who proposed a write-off does not approve it")
-    await _reduce_outstanding(
+    await reduce_outstanding(
         tx,
         case,
         proposed.amount_fen,
@@ -147,7 +180,7 @@ async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: 
     await audit.record(tx, principal, "approve write-off", str(recovery_id), person_id=case["person_id"])
 
 
-async def _reduce_outstanding(
+async def reduce_outstanding(
     tx: Transaction,
     case: dict[str, Any],
     amount_fen: int,

@@ -16,6 +16,8 @@ from libs.common.vocabulary import SUBSIDY_NAMES, ReturnCode
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
+from services.disbursement.handlers.locks import lock_submission
+from services.disbursement.handlers.offsets import apply_offset, confirm_offset, reverse_offset
 from services.disbursement.handlers.overpayments import may_be_overpaid, review_overpayments
 from services.disbursement.ledger import Book
 from services.disbursement.payments import Result, Ruling, rule
@@ -53,13 +55,18 @@ async def record_result(tx: Transaction, told: BankResult) -> bool:
     contradiction = ruling.contradiction or _other_reference(payment, told)
     if contradiction:
         await _open_contradiction(tx, payment, told, contradiction)
+    if contradiction == "result_before_sending":
+        await lock_submission(tx, because=f"the bank knows {told.payment_id}, which was never sent", by="bank result")
     if ruling.bookings:
+        if ruling.status == "settled":
+            payment |= await confirm_offset(tx, payment, on=told.on)
         await _save(tx, payment, told, ruling)
         budget = Book(payment["book_area"], payment["subsidy"], payment["book_year"])
         entries = [
             _ENTRIES[name](budget, str(told.payment_id), payment["amount_fen"], on=told.on) for name in ruling.bookings
         ]
         await book(tx, entries)
+        await _book_offset(tx, payment, ruling, on=told.on)
         if ruling.status in ("failed", "returned"):
             await _block_account(tx, payment, told)
         if await may_be_overpaid(tx, payment["person_id"], payment["subsidy"], Period.of(payment["period"])):
@@ -68,6 +75,14 @@ async def record_result(tx: Transaction, told: BankResult) -> bool:
     elif ruling.status == "returned" and told.result == "settled":
         await _note_late_settlement(tx, payment, told)
     return True
+
+
+async def _book_offset(tx: Transaction, payment: dict[str, Any], ruling: Ruling, *, on: date) -> None:
+    """What was set off counts as repaid once the rest is paid, and no more once the bank returned it."""
+    if payment["offset_fen"] and ruling.status == "settled":
+        await apply_offset(tx, payment, on=on)
+    elif payment["status"] == "settled" and ruling.status == "returned":
+        await reverse_offset(tx, payment, on=on)
 
 
 async def _load(tx: Transaction, payment_id: UUID) -> dict[str, Any] | None:
@@ -115,6 +130,7 @@ async def _save(tx: Transaction, payment: dict[str, Any], told: BankResult, ruli
             subsidy=payment["subsidy"],
             period=Period.of(payment["period"]),
             amount_fen=payment["amount_fen"],
+            offset_fen=payment["offset_fen"],
             area=payment["area"],
             status=ruling.status,
             on=told.on,
@@ -140,8 +156,13 @@ async def _block_account(tx: Transaction, payment: dict[str, Any], told: BankRes
         text(
             "UPDATE payees SET failed_version = :payee_version, failed_code = :code"
             " WHERE person_id = :person_id AND coalesce(failed_version, 0) <= :payee_version"
+            " AND version >= :payee_version"
         ),
         {"person_id": payment["person_id"], "payee_version": payment["payee_version"], "code": told.code},
+    )
+    await tx.connection.execute(
+        text("UPDATE heirs SET failed_version = version WHERE person_id = :person_id AND version = :payee_version"),
+        {"person_id": payment["person_id"], "payee_version": payment["payee_version"]},
     )
 
 
@@ -190,7 +211,8 @@ async def check_sms(tx: Transaction, payment_id: UUID) -> Literal["nothing to ch
     row = (
         await tx.connection.execute(
             text(
-                "SELECT s.text, p.subsidy, p.amount_fen, p.settled_on, p.period, p.area, p.person_id, p.cycle_id,"
+                "SELECT s.text, p.subsidy, p.amount_fen - p.offset_fen AS amount_fen,"
+                " p.settled_on, p.period, p.area, p.person_id, p.cycle_id,"
                 " b.department FROM sms_receipts s JOIN payments p USING (payment_id) JOIN batches b USING (batch_id)"
                 " WHERE s.payment_id = :id AND s.missing IS NULL AND p.settled_on IS NOT NULL"
             ),

@@ -19,6 +19,7 @@ from services.disbursement.handlers.books import book, require_funds
 from services.disbursement.handlers.cases import open_case
 from services.disbursement.handlers.cycles import load_cycle
 from services.disbursement.handlers.lifting import known_until, lift_answered_holds
+from services.disbursement.handlers.locks import is_locked
 from services.disbursement.ledger import Book
 from services.disbursement.queries import query
 
@@ -37,6 +38,8 @@ async def submit_if_known(tx: Transaction, settings: Settings, cycle_id: UUID, *
     cycle = await load_cycle(tx, cycle_id, lock=True)
     if cycle["status"] != "approved" or cycle["requested_at"] is None:
         return True
+    if await is_locked(tx):
+        return False
     until = await known_until(tx, settings)
     if until is None or until <= cycle["requested_at"]:
         if (tx.now - cycle["requested_at"]).total_seconds() < settings.submission_timeout_s:

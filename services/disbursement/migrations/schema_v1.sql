@@ -53,6 +53,44 @@ CREATE TABLE payees (
 );
 CREATE INDEX payees_by_account ON payees (number_token) WHERE number_token IS NOT NULL;
 
+-- Whom what is due is paid to after a person's death: an heir who proved it, by two persons' decision. Sealed to the
+-- places of the payee.
+CREATE TABLE heirs (
+    heir_id      uuid PRIMARY KEY,
+    person_id    text NOT NULL,
+    -- Above every version that intake may give.
+    version      bigint GENERATED ALWAYS AS IDENTITY (START WITH 1000000000000),
+    relation     text NOT NULL,
+    holder_name  text NOT NULL,
+    phone        text,
+    bank         text NOT NULL,
+    number       text NOT NULL,
+    number_last4 text NOT NULL,
+    document_no  text NOT NULL,
+    failed_version bigint,
+    proposed_by  text NOT NULL,
+    proposed_at  timestamptz NOT NULL DEFAULT now(),
+    approved_by  text CHECK (approved_by <> proposed_by),
+    approved_at  timestamptz,
+    replaced_at  timestamptz
+);
+CREATE UNIQUE INDEX heirs_one_in_force ON heirs (person_id) WHERE approved_at IS NOT NULL AND replaced_at IS NULL;
+CREATE UNIQUE INDEX heirs_one_proposed ON heirs (person_id) WHERE approved_at IS NULL;
+
+-- Whom to pay now: the heir in force, else the payee.
+CREATE VIEW payable_to AS
+SELECT person_id, version, area, holder, holder_name, bank, number, number_last4, phone, obstacle, failed_version
+FROM payees p
+WHERE NOT EXISTS (
+    SELECT FROM heirs h WHERE h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL
+)
+UNION ALL
+SELECT h.person_id, h.version, p.area, 'heir', h.holder_name, h.bank, h.number, h.number_last4, h.phone, NULL,
+       h.failed_version
+FROM heirs h
+JOIN payees p USING (person_id)
+WHERE h.approved_at IS NOT NULL AND h.replaced_at IS NULL;
+
 -- Leads that hold what is not sent yet (finding.*). A confirmed one holds until eligibility's schedule knows the fact.
 CREATE TABLE findings (
     finding_id   uuid PRIMARY KEY,
@@ -69,6 +107,13 @@ CREATE TABLE findings (
     CHECK (status <> 'open' OR lifted_at IS NULL)
 );
 CREATE INDEX findings_in_force ON findings (person_id) WHERE lifted_at IS NULL;
+
+-- Persons of whom eligibility could not take in an event (judgement.blocked): nothing is sent to them meanwhile.
+CREATE TABLE blocked_judgements (
+    person_id text PRIMARY KEY,
+    version   bigint NOT NULL,
+    blocked   boolean NOT NULL
+);
 
 -- Policy changes whose re-evaluation is under way (policy.reevaluated): no cycle is drawn up over them.
 CREATE TABLE reevaluations (
@@ -165,6 +210,9 @@ CREATE TABLE payments (
     area            text NOT NULL,
     level           smallint NOT NULL,
     amount_fen      bigint NOT NULL CHECK (amount_fen > 0),
+    -- What of it is not transferred but set off against a recovery of the same person and subsidy.
+    offset_fen      bigint NOT NULL DEFAULT 0,
+    offset_recovery_id uuid,
     -- What was entitled, and what had been paid already, when this was drawn up: never more than the rest is paid.
     entitled_fen    bigint NOT NULL,
     paid_before_fen bigint NOT NULL,
@@ -183,6 +231,8 @@ CREATE TABLE payments (
     PRIMARY KEY (payment_id, period),
     UNIQUE (person_id, subsidy, period, attempt),
     CHECK (paid_before_fen + amount_fen <= entitled_fen),
+    CHECK (offset_fen >= 0 AND offset_fen < amount_fen),
+    CHECK (offset_fen = 0 OR offset_recovery_id IS NOT NULL),
     CHECK (status = 'pending' OR (batch_id IS NOT NULL AND book_area IS NOT NULL AND book_year IS NOT NULL)),
     CHECK (status <> 'settled' OR settled_on IS NOT NULL),
     CHECK (status <> 'failed' OR (failed_on IS NOT NULL AND code IS NOT NULL)),
@@ -310,6 +360,27 @@ CREATE TABLE cases (
 CREATE INDEX cases_by_area ON cases (area text_pattern_ops, period);
 CREATE INDEX cases_by_cycle ON cases (cycle_id) WHERE cycle_id IS NOT NULL;
 
+-- Restores ------------------------------------------------------------------------------------------------------------
+
+-- The server and timeline that the books are kept on: a restore changes one of them.
+CREATE TABLE database_identity (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    system   text NOT NULL,
+    timeline integer NOT NULL
+);
+
+-- While one is not released nothing is submitted or sent: the books may not know what the bank has paid.
+CREATE TABLE restore_locks (
+    lock_id      uuid PRIMARY KEY DEFAULT uuidv7(),
+    because      text NOT NULL,
+    locked_by    text NOT NULL,
+    locked_at    timestamptz NOT NULL,
+    released_at  timestamptz,
+    -- Payments that the bank knew and the books did not.
+    written_back integer NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX restore_locks_one_in_force ON restore_locks ((true)) WHERE released_at IS NULL;
+
 -- Recoveries ------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE recoveries (
@@ -323,11 +394,31 @@ CREATE TABLE recoveries (
     opened_on   date NOT NULL,
     closed_on   date,
     plan        jsonb,
+    -- Against whom: the person, or after death the estate; never another person.
+    debtor      text NOT NULL DEFAULT 'person' CHECK (debtor IN ('person', 'estate')),
+    -- The share of later payments that is set off, and the consent or written decision that allows it.
+    offset_percent smallint NOT NULL DEFAULT 0 CHECK (offset_percent BETWEEN 0 AND 90),
+    offset_basis   text,
+    CHECK (offset_percent = 0 OR (offset_basis IS NOT NULL AND debtor = 'person')),
     CHECK ((status = 'closed') = (closed_on IS NOT NULL))
 );
 CREATE UNIQUE INDEX recoveries_one_open ON recoveries (person_id, subsidy, cause) WHERE status = 'open';
 CREATE INDEX recoveries_by_person ON recoveries (person_id, subsidy);
 CREATE INDEX recoveries_by_area ON recoveries (area text_pattern_ops, status);
+
+-- What a decision (not a fact) says was not due for a month that was paid: fraud, a late report, an error.
+CREATE TABLE disallowances (
+    person_id  text NOT NULL,
+    subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    period     date NOT NULL CHECK (extract(day FROM period) = 1),
+    amount_fen bigint NOT NULL CHECK (amount_fen > 0),
+    cause      text NOT NULL CHECK (cause IN ('fraud', 'late_report', 'error')),
+    source     text NOT NULL CHECK (source IN ('tip_off', 'check', 'comparison', 'self_report', 'other')),
+    reason     text NOT NULL,
+    decided_by text NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (person_id, subsidy, period)
+);
 
 CREATE TABLE recovery_months (
     recovery_id     uuid NOT NULL REFERENCES recoveries,
@@ -347,6 +438,9 @@ CREATE TABLE repayments (
     amount_fen   bigint NOT NULL CHECK (amount_fen > 0),
     repaid_on    date NOT NULL,
     document_no  text,
+    -- Set off against a payment; reversed when the bank returned that payment.
+    payment_id   uuid UNIQUE,
+    reversed_on  date,
     recorded_by  text NOT NULL,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
     UNIQUE (recovery_id, document_no)

@@ -5,6 +5,6 @@ WITH scope AS (
     SELECT person_id, subsidy FROM payments WHERE person_id = :person_id
 ),
 /* months */
-SELECT subsidy, period, entitled_fen, paid_fen, sent_fen, pending_fen, hold_kind, obstacle
+SELECT subsidy, period, entitled_fen, paid_fen, offset_fen, sent_fen, pending_fen, hold_kind, obstacle
 FROM judged
 ORDER BY period, subsidy DESC

@@ -11,9 +11,9 @@ found AS (
     FROM ours o LEFT JOIN statement_lines l USING (payment_id)
     WHERE l.payment_id IS NULL
     UNION ALL
-    SELECT 'amount_differs', o.payment_id, jsonb_build_object('ours_fen', o.amount_fen, 'bank_fen', l.amount_fen)
+    SELECT 'amount_differs', o.payment_id, jsonb_build_object('ours_fen', o.amount_fen - o.offset_fen, 'bank_fen', l.amount_fen)
     FROM ours o JOIN statement_lines l USING (payment_id)
-    WHERE l.amount_fen <> o.amount_fen
+    WHERE l.amount_fen <> o.amount_fen - o.offset_fen
     UNION ALL
     SELECT 'status_differs', o.payment_id, jsonb_build_object('ours', o.status, 'bank', l.status)
     FROM ours o JOIN statement_lines l USING (payment_id)

@@ -1,9 +1,9 @@
 -- Common table expressions between `scope` (person_id, subsidy) and what a query asks: every month of these persons up
--- to the last one asked for, with what is entitled, settled, repaid, with the bank (sent), drawn up (pending), and what
+-- to the last one asked for, with what is entitled (less what was disallowed), settled (of it set off), repaid, with the bank (sent), drawn up (pending), and what
 -- stands in the way of paying.
 sides AS (
     SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen AS entitled_fen, s.area, s.level,
-           0 AS settled_fen, 0 AS repaid_fen, 0 AS sent_fen, 0 AS pending_fen, 0 AS attempt
+           0 AS settled_fen, 0 AS offset_fen, 0 AS repaid_fen, 0 AS sent_fen, 0 AS pending_fen, 0 AS attempt
     FROM scope
     JOIN entitled_spans s USING (person_id, subsidy)
     CROSS JOIN LATERAL generate_series(
@@ -14,6 +14,7 @@ sides AS (
     UNION ALL
     SELECT p.person_id, p.subsidy, p.period, 0, NULL, NULL,
            CASE p.status WHEN 'settled' THEN p.amount_fen ELSE 0 END,
+           CASE p.status WHEN 'settled' THEN p.offset_fen ELSE 0 END,
            0,
            CASE p.status WHEN 'sent' THEN p.amount_fen ELSE 0 END,
            CASE p.status WHEN 'pending' THEN p.amount_fen ELSE 0 END,
@@ -22,15 +23,21 @@ sides AS (
     JOIN payments p USING (person_id, subsidy)
     WHERE p.period <= CAST(:upto AS date)
     UNION ALL
-    SELECT r.person_id, r.subsidy, m.period, 0, NULL, NULL, 0, m.repaid_fen, 0, 0, 0
+    SELECT r.person_id, r.subsidy, m.period, 0, NULL, NULL, 0, 0, m.repaid_fen, 0, 0, 0
     FROM scope
     JOIN recoveries r USING (person_id, subsidy)
     JOIN recovery_months m USING (recovery_id)
     WHERE m.repaid_fen > 0 AND m.period <= CAST(:upto AS date)
+    UNION ALL
+    SELECT d.person_id, d.subsidy, d.period, -d.amount_fen, NULL, NULL, 0, 0, 0, 0, 0, 0
+    FROM scope
+    JOIN disallowances d USING (person_id, subsidy)
+    WHERE d.period <= CAST(:upto AS date)
 ),
 months AS (
     SELECT person_id, subsidy, period, max(area) AS area, max(level) AS level,
-           sum(entitled_fen)::bigint AS entitled_fen,
+           greatest(sum(entitled_fen), 0)::bigint AS entitled_fen,
+           sum(offset_fen)::bigint AS offset_fen,
            sum(settled_fen)::bigint AS settled_fen,
            sum(repaid_fen)::bigint AS repaid_fen,
            (sum(settled_fen) - sum(repaid_fen))::bigint AS paid_fen,
@@ -54,6 +61,12 @@ holds AS (
         FROM dead_letters
         CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
         WHERE resolved_at IS NULL
+        UNION ALL
+        -- Nor can eligibility judge whoever an event that it could not take in is about.
+        SELECT b.person_id, held, NULL, 'judgement_blocked', DATE '0001-01-01'
+        FROM blocked_judgements b
+        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
+        WHERE b.blocked
     ) AS reasons
     WHERE person_id IN (SELECT person_id FROM scope)
     ORDER BY person_id, subsidy, hold_from
@@ -67,5 +80,5 @@ judged AS (
            END AS obstacle
     FROM months m
     LEFT JOIN holds h ON h.person_id = m.person_id AND h.subsidy = m.subsidy AND h.hold_from <= m.period
-    LEFT JOIN payees p ON p.person_id = m.person_id
+    LEFT JOIN payable_to p ON p.person_id = m.person_id
 )

@@ -19,7 +19,10 @@ CROSS JOIN LATERAL (
     FROM payments
     WHERE person_id = s.person_id AND subsidy = s.subsidy AND period = month::date
 ) AS p
-WHERE p.live_fen < s.amount_fen AND p.last_news_on < CAST(d.created_at AS date)
+WHERE p.live_fen < s.amount_fen - coalesce((
+        SELECT d.amount_fen FROM disallowances d
+        WHERE d.person_id = s.person_id AND d.subsidy = s.subsidy AND d.period = month::date
+    ), 0) AND p.last_news_on < CAST(d.created_at AS date)
   AND NOT EXISTS (
         SELECT FROM cycle_exceptions x
         WHERE x.person_id = s.person_id AND x.subsidy = s.subsidy AND x.period = month::date

@@ -29,6 +29,7 @@ CREATE TABLE transfers (
     CHECK ((status IN ('failed', 'returned')) = (code IS NOT NULL))
 );
 CREATE INDEX transfers_due ON transfers (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX transfers_by_acceptance ON transfers (accepted_at, payment_id);
 CREATE INDEX transfers_by_batch ON transfers (batch_id);
 
 -- Which payments a batch asked for, also those that an earlier batch had brought already.

@@ -1,0 +1,118 @@
+"""What is due to a person who died is paid to an heir who proves it: a payee of its own, with a document, by two
+persons (domain: applicant dies before approval). What was paid too much is never claimed from the heir."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from libs.common import audit
+from libs.common.auth import Principal
+from libs.common.database import Transaction, new_id
+from libs.common.errors import Conflict, FourEyes, NotFound
+from libs.common.privacy import Sealer
+from services.disbursement.errors import NotKnownDead
+
+_DEATHS = "('person.died', 'person.declared_dead', 'died', 'declared_dead', 'alive')"
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """`document_no`: of the certificate of inheritance, the notary's or the village committee's."""
+
+    relation: str
+    name: str
+    bank: str
+    number: str
+    phone: str | None
+    document_no: str
+
+
+async def is_known_dead(tx: Transaction, person_id: str) -> bool:
+    """Whether eligibility has ended an entitlement by death, or a finding of death was confirmed."""
+    found: bool = (
+        await tx.connection.execute(
+            text(
+                f"SELECT EXISTS (SELECT FROM entitlements WHERE person_id = :id"  # noqa: S608 (a constant)
+                f" AND stopped_because IN {_DEATHS}) OR EXISTS (SELECT FROM findings"
+                f" WHERE person_id = :id AND status = 'confirmed' AND kind IN {_DEATHS})"
+            ),
+            {"id": person_id},
+        )
+    ).scalar_one()
+    return found
+
+
+async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, person_id: str, heir: Heir) -> UUID:
+    """Proposes whom to pay what is due to a dead person. NotFound, `NotKnownDead`, Conflict."""
+    await _require_sight(tx, principal, person_id)
+    if not await is_known_dead(tx, person_id):
+        raise NotKnownDead
+    heir_id = new_id()
+
+    def sealed(value: str | None, column: str) -> str | None:
+        return sealer.seal(value, "payees", person_id, column) if value else None
+
+    new = await tx.connection.execute(
+        text(
+            "INSERT INTO heirs (heir_id, person_id, relation, holder_name, phone, bank, number, number_last4,"
+            " document_no, proposed_by) VALUES (:heir_id, :person_id, :relation, :holder_name, :phone, :bank, :number,"
+            " :last4, :document_no, :sub) ON CONFLICT (person_id) WHERE approved_at IS NULL DO NOTHING RETURNING true"
+        ),
+        {
+            "heir_id": heir_id,
+            "person_id": person_id,
+            "relation": heir.relation,
+            "holder_name": sealed(heir.name, "holder_name"),
+            "phone": sealed(heir.phone, "phone"),
+            "bank": heir.bank,
+            "number": sealed(heir.number, "number"),
+            "last4": heir.number[-4:],
+            "document_no": heir.document_no,
+            "sub": principal.sub,
+        },
+    )
+    if new.scalar_one_or_none() is None:
+        raise Conflict("an heir is proposed already")
+    await audit.record(tx, principal, "propose heir", str(heir_id), person_id=person_id, reason=heir.document_no)
+    return heir_id
+
+
+async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> dict[str, Any]:
+    """A second person approves; from now on what is not sent goes to the heir. `FourEyes`, NotFound, Conflict."""
+    row = (
+        await tx.connection.execute(text("SELECT * FROM heirs WHERE heir_id = :id FOR UPDATE"), {"id": heir_id})
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no such heir")
+    await _require_sight(tx, principal, row.person_id)
+    if row.approved_at is not None:
+        raise Conflict("approved already")
+    if row.proposed_by == principal.sub:
+        raise FourEyes("who proposed an heir does not approve it")
+    await tx.lock(row.person_id)
+    await tx.connection.execute(
+        text(
+            "UPDATE heirs SET replaced_at = :now WHERE person_id = :person_id AND approved_at IS NOT NULL"
+            " AND replaced_at IS NULL"
+        ),
+        {"person_id": row.person_id, "now": tx.now},
+    )
+    await tx.connection.execute(
+        text("UPDATE heirs SET approved_by = :sub, approved_at = :now WHERE heir_id = :id"),
+        {"id": heir_id, "sub": principal.sub, "now": tx.now},
+    )
+    await audit.record(tx, principal, "approve heir", str(heir_id), person_id=row.person_id)
+    return {"heir_id": heir_id, "person_id": row.person_id, "relation": row.relation, "status": "approved"}
+
+
+async def _require_sight(tx: Transaction, principal: Principal, person_id: str) -> None:
+    area: str | None = (
+        await tx.connection.execute(text("SELECT area FROM payees WHERE person_id = :id"), {"id": person_id})
+    ).scalar_one_or_none()
+    if area is None:
+        raise NotFound("no such person")
+    principal.require_sight(area, "person")

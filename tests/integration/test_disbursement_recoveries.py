@@ -1,0 +1,199 @@
+"""Recoveries: by decision, set off against later payments, returned, withdrawn; estates and heirs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import Databases, Issuer, eventually
+from tests.integration.disbursement import Person, World, world
+
+
+@pytest.fixture(scope="module")
+async def there(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
+    async with world(databases, issuer, roles="api,relay,consumer,worker") as made:
+        yield made
+
+
+@pytest.fixture
+async def here(there: World) -> AsyncIterator[World]:
+    yield there
+    await there.bank.delete("/v1/faults")
+
+
+async def paid_person(here: World, since: str = "2026-01", upto: str = "2026-02") -> Person:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    await person.entitled(since)
+    await here.heard()
+    await here.paid(area, upto)
+    return person
+
+
+async def claimed(here: World, person: Person, *months: Any, cause: str = "fraud") -> dict[str, Any]:
+    case: dict[str, Any] = await here.post(
+        "/v1/recoveries",
+        "civil_affairs",
+        person_id=person.person_id,
+        subsidy="living",
+        cause=cause,
+        source="tip_off",
+        reason="举报核实：隐瞒收入",
+        months=list(months),
+    )
+    return case
+
+
+async def test_a_tip_off_claims_what_was_paid_and_the_month_is_not_owed_again_once_repaid(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01", {"period": "2026-02", "amount_fen": 4_000})
+    assert (case["cause"], case["amount_fen"], case["status"]) == ("fraud", 14_000, "open")
+    repaid = await here.post(
+        f"/v1/recoveries/{case['recovery_id']}/repayments", "finance", amount_fen=14_000, document_no="缴款书1"
+    )
+    assert repaid["status"] == "closed"
+    assert (await here.drawn_up(person.area, "2026-02"))["counts"]["payable"] == 0
+    await here.invariants_hold()
+
+    # Facts that end the entitlement later claim only what the decision left.
+    await person.entitled("2026-03", "2026-02", stopped_because="economic")
+    await here.heard()
+    open_cases = (await here.get(f"/v1/recoveries?person_id={person.person_id}&status=open"))["items"]
+    assert [(c["cause"], c["amount_fen"]) for c in open_cases] == [("economic", 6_000)]
+    await here.invariants_hold()
+
+
+async def test_more_than_was_paid_is_not_claimed(here: World) -> None:
+    person = await paid_person(here)
+    body = {"person_id": person.person_id, "subsidy": "living", "cause": "error", "reason": "x"}
+    for months in (["2026-05"], [{"period": "2026-01", "amount_fen": 10_001}]):
+        refused = await here.call("POST", "/v1/recoveries", "civil_affairs", months=months, **body)
+        assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (422, "nothing-paid")
+    outside = await here.call("POST", "/v1/recoveries", "civil_affairs", scope="52", months=["2026-01"], **body)
+    assert outside.status_code == 404
+
+
+async def test_a_share_of_later_payments_is_set_off_by_consent_and_the_month_is_paid_in_full(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, {"period": "2026-01", "amount_fen": 5_000})
+    refused = await here.call(
+        "POST", f"/v1/recoveries/{case['recovery_id']}/plan", "civil_affairs", method="offset", offset_percent=20
+    )
+    assert refused.json()["type"].rsplit("/")[-1] == "offset-not-allowed"
+    await here.post(
+        f"/v1/recoveries/{case['recovery_id']}/plan",
+        "civil_affairs",
+        method="offset",
+        offset_percent=20,
+        consent="同意书1",
+    )
+    await here.paid(person.area, "2026-05")
+    # 2,000 + 2,000 + the last 1,000: never more than is claimed.
+    march = await person.account_of("2026-03")
+    assert (march["paid_fen"], march["offset_fen"], march["owed_fen"]) == (10_000, 2_000, 0)
+    amounts = sorted(t["amount_fen"] for t in await here.transfers_to(person.account))
+    assert amounts == [8_000, 8_000, 9_000, 10_000, 10_000]
+    assert (await here.get(f"/v1/recoveries/{case['recovery_id']}"))["status"] == "closed"
+    balances = await here.sql(
+        "SELECT account, balance_fen FROM balances WHERE book_area = :area AND subsidy = 'living'"
+        " AND account IN ('paid', 'refunded', 'receivable')",
+        area=person.area,
+    )
+    assert {b["account"]: b["balance_fen"] for b in balances} == {"paid": 45_000, "refunded": 5_000, "receivable": 0}
+    statistics = (await here.get(f"/v1/recovery-statistics?area={person.area}"))["items"]
+    assert [(s["cause"], s["claimed_fen"], s["of_it_offset_fen"], s["open_fen"]) for s in statistics] == [
+        ("fraud", 5_000, 5_000, 0)
+    ]
+    await here.invariants_hold()
+
+
+async def test_an_offset_of_a_payment_that_came_back_is_claimed_again(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, {"period": "2026-01", "amount_fen": 5_000})
+    plan = {"method": "offset", "offset_percent": 50, "decision": "追缴决定1号"}
+    await here.post(f"/v1/recoveries/{case['recovery_id']}/plan", "civil_affairs", **plan)
+    await here.bank.post("/v1/faults", json={"return_accounts": {person.account: "closed"}})
+    await here.submitted(person.area, "2026-03")
+
+    async def is_returned() -> bool:
+        return [p["status"] for p in await person.payments()][-1:] == ["returned"]
+
+    await eventually(is_returned)
+    again = await here.get(f"/v1/recoveries/{case['recovery_id']}")
+    assert (again["status"], again["outstanding_fen"]) == ("open", 5_000)
+    assert (await person.account_of("2026-03"))["owed_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_what_is_repaid_while_an_offset_is_on_its_way_is_owed_to_the_person(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, {"period": "2026-01", "amount_fen": 5_000})
+    plan = {"method": "offset", "offset_percent": 50, "consent": "同意书2"}
+    await here.post(f"/v1/recoveries/{case['recovery_id']}/plan", "civil_affairs", **plan)
+    cycle = await here.approved(person.area, "2026-03")
+    await here.post(
+        f"/v1/recoveries/{case['recovery_id']}/repayments", "finance", amount_fen=5_000, document_no="缴款书2"
+    )
+    await here.post(f"/v1/cycles/{cycle['cycle_id']}/submission", "finance")
+    await here.cycle_is(cycle["cycle_id"], "closed")
+    march = await person.account_of("2026-03")
+    assert (march["paid_fen"], march["offset_fen"], march["owed_fen"]) == (5_000, 0, 5_000)
+    await here.paid(person.area, "2026-03")
+    assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_a_decision_that_does_not_stand_is_withdrawn_and_what_was_repaid_is_owed(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01")
+    path = f"/v1/recoveries/{case['recovery_id']}"
+    await here.post(f"{path}/repayments", "finance", amount_fen=3_000)
+    withdrawn = await here.post(f"{path}/withdrawal", "civil_affairs", reason="复议撤销")
+    assert (withdrawn["status"], withdrawn["outstanding_fen"]) == ("closed", 0)
+    assert (await person.account_of("2026-01"))["owed_fen"] == 3_000
+    await here.paid(person.area, "2026-02")
+    await here.invariants_hold()
+
+
+async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_what_is_due(here: World) -> None:
+    person = await paid_person(here, upto="2026-03")
+    heir = {
+        "relation": "子女",
+        "name": "阿依夏木",
+        "bank": "农业银行",
+        "number": "6228480000000888",
+        "document_no": "公证1号",
+    }
+    path = f"/v1/persons/{person.person_id}/heir"
+    early = await here.call("POST", path, "township", **heir)
+    assert early.json()["type"].rsplit("/")[-1] == "not-known-dead"
+    # Dead in April: May and later were not paid, April is due.
+    await person.entitled("2026-02", "2026-04", cause="person.died", stopped_because="alive")
+    await person.paid_to(None)
+    await here.heard()
+    [case] = (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"]
+    refused = await here.call(
+        "POST",
+        f"/v1/recoveries/{case['recovery_id']}/plan",
+        "civil_affairs",
+        method="offset",
+        offset_percent=10,
+        decision="x",
+    )
+    assert "estate" in refused.json()["detail"]
+    planned = await here.post(f"/v1/recoveries/{case['recovery_id']}/plan", "civil_affairs", method="estate")
+    assert planned["debtor"] == "estate"
+
+    assert (await here.drawn_up(person.area, "2026-04"))["counts"]["unpayable"] == 1
+    proposed = await here.post(path, "civil_affairs", sub="proposer", **heir)
+    own = await here.call("POST", f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="proposer")
+    assert own.status_code == 403
+    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.paid(person.area, "2026-04")
+    [transfer] = await here.transfers_to("6228480000000888")
+    assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, "阿依夏木")
+    assert (await person.account_of("2026-04"))["paid_fen"] == 10_000
+    await here.invariants_hold()
