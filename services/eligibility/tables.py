@@ -102,6 +102,7 @@ reevaluations = Table(
     Column("policy_id", UUID, primary_key=True),
     Column("area", Text, nullable=False),
     Column("after_person", Text, nullable=False),
+    Column("after_application", UUID),
     Column("persons", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False),

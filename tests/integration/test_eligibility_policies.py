@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from libs.common.events.intake import ApplicationRejected
+from libs.common.events.intake import ApplicationRejected, LowIncomeClaim
+from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.main import build
 from tests.conftest import Databases, Issuer, Running, running
-from tests.integration.test_eligibility import Eligibility, _approve, _state, facts_of_application
+from tests.integration.test_eligibility import Eligibility, _approve, _state, facts_of_application, submitted
 
 _HEAD = 'layer: "{area}"\n{more}parameters:\n  {name}:\n    - {{since: {since}, value: {value}, '
 _BASIS = "source: {source}, clause: 第一条, confidence: V, reason: 按文件规定}}\n"
@@ -165,3 +166,18 @@ async def test_the_database_holds_one_value_a_day_as_known_at_any_moment(service
             await tx.connection.execute(
                 text("INSERT INTO policy_values SELECT policy_id, area, name, '1', valid, known FROM policy_values")
             )
+
+
+async def test_open_applications_are_assessed_by_the_new_policy(service: Running, issuer: Issuer) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    facts = facts_of_application(
+        low_income=LowIncomeClaim(category="borderline", from_=date(2024, 1, 1)), residence_area="530902001"
+    )
+    await eligibility.take(submitted(facts=facts, area="530902001"), submitted(number=2, person="p1-elsewhere"))
+    await _approve(service, issuer, layer("5309", "living.categories", "[dibao, borderline]", "2026-03-01"), "5309")
+    while True:
+        async with eligibility.database.transaction() as tx:
+            if not await reevaluate_chunk(tx):
+                break
+    told = [e["decisions"][0]["eligible"] for e in await eligibility.published("application.assessed.v1")]
+    assert told == [False, True, True], "assessed before and after, and once where nothing changed"

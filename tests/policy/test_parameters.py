@@ -254,3 +254,11 @@ def test_no_rule_names_a_province() -> None:
 def test_months_before_those_looked_at_are_not_answered() -> None:
     with pytest.raises(ValueError, match="before the months"):
         Determination([PERSON], shipped()).decision(0, "care", Period(2025, 1))
+
+
+def test_every_name_is_explained_to_those_who_write_layers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy-layers.md").read_text(encoding="utf-8")
+    for entry in NAMES.values():
+        assert f"| `{entry.name}` | {entry.title} | {entry.unit} | {entry.latitude} |" in page, entry.name
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    assert check_layer(example, shipped(), date(2026, 11, 1)) == []

@@ -59,14 +59,14 @@ async def follow_applications(tx: Transaction, received: Sequence[Received]) -> 
         await recompute(tx, causes, areas={event.person_id: event.area for event in decided})
     told = [e.application_id for e, _ in events if isinstance(e, ApplicationSubmitted | ApplicationReviewed)]
     if told:
-        await _assess(tx, told)
+        await assess_applications(tx, told)
 
 
 async def reassess_open(tx: Transaction, person_ids: Collection[str]) -> None:
     """Assesses the open applications of persons of whom something new is known; publishes what comes out otherwise."""
     found = await tx.connection.execute(_OPEN_OF_PERSONS, {"person_ids": list(person_ids)})
     if open_ids := list(found.scalars()):
-        await _assess(tx, open_ids)
+        await assess_applications(tx, open_ids)
 
 
 async def take_facts_and_reassess(tx: Transaction, received: Sequence[Received]) -> None:
@@ -127,7 +127,7 @@ class _Open:
     decisions: list[dict[str, Any]] | None
 
 
-async def _assess(tx: Transaction, application_ids: list[UUID]) -> None:
+async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> None:
     """Publishes what each open one comes to: once per state, and again when facts make it come to something else."""
     found = await tx.connection.execute(_OPEN, {"ids": application_ids})
     applications = [

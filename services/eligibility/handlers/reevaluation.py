@@ -5,17 +5,22 @@ The place reached is stored with each chunk's effects, so a process that dies is
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import text
 
 from libs.common.database import Transaction
 from libs.common.events.eligibility import PolicyReevaluated
+from services.eligibility.handlers.applications import assess_applications
 from services.eligibility.handlers.entitlements import recompute
 
 _CHUNK_PERSONS = 500
+_CHUNK_APPLICATIONS = 500
 
 
 async def reevaluate_chunk(tx: Transaction) -> bool:
-    """Judges the next persons of the oldest unfinished re-evaluation; False when there is nothing to do."""
+    """Judges the next persons of the oldest unfinished re-evaluation, and when they are through the next open
+    applications; False when there is nothing to do."""
     job = (await tx.connection.execute(_NEXT_JOB)).one_or_none()
     if job is None:
         return False
@@ -27,7 +32,12 @@ async def reevaluate_chunk(tx: Transaction) -> bool:
     if person_ids:
         await tx.lock(*person_ids)
         changed = await recompute(tx, dict.fromkeys(person_ids, "policy.changed"), areas={}, bulk=True)
-    finished = len(person_ids) < _CHUNK_PERSONS
+    after_application, finished = job.after_application, False
+    if len(person_ids) < _CHUNK_PERSONS:
+        open_ids = await _next_open(tx, job.area, job.after_application)
+        await assess_applications(tx, open_ids)
+        after_application = open_ids[-1] if open_ids else after_application
+        finished = len(open_ids) < _CHUNK_APPLICATIONS
     row = (
         await tx.connection.execute(
             _ADVANCE,
@@ -36,6 +46,7 @@ async def reevaluate_chunk(tx: Transaction) -> bool:
                 "after": person_ids[-1] if person_ids else job.after_person,
                 "persons": len(person_ids),
                 "changed": changed,
+                "after_application": after_application,
                 "finished": finished,
             },
         )
@@ -55,9 +66,19 @@ async def reevaluate_chunk(tx: Transaction) -> bool:
     return True
 
 
+async def _next_open(tx: Transaction, area: str, after: UUID | None) -> list[UUID]:
+    """The next open applications of an area, their persons locked."""
+    found = await tx.connection.execute(
+        _NEXT_OPEN, {"prefix": area + "%", "after": after, "chunk": _CHUNK_APPLICATIONS}
+    )
+    listed = found.all()
+    await tx.lock(*{row.person_id for row in listed})
+    return [row.application_id for row in listed]
+
+
 _NEXT_JOB = text(
     """
-    SELECT policy_id, area, after_person FROM reevaluations WHERE finished_at IS NULL
+    SELECT policy_id, area, after_person, after_application FROM reevaluations WHERE finished_at IS NULL
     ORDER BY policy_id LIMIT 1 FOR UPDATE SKIP LOCKED
     """
 )
@@ -71,9 +92,19 @@ NEXT_PERSONS = text(
     """
 )
 
+_NEXT_OPEN = text(
+    """
+    SELECT application_id, person_id FROM applications
+    WHERE status IN ('submitted', 'in_review', 'returned') AND area LIKE :prefix
+      AND (CAST(:after AS uuid) IS NULL OR application_id > CAST(:after AS uuid))
+    ORDER BY application_id LIMIT :chunk
+    """
+)
+
 _ADVANCE = text(
     """
-    UPDATE reevaluations SET after_person = :after, persons = persons + :persons, changed = changed + :changed,
+    UPDATE reevaluations SET after_person = :after, after_application = CAST(:after_application AS uuid),
+        persons = persons + :persons, changed = changed + :changed,
         finished_at = CASE WHEN :finished THEN now() END
     WHERE policy_id = :policy_id RETURNING persons, changed
     """

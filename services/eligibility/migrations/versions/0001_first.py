@@ -189,6 +189,7 @@ _STATEMENTS = (
         policy_id    uuid PRIMARY KEY REFERENCES policies,
         area         text NOT NULL,
         after_person text NOT NULL DEFAULT '',
+        after_application uuid,
         persons      bigint NOT NULL DEFAULT 0,
         changed      bigint NOT NULL DEFAULT 0,
         started_at   timestamptz NOT NULL DEFAULT now(),
