@@ -45,7 +45,7 @@ from services.eligibility.policy.eras import (
 from services.eligibility.policy.parameters import shipped
 from services.eligibility.policy.rules import all_met, judge_all
 
-BLOCK = 1 << 16
+BLOCK = 1 << 15
 """Rows at a time, for the rules and for their limit: as many as the cache likes."""
 PYTHON_ROWS = 20_000
 ONE_TIMES = 2_000
