@@ -54,21 +54,22 @@ class Standing:
     applies: frozenset[Subsidy] = frozenset()
     received_before: bool = False
     certified: bool = False
+    dead: bool = False
 
     @property
     def lacks(self) -> frozenset[Subsidy]:
         return frozenset(SUBSIDIES) - self.receives - self.applies
 
 
-def occasion(news: News, standing: Standing, *, lookback_months: int) -> Because | None:
+def occasion(news: News, standing: Standing) -> Because | None:
     """Why the news makes its person a candidate, None where it does not.
 
     Dibao alone is no occasion: without a certificate there is nothing to apply for, and when one is issued, that is.
     It brings only living nearer; who receives or asked for that already is not bothered.
     """
-    if news.began_on < months_after(news.known_on, -lookback_months):
-        return None
     if news.kind == "low_income.entered" and (news.income not in _REMINDED_INCOMES or not standing.certified):
+        return None
+    if standing.dead:
         return None
     wanted = {"living"} if news.kind == "low_income.entered" else set(SUBSIDIES)
     if not wanted & standing.lacks or standing.applies:

@@ -1,8 +1,12 @@
-"""The days, months and ages of matching's duties: dated values, each of an area and with its source."""
+"""The days, months and ages of matching's duties: dated values, each of an area and with its source.
+
+What the program brings stands in `parameters.yaml`; what eligibility tells of an area's policy goes before it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -27,28 +31,45 @@ class Parameter:
     confidence: str
 
 
-def in_force(name: str, area: str, on: date) -> Parameter:
-    """The value that holds in `area` on that day: that of the nearest layer around it."""
-    held = [item for item in shipped() if item.name == name and item.since <= on and area.startswith(item.layer)]
-    if not held:
-        raise LookupError(f"no parameter {name} for {area!r} on {on}")
-    return max(held, key=lambda item: (len(item.layer), item.since))
+@dataclass(frozen=True)
+class ParameterSet:
+    """What the program brings, and over it what was told of each area's policy (area → name → values by their day).
 
+    What is told of an area has the layers above it in it already; an area of which nothing is told follows the nearest
+    around it.
+    """
 
-def number(name: str, area: str, on: date) -> int:
-    """The value, where it is a count of days, months or years."""
-    return int(in_force(name, area, on).value)
+    told: Mapping[str, Mapping[str, Sequence[tuple[date, Any]]]] = field(default_factory=dict)
 
+    def in_force(self, name: str, area: str, on: date) -> Parameter:
+        """The value that holds in `area` on that day."""
+        held = [item for item in shipped() if item.name == name and item.since <= on and area.startswith(item.layer)]
+        if not held:
+            raise LookupError(f"no parameter {name} for {area!r} on {on}")
+        brought = max(held, key=lambda item: (len(item.layer), item.since))
+        nearest = max((layer for layer in self.told if area.startswith(layer)), key=len, default=None)
+        if nearest is None:
+            return brought
+        said = [entry for entry in self.told[nearest].get(name, ()) if entry[0] <= on]
+        if not said:
+            return brought
+        since, value = max(said, key=lambda entry: entry[0])
+        if value == brought.value:
+            return brought
+        return replace(brought, layer=nearest, since=since, value=value, source="policy.changed", clause="")
 
-def all_in_force(area: str, on: date) -> list[Parameter]:
-    """Every parameter as it holds in `area` on that day, by name."""
-    return [in_force(name, area, on) for name in sorted({item.name for item in shipped() if item.since <= on})]
+    def number(self, name: str, area: str, on: date) -> int:
+        """The value, where it is a count of days, months or years."""
+        return int(self.in_force(name, area, on).value)
 
+    def all_in_force(self, area: str, on: date) -> list[Parameter]:
+        """Every parameter as it holds in `area` on that day, by name."""
+        return [self.in_force(name, area, on) for name in sorted({i.name for i in shipped() if i.since <= on})]
 
-def by_layer(name: str, on: date) -> dict[str, int]:
-    """A number as each layer has it, for queries over many areas at once."""
-    layers = {item.layer for item in shipped() if item.name == name and item.since <= on}
-    return {layer: number(name, layer, on) for layer in layers}
+    def by_layer(self, name: str, on: date) -> dict[str, int]:
+        """A number as each layer has it, for queries over many areas at once."""
+        brought = {item.layer for item in shipped() if item.name == name and item.since <= on}
+        return {layer: self.number(name, layer, on) for layer in {*brought, *self.told}}
 
 
 @lru_cache(maxsize=1)

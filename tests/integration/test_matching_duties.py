@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.settings import Settings
+from libs.common.working_days import working_days_after
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
 from tests.integration.test_matching import COUNTY, Matching
@@ -159,11 +161,12 @@ async def test_a_june_without_the_province_s_comparison_is_raised(matching: Matc
 
 async def test_what_the_province_found_is_pushed_to_each_county_with_its_day(matching: Matching) -> None:
     here, there = await matching.recipient(), await matching.recipient(area="530302001")
-    for person in (here, there):
-        answer = await matching.upload(
-            "deaths", f"name,id_number,date,area\n张三,{person.id_number},2026-06-05,\n", as_of="2026-06-15", area="53"
-        )
-        assert answer.status_code == 201, answer.text
+    rows = "".join(f"张三,{person.id_number},2026-06-05,\n" for person in (here, there))
+    uploaded = await matching.call(
+        "POST", "/v1/feeds/deaths", area="53", params={"area": "53", "as_of": "2026-06-15"},
+        content="name,id_number,date,area\n" + rows,
+    )  # fmt: skip
+    assert uploaded.json()["accepted"] == 2
     run = await matching.compare(as_of="2026-06-30", area="53", level="province")
     path = f"/v1/comparisons/{run['comparison_id']}/counties"
     items = (await matching.call("GET", path, area="53")).json()["items"]
@@ -179,3 +182,15 @@ async def test_the_days_and_months_that_hold_are_shown_with_their_source(matchin
     items = (await matching.call("GET", "/v1/parameters", params={"area": COUNTY})).json()["items"]
     gap = next(item for item in items if item["name"] == "comparison.prefecture_gap_months")
     assert (gap["value"], gap["layer"], gap["confidence"]) == (1, "53", "V")
+
+
+async def test_what_an_area_s_policy_says_holds_from_its_day_on(matching: Matching) -> None:
+    values = (PolicyValue(parameter="finding.verification_days", since=date(2026, 1, 1), value=5),)
+    told = {"area": "5301", "policy_version": "a"}
+    await matching.hear(PolicyChanged(version=2, values=values, **told), PolicyChanged(version=1, values=(), **told))
+    items = (await matching.call("GET", "/v1/parameters", params={"area": COUNTY, "on": "2026-06-01"})).json()["items"]
+    days = next(item for item in items if item["name"] == "finding.verification_days")
+    assert (days["value"], days["layer"]) == (5, "5301")
+    await matching.push("person.died", matching.new_id_number(), "2026-03-05", role="township")
+    (finding,) = await matching.findings()
+    assert date.fromisoformat(finding["due_on"]) == working_days_after(date.fromisoformat(finding["opened_on"]), 5)

@@ -209,7 +209,7 @@ async def test_dibao_makes_a_candidate_of_the_certified_only(matching: Matching)
     assert (await case_of(matching, answer.json()["person_id"]))["because"] == "entered_low_income"
 
 
-@pytest.mark.parametrize("state", ["receiving", "applying", "certified long ago", "dead"])
+@pytest.mark.parametrize("state", ["receiving", "applying", "certified long ago", "dead", "dead before"])
 async def test_who_needs_no_reminder_gets_none(matching: Matching, state: str) -> None:
     id_number = matching.new_id_number()
     person_id = matching.running.app.state.parts.keys.person.person_id(id_number)
@@ -217,6 +217,8 @@ async def test_who_needs_no_reminder_gets_none(matching: Matching, state: str) -
         await matching.hear(*(entitled(person_id, subsidy=subsidy) for subsidy in ("living", "care")))
     elif state == "applying":
         await matching.hear(applied(person_id, TODAY))
+    elif state == "dead before":
+        await matching.push("person.died", id_number, RECENTLY.isoformat())
     on = date(2019, 1, 1) if state == "certified long ago" else RECENTLY
     await matching.push("certificate.issued", id_number, on.isoformat(), **{**ISSUE, "area": TOWNSHIP, "role": "cdpf"})
     if state == "dead":

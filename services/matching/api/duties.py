@@ -18,9 +18,9 @@ from libs.common.clock import business_today
 from libs.common.database import rows
 from libs.common.period import Period
 from libs.common.web import Page, Paging, Tx, router
-from services.matching import parameters
 from services.matching.handlers import duties as handlers
 from services.matching.handlers import plans
+from services.matching.handlers.policies import load_parameters
 from services.matching.tables import escalations
 
 
@@ -142,7 +142,7 @@ async def list_escalations(
 @api.get("/parameters")
 async def list_parameters(area: Area, reader: Official, tx: Tx, on: date | None = None) -> Page:
     """The days, months and ages that hold in the area on a day, each with its source."""
-    return Page(items=[asdict(item) for item in parameters.all_in_force(area, on or business_today())])
+    return Page(items=[asdict(item) for item in (await load_parameters(tx)).all_in_force(area, on or business_today())])
 
 
 def _plan(row: Mapping[str, Any]) -> Plan:

@@ -16,7 +16,6 @@ from libs.common.database import Transaction
 from libs.common.errors import Conflict, DomainError, InvalidInput
 from libs.common.events.matching import FindingOpened
 from libs.common.working_days import working_days_after
-from services.matching import parameters
 from services.matching.handlers.findings import (
     AlreadyVerified,
     Verification,
@@ -24,6 +23,7 @@ from services.matching.handlers.findings import (
     save_finding,
     verify_finding,
 )
+from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, NEVER
 from services.matching.tables import findings
 
@@ -80,7 +80,7 @@ async def decide_finding(
         "decided_by": principal.sub,
         "decided_on": on,
         "decision_note": reason,
-        "due_on": working_days_after(on, parameters.number("finding.verification_days", row.area, on)),
+        "due_on": working_days_after(on, (await load_parameters(tx)).number("finding.verification_days", row.area, on)),
         "overdue_since": None,
     }
     if decision == "release":

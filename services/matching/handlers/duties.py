@@ -13,7 +13,7 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput
 from libs.common.period import Period
-from services.matching import parameters
+from services.matching.handlers.policies import load_parameters
 from services.matching.tables import comparisons, feeds, findings, monthly_signoffs
 
 _PARTS = {"civil_affairs": ("low_income", "民政部门"), "cdpf": ("certificates", "残联")}
@@ -59,7 +59,7 @@ async def read_duties(tx: Transaction, area: str, period: Period) -> dict[str, A
 
 async def _province(tx: Transaction, province: str, period: Period) -> dict[str, Any]:
     """Whether the province compares in that month (notice 3.7), and has."""
-    months = parameters.in_force("comparison.provincial_months", province, period.first_day).value
+    months = (await load_parameters(tx)).in_force("comparison.provincial_months", province, period.first_day).value
     found = await tx.connection.execute(
         select(comparisons.c.comparison_id)
         .where(

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from libs.common.areas import name_of
 from libs.common.database import Transaction, new_id
 from libs.common.period import Period
-from services.matching import parameters
 from services.matching.handlers.duties import read_duties
+from services.matching.handlers.policies import load_parameters
 from services.matching.tables import comparisons, escalations
 
 
@@ -39,7 +39,7 @@ async def _missing_parts(tx: Transaction, period: Period) -> dict[str, dict[str,
                     code = township["area"]
                     missing[f"{period}:{code}:township"] = {"area": code, "raised_to": county, "part": "township"}
     for province in sorted({county[:2] for county in counties}):
-        months = parameters.in_force("comparison.provincial_months", province, period.first_day).value
+        months = (await load_parameters(tx)).in_force("comparison.provincial_months", province, period.first_day).value
         if period.month in months and not await _province_compared(tx, province, period):
             missing[f"{period}:{province}:province"] = {"area": province, "raised_to": province, "part": "province"}
     return missing

@@ -17,12 +17,12 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from libs.common.working_days import working_days_after
-from services.matching import parameters
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
+from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, kind_of
 from services.matching.tables import among, claims, findings, standing_facts
 
@@ -87,7 +87,12 @@ async def open_leads(
 async def _open(
     tx: Transaction, sorted_leads: Sorted, noted: Noted, opened_on: date, comparison_id: UUID | None
 ) -> None:
-    due_on = functools.cache(lambda area: _due_on(area, opened_on))
+    parameters = await load_parameters(tx)
+
+    @functools.cache
+    def due_on(area: str) -> date:
+        return working_days_after(opened_on, parameters.number("finding.verification_days", area, opened_on))
+
     rows: list[dict[str, Any]] = [
         {
             "finding_id": new_id(),
@@ -114,10 +119,6 @@ async def _open(
     for row in rows:
         tx.publish(FindingOpened.model_validate(row))
     noted.opened += rows
-
-
-def _due_on(area: str, opened_on: date) -> date:
-    return working_days_after(opened_on, parameters.number("finding.verification_days", area, opened_on))
 
 
 async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], noted: Noted) -> None:

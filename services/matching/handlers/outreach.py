@@ -18,9 +18,21 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import CandidateIdentified, OutreachLapsed, ReminderRequested
 from libs.common.period import Period, business_date
 from libs.common.working_days import working_days_after
-from services.matching import parameters
+from services.matching.deadlines import months_after
+from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import kind_of
-from services.matching.outreach import AGAIN, ENDING, OPEN, News, Standing, lapses_after, occasion, remind_by
+from services.matching.outreach import (
+    AGAIN,
+    ENDING,
+    OPEN,
+    Because,
+    News,
+    Standing,
+    lapses_after,
+    occasion,
+    remind_by,
+)
+from services.matching.parameters import ParameterSet
 from services.matching.tables import among, feeds, outreach
 
 Told = tuple[FactEvent, str, UUID | None]
@@ -45,16 +57,20 @@ async def identify_candidates(tx: Transaction, told: Sequence[Told]) -> None:
         for fact, area, feed_id in candid
     ]
     open_cases = await _open_cases(tx, {item.person_id for item in news})
-    standings = await _standings(tx, {item.person_id: Period.of(item.known_on) for item in news})
+    parameters = await load_parameters(tx)
+    fresh = [item for item in news if item.person_id not in open_cases and _is_news(item, parameters)]
+    standings = await _standings(tx, {item.person_id: Period.of(item.known_on) for item in fresh})
     for item in sorted(news, key=lambda item: item.began_on):
         case = open_cases.get(item.person_id)
         if item.kind in ENDING:
             if case is not None:
-                await _save(tx, case, status="closed", closed_on=item.known_on, closed_because=item.kind)
+                open_cases[item.person_id] = await _save(
+                    tx, case, status="closed", closed_on=item.known_on, closed_because=item.kind
+                )
         elif case is None:
-            opened = await _open(tx, item, standings.get(item.person_id, Standing()))
-            if opened is not None:
-                open_cases[item.person_id] = opened
+            because = occasion(item, standings[item.person_id]) if _is_news(item, parameters) else None
+            if because is not None:
+                open_cases[item.person_id] = await _open(tx, item, because, parameters)
         elif case.status in ("identified", "task"):  # a corrected fact leads back to the pre-screening
             open_cases[item.person_id] = await _judge_again(tx, case, item.known_on)
 
@@ -83,7 +99,7 @@ async def note_prescreenings(tx: Transaction, received: Sequence[Received]) -> N
         elif standing.receives:
             changes |= {"status": "closed", "closed_on": on, "closed_because": "receives what is due"}
         else:
-            changes |= {"status": "task", "task_due_on": _task_due_on(case.area, on)}
+            changes |= {"status": "task", "task_due_on": await _task_due_on(tx, case.area, on)}
         await _save(tx, case, **changes)
 
 
@@ -104,7 +120,7 @@ async def note_failures(tx: Transaction, received: Sequence[Received]) -> None:
     for item in failed:
         case = cases.get(item.data.person_id)
         if case is not None and case.status == "reminding":
-            due_on = _task_due_on(case.area, business_date(item.envelope.time))
+            due_on = await _task_due_on(tx, case.area, business_date(item.envelope.time))
             await _save(tx, case, status="task", task_due_on=due_on)
 
 
@@ -138,7 +154,7 @@ async def record_outcome(
     elif outcome == "facts_corrected":
         await _judge_again(tx, case, on, note=note)
     elif outcome == "unreachable":
-        await _save(tx, case, status="task", task_due_on=_task_due_on(case.area, on), note=note)
+        await _save(tx, case, status="task", task_due_on=await _task_due_on(tx, case.area, on), note=note)
     else:
         await _save(tx, case, status="closed", closed_on=on, closed_because=outcome, note=note)
     await record(
@@ -188,11 +204,13 @@ async def lapse_outreach(tx: Transaction, as_of: date) -> int:
     return late.rowcount + len(cases)
 
 
-async def _open(tx: Transaction, news: News, standing: Standing) -> Row[Any] | None:
+def _is_news(item: News, parameters: ParameterSet) -> bool:
+    lookback_months = parameters.number("outreach.lookback_months", item.area, item.known_on)
+    return item.began_on >= months_after(item.known_on, -lookback_months)
+
+
+async def _open(tx: Transaction, news: News, because: Because, parameters: ParameterSet) -> Row[Any]:
     area, on = news.area, news.known_on
-    because = occasion(news, standing, lookback_months=parameters.number("outreach.lookback_months", area, on))
-    if because is None:
-        return None
     values = {
         "outreach_id": new_id(),
         "person_id": news.person_id,
@@ -216,7 +234,7 @@ async def _judge_again(tx: Transaction, case: Row[Any], on: date, **more: Any) -
 
 
 async def _remind(tx: Transaction, case: Row[Any], on: date, medium: str, **more: Any) -> None:
-    waiver_days = parameters.number("outreach.waiver_days", case.area, on)
+    waiver_days = (await load_parameters(tx)).number("outreach.waiver_days", case.area, on)
     await _save(
         tx,
         case,
@@ -242,8 +260,8 @@ async def _save(tx: Transaction, case: Row[Any], **changes: Any) -> Row[Any]:
     return saved
 
 
-def _task_due_on(area: str, on: date) -> date:
-    return working_days_after(on, parameters.number("outreach.task_days", area, on))
+async def _task_due_on(tx: Transaction, area: str, on: date) -> date:
+    return working_days_after(on, (await load_parameters(tx)).number("outreach.task_days", area, on))
 
 
 async def _case(tx: Transaction, outreach_id: UUID) -> Row[Any] | None:
@@ -292,7 +310,15 @@ _STANDINGS = text(
                 AND f.kind IN ('certificate.issued', 'certificate.renewed', 'certificate.reassessed')
         ) OR EXISTS (
             SELECT FROM applications a WHERE a.person_id = given.person_id AND a.certificate IS NOT NULL
-        ) AS certified
+        ) AS certified,
+        EXISTS (
+            SELECT FROM standing_facts f
+            WHERE f.person_id = given.person_id AND f.kind IN ('person.died', 'person.declared_dead')
+                AND NOT EXISTS (
+                    SELECT FROM standing_facts back WHERE back.person_id = f.person_id
+                        AND back.kind = 'person.reappeared' AND back.occurred_on >= f.occurred_on
+                )
+        ) AS dead
     FROM unnest(CAST(:persons AS text[]), CAST(:periods AS text[])) AS given (person_id, period)
     """
 )
@@ -301,6 +327,8 @@ _STANDINGS = text(
 async def _standings(tx: Transaction, persons: Mapping[str, Period]) -> dict[str, Standing]:
     given = {"persons": list(persons), "periods": [str(period) for period in persons.values()]}
     return {
-        row.person_id: Standing(frozenset(row.receives), frozenset(row.applies), row.received_before, row.certified)
+        row.person_id: Standing(
+            frozenset(row.receives), frozenset(row.applies), row.received_before, row.certified, row.dead
+        )
         for row in await tx.connection.execute(_STANDINGS, given)
     }

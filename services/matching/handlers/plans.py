@@ -14,8 +14,8 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import Conflict, InvalidInput
 from libs.common.period import Period
-from services.matching import parameters
 from services.matching.deadlines import too_close
+from services.matching.handlers.policies import load_parameters
 from services.matching.tables import annual_coverage, duty_plans
 
 _LEVELS: dict[str, Level] = {"county": "county", "prefecture": "prefecture", "province": "province"}
@@ -52,7 +52,7 @@ async def plan_duty(
         raise InvalidInput.at("area", f"is no {kind}")
     if kind == "prefecture":
         await require_gap(tx, area, planned_on, path="planned_on", override_reason=override_reason)
-    months = parameters.in_force("comparison.provincial_months", area, planned_on).value
+    months = (await load_parameters(tx)).in_force("comparison.provincial_months", area, planned_on).value
     if kind == "province" and planned_on.month not in months and not override_reason:
         raise InvalidInput.at("planned_on", f"the province reviews in the months {months} (notice 3.7)")
     due_on = due_on or (date(planned_on.year, 12, 31) if kind == "annual" else Period.of(planned_on).last_day)
@@ -96,7 +96,7 @@ async def require_gap(tx: Transaction, area: str, on: date, *, path: str, overri
     """TooCloseToTheProvince unless far enough from the province's reviews, or a reason is given (notice 3.8)."""
     if override_reason:
         return
-    gap_months = parameters.number("comparison.prefecture_gap_months", area, on)
+    gap_months = (await load_parameters(tx)).number("comparison.prefecture_gap_months", area, on)
     near = too_close(on, await _provincial_times(tx, area[:2], on), gap_months)
     if near is not None:
         first, last = near
@@ -152,7 +152,7 @@ async def _provincial_times(tx: Transaction, province: str, on: date) -> tuple[t
     months = [
         Period(year, month)
         for year in (on.year - 1, on.year, on.year + 1)
-        for month in parameters.in_force("comparison.provincial_months", province, on).value
+        for month in (await load_parameters(tx)).in_force("comparison.provincial_months", province, on).value
     ]
     whole = [(month.first_day, month.last_day) for month in months if month not in planned]
     return (*whole, *((day, day) for day in planned.values()))

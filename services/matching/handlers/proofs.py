@@ -13,10 +13,10 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.working_days import working_days_after
-from services.matching import parameters
 from services.matching.findings import Lead
 from services.matching.handlers.evidence import Subject, require_face_match
 from services.matching.handlers.findings import open_leads
+from services.matching.handlers.policies import load_parameters
 from services.matching.tables import proofs_of_life
 
 _ALLEGES = {"dead": "person.died", "missing": "person.missing"}
@@ -37,6 +37,7 @@ async def call_for_proofs(tx: Transaction, as_of: date) -> int:
     """
     await tx.connection.execute(_STOP, {"as_of": as_of, "period": f"{as_of:%Y-%m}"})
     limits: dict[str, Any] = {"as_of": as_of, "period": f"{as_of:%Y-%m}", "year": as_of.year}
+    parameters = await load_parameters(tx)
     for name in ("interval_months", "high_risk_interval_months", "high_risk_age", "notice_days"):
         values = parameters.by_layer(f"proof_of_life.{name}", as_of)
         limits[f"{name}_areas"], limits[name] = list(values), list(values.values())
@@ -68,7 +69,7 @@ async def record_proof(
     ]
     changes: dict[str, Any] = {"attempts": row.attempts + 1, "tried": tried}
     if outcome == "not_seen":
-        repeat_days = parameters.number("proof_of_life.repeat_days", row.area, on)
+        repeat_days = (await load_parameters(tx)).number("proof_of_life.repeat_days", row.area, on)
         again_by = max(row.due_on, working_days_after(on, repeat_days))
         changes |= {"due_on": again_by, "late_after": again_by, "risk": "high", "because": outcome}
     else:

@@ -346,3 +346,10 @@ CREATE TABLE escalations (
     CONSTRAINT raised_once UNIQUE (kind, subject)
 );
 CREATE INDEX escalations_by_area ON escalations (area text_pattern_ops, escalation_id);
+
+-- The newest policy.changed of each area: its parameters by name and day.
+CREATE TABLE policy_values (
+    area    text PRIMARY KEY,
+    version bigint NOT NULL,
+    told    jsonb NOT NULL
+);

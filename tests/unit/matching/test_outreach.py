@@ -13,6 +13,7 @@ from libs.common.vocabulary import SUBSIDIES
 from services.matching import parameters
 from services.matching.deadlines import months_after, too_close
 from services.matching.outreach import News, Standing, lapses_after, occasion, remind_by
+from services.matching.parameters import ParameterSet
 
 CERTIFIED = Standing(certified=True)
 
@@ -32,20 +33,20 @@ def news(kind: str = "certificate.issued", **changes: Any) -> News:
         (news("low_income.entered"), CERTIFIED, "entered_low_income"),
         (news("low_income.entered"), Standing(), None),
         (news("low_income.entered", income="tekun"), CERTIFIED, None),
-        (news(began_on=date(2025, 3, 30)), Standing(), None),
         (news(), Standing(applies=frozenset(SUBSIDIES)), None),
         (news(), Standing(receives=frozenset(SUBSIDIES)), None),
         (news(), Standing(receives=frozenset({"living"})), "certified"),
         (news("low_income.entered"), Standing(receives=frozenset({"living"}), certified=True), None),
         (news("low_income.entered"), Standing(receives=frozenset({"care"}), certified=True), "entered_low_income"),
         (news("certificate.renewed"), Standing(), None),
+        (news(), Standing(dead=True), None),
         (news("certificate.renewed"), Standing(received_before=True), "qualifies_again"),
         (news("person.released"), Standing(received_before=True), "qualifies_again"),
         (news("certificate.issued"), Standing(received_before=True), "qualifies_again"),
     ],
 )
 def test_who_is_a_candidate(said: News, standing: Standing, because: str | None) -> None:
-    assert occasion(said, standing, lookback_months=12) == because
+    assert occasion(said, standing) == because
 
 
 @pytest.mark.parametrize(
@@ -88,9 +89,17 @@ def test_a_day_is_a_month_away_when_a_whole_month_lies_between() -> None:
 
 
 def test_the_nearest_layer_decides_from_its_day_on() -> None:
-    assert parameters.in_force("outreach.deadline_months", "530102", date(2026, 1, 1)).layer == "53"
-    assert parameters.in_force("outreach.deadline_months", "530102", date(2022, 1, 1)).layer == ""
-    assert parameters.in_force("outreach.deadline_months", "440106", date(2026, 1, 1)).layer == ""
+    assert ParameterSet().in_force("outreach.deadline_months", "530102", date(2026, 1, 1)).layer == "53"
+    assert ParameterSet().in_force("outreach.deadline_months", "530102", date(2022, 1, 1)).layer == ""
+    assert ParameterSet().in_force("outreach.deadline_months", "440106", date(2026, 1, 1)).layer == ""
+
+
+def test_what_an_area_decided_goes_before_what_the_program_brings() -> None:
+    told = ParameterSet({"53": {}, "5301": {"outreach.waiver_days": [(date(2026, 7, 1), 45)]}})
+    assert told.number("outreach.waiver_days", "530102001", date(2026, 6, 30)) == 30
+    assert told.number("outreach.waiver_days", "530102001", date(2026, 7, 1)) == 45
+    assert told.number("outreach.waiver_days", "530302001", date(2026, 7, 1)) == 30
+    assert told.by_layer("outreach.waiver_days", date(2026, 7, 1)) == {"": 30, "53": 30, "5301": 45}
 
 
 def test_every_value_has_its_source_and_how_sure_it_is() -> None:
