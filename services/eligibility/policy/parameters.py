@@ -218,7 +218,7 @@ _COMBINE: dict[Latitude, Callable[[Value, Value], Value]] = {
 }
 
 
-_HEAD = frozenset({"layer", "title", "published", "existing", "parameters"})
+_HEAD = frozenset({"layer", "area", "title", "published", "existing", "parameters"})
 _ENTRY = frozenset({"since", "from", "value", "unit", "source", "clause", "confidence", "sample", "reason"})
 
 
@@ -237,7 +237,8 @@ def read_layer(text: str) -> PolicyLayer:
         raise BadLayer("a layer is a mapping with layer and parameters")
     if unknown := sorted(str(key) for key in content if key not in _HEAD):
         raise BadLayer(f"unknown name {unknown[0]}; a layer has {', '.join(sorted(_HEAD))}", unknown[0])
-    area = NATION if content.get("layer") == "nation" else str(content.get("layer", "?"))
+    named = content.get("layer", content.get("area", "?"))
+    area = NATION if named == "nation" else str(named)
     if area != NATION and not (area.isdigit() and len(area) in (2, 4, 6, 9)):
         raise BadLayer(f"layer: must be nation or the code of an area, not {area!r}", "layer")
     return PolicyLayer(
