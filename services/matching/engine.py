@@ -76,7 +76,7 @@ class DuckDb:
                     connection.register(view, content)
                 else:
                     paths = [str(path) for path in content]
-                    connection.read_parquet(paths, union_by_name=True).create_view(view)
+                    connection.read_parquet(paths, union_by_name=len(paths) > 1).create_view(view)
             for name, text in queries.items():
                 found = connection.sql(text).to_arrow_table()
                 assert found is not None  # every file is a SELECT

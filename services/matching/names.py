@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from libs.common.privacy import Sealer
 
-BLOCK_ROWS = 1000
+BLOCK_ROWS = 250
 
 
 def seal_names(names: Sequence[str | None], sealer: Sealer, feed_id: UUID, column: str, first_row: int) -> pa.Array:

@@ -1,0 +1,471 @@
+"""Comparisons and feeds at scale, beside their limits and peers, each in a process of its own.
+
+    python -m benchmarks.matching [--roster 1000000 5000000] [--large 28000000] [--rounds 3]
+        [--peers duckdb,postgresql,pandas,spark,saved]
+
+A roster of n persons is set against six feeds of n rows together, by the rules of `sql/`:
+
+* `ours`: everything a run does with the engine: rules, order, names sealed anew, what was found written down. `saved`
+  also opens the findings in PostgreSQL, with claims, events and ledger.
+* `duckdb`: the same SQL by a bare DuckDB on the same Parquet, results fetched.
+* `postgresql`: the same SQL, with the spelling of three functions changed, on loaded, indexed and analysed tables.
+* `pandas`: the same joins by merge, read from the same Parquet; a little less is asked of it.
+* `spark`: the same SQL on local[cores], the third run of a warm session.
+
+Then: a larger roster against the small one; ours under a cap of 1 GB on DuckDB; and feeds taken in beside the bare CSV
+reader. Seconds are medians of rounds in turn, memory is the peak of the whole process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import multiprocessing
+import os
+import re
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.platform import Comparison, report, stage
+from libs.common.auth import Principal
+from libs.common.clock import business_today
+from libs.common.database import Database
+from libs.common.identity import check_character
+from libs.common.migrations import upgrade
+from libs.common.platform_schema import ensure_month_partitions
+from libs.common.privacy import PersonKeys, Sealer
+from services.matching import comparison
+from services.matching.comparison import Feed, compare_and_keep, rules, views_of
+from services.matching.engine import DuckDb
+from services.matching.feeds import FeedFolder, Keys, schema_of, take_in
+from services.matching.names import seal_names
+from services.matching.sources import SOURCES
+
+AS_OF = date(2026, 6, 30)
+KEYS = Keys(PersonKeys.parse("1:" + "ab" * 32), Sealer.parse("k1:" + "cd" * 16))
+SHARES = {
+    "certificates": 0.5,
+    "low_income": 0.3,
+    "population": 0.1,
+    "deaths": 0.05,
+    "cremations": 0.03,
+    "prisons": 0.02,
+}
+"""Of six feeds that hold as many rows together as the roster has persons."""
+STRANGE_SHARE = 0.97
+"""How many of the dead, moved and imprisoned are nobody's on the roster: departments send whole populations."""
+GROUP_ROWS = 32_000
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def make(folder: Path, persons: int) -> tuple[Path, list[Feed]]:
+    """The roster and six feeds, as they lie when they were taken in. Not the same persons in each, nor in one order."""
+    chance = np.random.default_rng(persons)
+    ids = _person_ids(np.arange(persons))
+    areas = pa.array([f"5301{at % 30:02d}{at % 20:03d}" for at in range(600)])
+    home = areas.take(pa.array(chance.integers(0, 600, persons)))
+    since = pa.array(chance.integers(2020 * 12, 2026 * 12, persons), pa.int32())
+    subsidy = pa.array(["living", "care"]).take(pa.array(chance.integers(0, 2, persons)))
+    roster = pa.table(
+        [ids, subsidy, home, since, pa.nulls(persons, pa.int32())],
+        names=["person_id", "subsidy", "area", "from_month", "to_month"],
+    )
+    path = folder / "roster.parquet"
+    pq.write_table(roster, path, compression="zstd")
+    feeds = []
+    for number, (source, share) in enumerate(SHARES.items()):
+        rows = int(persons * share)
+        known = source in ("certificates", "low_income")
+        of = chance.permutation(persons)[:rows] if known else chance.integers(0, persons, rows)
+        strange = np.zeros(rows, bool) if known else chance.random(rows) < STRANGE_SHARE
+        who = np.where(strange, of + 10 * persons + number * persons, of)
+        feed = Feed(source, UUID(int=number), folder / f"{source}.parquet")
+        _write_feed(feed, _person_ids(who), areas.take(pa.array(chance.integers(0, 600, rows))), chance)
+        feeds.append(feed)
+    return path, feeds
+
+
+def _write_feed(feed: Feed, persons: pa.Array, areas: pa.Array, chance: np.random.Generator) -> None:
+    rows, schema = len(persons), schema_of(SOURCES[feed.source])
+    days = pa.array(chance.integers(20_200, 20_600, rows).astype(np.int32)).cast(pa.date32())
+    ended = pa.array(chance.random(rows) < 0.99)
+    columns: dict[str, pa.Array] = {
+        "person_id": persons,
+        "area": areas,
+        "occurred_on": days,
+        "from_on": days,
+        "issued_on": days,
+        "changed_on": days,
+        "expires_on": pa.array(chance.integers(20_590, 24_000, rows).astype(np.int32)).cast(pa.date32()),
+        "to_on": pa.compute.if_else(ended, pa.nulls(rows, pa.date32()), days),
+        "event": pa.array(["moved", "cancelled", "reappeared"]).take(pa.array(chance.integers(0, 3, rows))),
+        "kind": pa.array(["serving", "detained", "parole"]).take(pa.array(chance.integers(0, 3, rows))),
+        "category": pa.repeat("dibao" if feed.source == "low_income" else "physical", rows),
+        "level": pa.array(np.full(rows, 2, np.int32)),
+        "status": pa.repeat("valid", rows),
+        "feed_row": pa.array(np.arange(rows)),
+        "file_row": pa.array(np.arange(rows) + 2),
+        "feed_id": pa.repeat(str(feed.feed_id), rows),
+        "as_of": pa.repeat(pa.scalar(AS_OF, pa.date32()), rows),
+        "name_token": pa.compute.utf8_slice_codeunits(persons, 3, 7),  # 65,536 names
+    }
+    whole = pa.table([columns.get(field.name, pa.nulls(rows, field.type)) for field in schema], schema=schema)
+    with pq.ParquetWriter(feed.path, schema, compression="zstd") as writer:
+        for first in range(0, rows, GROUP_ROWS):
+            part = whole.slice(first, GROUP_ROWS)
+            if "name_sealed" in schema.names:
+                sealed = seal_names(["张三"] * len(part), KEYS.sealer, feed.feed_id, "name", first)
+                part = part.set_column(schema.get_field_index("name_sealed"), "name_sealed", sealed)
+            writer.write_table(part, row_group_size=len(part))
+
+
+def _person_ids(numbers: np.ndarray) -> pa.Array:
+    """As long and as random as those that an HMAC gives."""
+    mixed = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    high = (mixed ^ (mixed >> np.uint64(29))).astype(">u8").tobytes().hex()
+    low = (mixed * np.uint64(0xBF58476D1CE4E5B9)).astype(">u8").tobytes().hex()
+    return pa.array([f"p1-{high[at : at + 16]}{low[at : at + 16]}" for at in range(0, len(high), 16)])
+
+
+def make_csv(path: Path, rows: int) -> None:
+    """A feed of deaths as a department sends it: 2 % of its IDs and dates need repair, 1 % cannot be taken."""
+    chance = np.random.default_rng(rows)
+    family, given = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高", "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂梅"
+    picks = chance.integers(0, 20, (rows, 3))
+    with path.open("w", encoding="utf-8") as file:
+        file.write("name,id_number,date,area\n")
+        for at in range(rows):
+            first = f"530102{1930 + at % 70}{1 + at % 12:02d}{1 + at % 28:02d}{at // 70 % 1000:03d}"
+            number = first + check_character(first)
+            day = f"2026-{1 + at % 6:02d}-{1 + at % 28:02d}"
+            if at % 100 == 0:
+                number = number[:-1] + ("0" if number[-1] != "0" else "1")
+            elif at % 50 == 1:
+                number, day = f" {number} ", f"2026年{1 + at % 6}月{1 + at % 28}日"
+            name = family[picks[at, 0]] + given[picks[at, 1]] + given[picks[at, 2]]
+            file.write(f"{name},{number},{day},5301{at % 30:02d}{at % 20:03d}\n")
+
+
+# --- what is measured, each in a process of its own ----------------------------------------------------------------
+
+
+def ours(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
+    folder = roster.parent
+    engine = DuckDb(memory, folder / "spill")
+    found = [folder / "leads.parquet", folder / "discrepancies.parquet"]
+
+    def run() -> None:
+        for path in found:
+            path.unlink(missing_ok=True)
+        compare_and_keep(engine, rules(), roster, feeds, AS_OF, KEYS.sealer, *found)
+
+    return [_seconds(run) for _ in range(rounds)]
+
+
+def bare_duckdb(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
+    texts = rules()
+
+    def run() -> None:
+        settings = {"memory_limit": memory, "temp_directory": str(roster.parent / "spill")}
+        with duckdb.connect(config=settings) as connection:
+            connection.execute(f"CREATE VIEW run AS SELECT DATE '{AS_OF}' AS as_of")
+            connection.execute(f"CREATE VIEW excluding AS {texts['excluding']}")
+            for view, content in views_of(roster, feeds).items():
+                if isinstance(content, pa.Table):
+                    connection.register(view, content)
+                else:
+                    connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet('{content[0]}')")
+            for name in _applicable(feeds):
+                connection.sql(texts[name]).to_arrow_table()
+
+    return [_seconds(run) for _ in range(rounds)]
+
+
+def by_pandas(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
+    import pandas as pd
+
+    paths = {feed.source: feed.path for feed in feeds}
+
+    def run() -> None:
+        people = pd.read_parquet(roster)
+        told = {source: pd.read_parquet(path) for source, path in paths.items()}
+        for source in ("deaths", "cremations", "population", "prisons"):
+            joined = people.merge(told[source], on="person_id", suffixes=("", "_told"))
+            day = pd.to_datetime(joined["from_on" if source == "prisons" else "occurred_on"])
+            month = day.dt.year * 12 + day.dt.month - 1
+            lasting = joined["to_month"].isna() | (joined["to_month"] > month)
+            joined[lasting].drop_duplicates(["person_id", "area", "feed_id", "feed_row"])
+        incomes = told["low_income"]
+        ended, lasting = incomes[incomes["to_on"].notna()], incomes[incomes["to_on"].isna()]
+        living = people[people["subsidy"] == "living"].merge(ended, on="person_id", suffixes=("", "_told"))
+        living[~living["person_id"].isin(lasting["person_id"])].drop_duplicates(["person_id", "area"])
+        order = ["person_id", "as_of", "changed_on", "feed_id", "feed_row"]
+        latest = told["certificates"].sort_values(order).drop_duplicates("person_id", keep="last")
+        past = latest[pd.to_datetime(latest["expires_on"]) < pd.Timestamp(AS_OF)]
+        people.merge(past, on="person_id", suffixes=("", "_told")).drop_duplicates(["person_id", "area"])
+        holders = latest.merge(people[["person_id", "area"]], on="person_id", suffixes=("_told", ""))
+        others = [told[source][["person_id", "name_token", "feed_row"]] for source in told if source != "certificates"]
+        named = holders.merge(pd.concat(others), on="person_id", suffixes=("", "_other"))
+        named[named["name_token"] != named["name_token_other"]].drop_duplicates()
+        gone = pd.concat([told["deaths"], told["cremations"]])
+        same = gone.merge(holders, on=["name_token", "area"], suffixes=("", "_holder"))
+        same[same["person_id"] != same["person_id_holder"]].drop_duplicates(["person_id", "person_id_holder"])
+        told["deaths"].merge(told["cremations"], on="person_id", suffixes=("", "_other")).drop_duplicates()
+
+    return [_seconds(run) for _ in range(rounds)]
+
+
+def by_spark(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
+    from services.matching.spark import Spark
+
+    engine = Spark(f"local[{os.cpu_count()}]")
+    texts = rules()
+
+    def run() -> None:
+        queries = {name: texts[name] for name in _applicable(feeds)}
+        for _ in engine.tables(queries, views_of(roster, feeds), as_of=AS_OF):
+            pass
+
+    taken = [_seconds(run) for _ in range(rounds + 2)]
+    engine.session().stop()
+    return taken[2:]
+
+
+def intake(path: Path, rounds: int) -> list[tuple[float, float]]:
+    """Pairs: seconds of ours, seconds of the bare CSV reader; of one core's time."""
+    folder = path.parent
+
+    def take() -> None:
+        take_in(path, SOURCES["deaths"], UUID(int=9), AS_OF, KEYS, folder / "taken.parquet", folder / "rejects")
+
+    def read() -> None:
+        with path.open(encoding="utf-8", newline="") as file:
+            for _ in csv.reader(file):
+                pass
+
+    return [(_core_seconds(take), _core_seconds(read)) for _ in range(rounds)]
+
+
+async def by_postgresql(roster: Path, feeds: Sequence[Feed], rounds: int) -> list[float]:
+    """Loaded, indexed and analysed before the clock runs; the same SQL, spelt as PostgreSQL spells it."""
+    import asyncpg
+
+    async with stage() as on:
+        on.postgres.create_databases("bench")
+        connection = await asyncpg.connect(on.postgres.url("bench").replace("+asyncpg", ""))
+        await connection.execute("SET work_mem = '512MB'; SET max_parallel_workers_per_gather = 4")
+        await connection.execute(f"CREATE VIEW run AS SELECT DATE '{AS_OF}' AS as_of")
+        await connection.execute(f"CREATE VIEW excluding AS {rules()['excluding']}")
+        for view, content in views_of(roster, feeds).items():
+            table = pq.read_table(content[0]) if not isinstance(content, pa.Table) else content
+            await _load(connection, view, table, roster.parent)
+        await connection.execute("VACUUM ANALYZE")
+        taken = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            for name in _applicable(feeds):
+                await connection.fetch(_as_postgresql(rules()[name]))
+            taken.append(time.perf_counter() - started)
+        await connection.close()
+        return taken
+
+
+async def _load(connection: object, view: str, table: pa.Table, folder: Path) -> None:
+    import pyarrow.csv as pa_csv
+
+    types = {"string": "text", "date32[day]": "date", "int32": "integer", "int64": "bigint", "bool": "boolean"}
+    columns = ", ".join(f"{field.name} {types[str(field.type)]}" for field in table.schema)
+    await connection.execute(f"CREATE UNLOGGED TABLE {view} ({columns})")  # type: ignore[attr-defined]
+    path = folder / "load.csv"
+    pa_csv.write_csv(table, path, pa_csv.WriteOptions(include_header=False))
+    await connection.copy_to_table(view, source=path, format="csv")  # type: ignore[attr-defined]
+    path.unlink()
+    await connection.execute(f"CREATE INDEX ON {view} (person_id)")  # type: ignore[attr-defined]
+
+
+def _as_postgresql(text: str) -> str:
+    text = re.sub(r"\b(year|month|day)\(((?:[^()]|\([^()]*\))*)\)", r"extract(\1 FROM \2)::int", text)
+    return text.replace("AS STRING", "AS text")
+
+
+async def saved(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> tuple[list[float], int]:
+    """A whole run from the roster on: found, and opened in PostgreSQL by portions, each with its own commit."""
+    from services.matching.handlers import comparisons as steps
+    from services.matching.tables import feeds as feeds_table
+
+    taken, count = [], 0
+    async with stage() as on:
+        for number in range(rounds):
+            on.postgres.create_databases(f"saved{number}")
+            url = on.postgres.url(f"saved{number}")
+            await asyncio.to_thread(upgrade, "matching", url)
+            database = Database(url, service="matching")
+            folder = FeedFolder(roster.parent / f"run{number}")
+            workshop = steps.Workshop(folder, DuckDb(memory, roster.parent / "spill"), KEYS.sealer)
+            async with database.transaction() as tx:
+                await ensure_month_partitions(tx, business_today())
+                await _list_feeds(tx, feeds_table, feeds, folder)
+                order = steps.Order("province", "53", AS_OF)
+                row = await steps.order_comparison(tx, order, Principal("bench", "civil_affairs", "53"))
+                await steps.prepare(tx, row["comparison_id"], workshop)
+            stored = folder.comparison(row["comparison_id"], "roster")
+            stored.unlink()
+            os.link(roster, stored)
+            started = time.perf_counter()
+            async with database.transaction() as tx:
+                found = await steps.find(await steps.load(tx, row["comparison_id"]), workshop, in_its_own_process=True)
+                await steps.keep_found(tx, row["comparison_id"], found)
+            more = True
+            while more:
+                async with database.transaction() as tx:
+                    more = await steps.note(tx, row["comparison_id"], workshop)
+            async with database.transaction() as tx:
+                await steps.close(tx, row["comparison_id"], workshop)
+                count = (await steps.load(tx, row["comparison_id"]))["findings"]
+            taken.append(time.perf_counter() - started)
+            await database.close()
+    return taken, count
+
+
+async def _list_feeds(tx: object, table: object, feeds: Sequence[Feed], folder: FeedFolder) -> None:
+    for feed in feeds:
+        path = folder.rows(feed.source, AS_OF, feed.feed_id)
+        os.link(feed.path, path)
+        values = {
+            "feed_id": feed.feed_id, "source": feed.source, "area": "53", "as_of": AS_OF, "mode": "snapshot",
+            "digest": "0" * 64, "status": "ready", "authoritative": False, "sent_by": "bench",
+            "accepted": pq.read_metadata(path).num_rows, "rejected": 0, "stored_digest": "0" * 64,
+        }  # fmt: skip
+        await tx.connection.execute(table.insert().values(**values))  # type: ignore[attr-defined]
+
+
+# --- the run -------------------------------------------------------------------------------------------------------
+
+
+def _applicable(feeds: Sequence[Feed]) -> list[str]:
+    sources = {feed.source for feed in feeds}
+    return [name for name in comparison.LEADS if name in sources] + list(comparison.DISCREPANCIES)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _core_seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def _apart(work: Callable[..., list[float]], *args: object) -> tuple[list[float], float]:
+    """What it took, and its process's peak memory in GiB."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(work, *args).result(), process.submit(_peak_gib).result()
+
+
+def _peak_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+
+
+def measure(folder: Path, persons: int, peers: Sequence[str], rounds: int) -> tuple[list[Comparison], float]:
+    started = time.perf_counter()
+    roster, feeds = make(folder, persons)
+    print(f"\n{persons:,} persons against {sum(SHARES.values()) * persons:,.0f} rows "
+          f"(made in {time.perf_counter() - started:.0f} s)")  # fmt: skip
+    taken, limit = [], []
+    for _ in range(rounds):  # in turn
+        seconds, peak = _apart(ours, roster, feeds, "2GB", 1)
+        taken += seconds
+        if "duckdb" in peers:
+            bare, bare_peak = _apart(bare_duckdb, roster, feeds, "2GB", 1)
+            limit += bare
+    leads = pq.read_metadata(folder / "leads.parquet").num_rows
+    print(f"ours: {statistics.median(taken):.2f} s, peak {peak:.2f} GiB, {leads:,} leads")
+    compared = []
+    if limit:
+        print(f"bare DuckDB: {statistics.median(limit):.2f} s, peak {bare_peak:.2f} GiB")
+        compared.append(_compared(f"bare DuckDB, {persons:,}", taken, limit, 1 / 1.3))
+    for name, goal, work in (("pandas", 5.0, by_pandas), ("spark", 5.0, by_spark)):
+        if name in peers:
+            seconds, peer_peak = _apart(work, roster, feeds, "2GB", rounds)
+            print(f"{name}: {statistics.median(seconds):.2f} s, peak {peer_peak:.2f} GiB")
+            compared.append(_compared(f"{name}, {persons:,}", taken, seconds, goal))
+    if "postgresql" in peers:
+        seconds = asyncio.run(by_postgresql(roster, feeds, 1))
+        compared.append(_compared(f"PostgreSQL, {persons:,}", taken, seconds * len(taken), 3.5))
+    if "saved" in peers and limit:
+        seconds, count = asyncio.run(saved(roster, feeds, "2GB", 1))
+        print(f"with {count:,} findings saved: {seconds[0]:.2f} s")
+        compared.append(_compared(f"saved, against bare DuckDB, {persons:,}", seconds * len(limit), limit, 0.4))
+    capped, capped_peak = _apart(ours, roster, feeds, "1GB", 1)
+    times = capped[0] / statistics.median(taken)
+    print(f"under a cap of 1 GB: {capped[0]:.2f} s, {times:.2f}× (goal 6), peak {capped_peak:.2f} GiB")
+    return compared, statistics.median(taken)
+
+
+def _compared(name: str, subject: Sequence[float], limit: Sequence[float], goal: float) -> Comparison:
+    """Seconds as rates: above 1 ours is faster."""
+    pairs = list(zip(subject, limit, strict=False))
+    return Comparison(name, "runs/s", goal, [1 / ours for ours, _ in pairs], [1 / theirs for _, theirs in pairs])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--roster", type=int, nargs="*", default=[1_000_000, 5_000_000])
+    arguments.add_argument("--large", type=int, default=0, help="e.g. 28000000: needs disk and minutes")
+    arguments.add_argument("--rows", type=int, default=500_000, help="of the CSV that is taken in")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--peers", default="duckdb,postgresql,pandas,spark,saved")
+    given = arguments.parse_args()
+    peers = given.peers.split(",")
+    if "spark" in peers:
+        try:
+            import pyspark  # noqa: F401
+        except ImportError:
+            print("spark is not installed: left out")
+            peers.remove("spark")
+    compared: list[Comparison] = []
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="liangbu-bench-") as home:
+        seconds: dict[int, float] = {}
+        for persons in given.roster:
+            (folder := Path(home) / str(persons)).mkdir()
+            found, seconds[persons] = measure(folder, persons, peers, given.rounds)
+            compared += found
+        if given.large and seconds:
+            (folder := Path(home) / "large").mkdir()
+            found, large_s = measure(folder, given.large, [], 1)
+            figures["large_against_small"] = f"{large_s / seconds[max(seconds)]:.2f}× the time (goal 6.5)"
+        if given.rows:
+            path = Path(home) / "deaths.csv"
+            make_csv(path, given.rows)
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+                pairs = process.submit(intake, path, given.rounds).result()
+            rates = [[given.rows / pair[at] for pair in pairs] for at in (0, 1)]
+            compared.append(Comparison("feed intake against the bare CSV reader", "rows/s of a core", 0.05, *rates))
+            figures["feed_rows_a_second_of_a_core"] = f"{statistics.median(rates[0]):,.0f} (goal 100,000)"
+            with suppress(FileNotFoundError):
+                figures["rejected"] = sum(1 for _ in (Path(home) / "rejects").open())
+    report("matching", compared, **figures)
+
+
+if __name__ == "__main__":
+    main()
