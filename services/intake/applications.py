@@ -64,6 +64,20 @@ class ConfirmedLowIncome(BaseModel):
 class Opinion(BaseModel):
     """What one office says. Without `certificate` or `low_income` it confirms those as they stand."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"stage": "township", "outcome": "approve"},
+                {"stage": "cdpf", "outcome": "return", "reason": "残疾人证照片不清晰"},
+                {
+                    "stage": "civil_affairs",
+                    "outcome": "approve",
+                    "low_income": {"category": "dibao", "from": "2024-01-01"},
+                },
+            ]
+        }
+    )
+
     stage: Stage
     outcome: Literal["approve", "return", "reject"]
     reason: Words | None = None

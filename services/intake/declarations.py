@@ -11,7 +11,7 @@ from datetime import date
 from functools import partial
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from libs.common.areas import Area, level_of
 from libs.common.errors import InvalidInput
@@ -104,8 +104,29 @@ class Matter(BaseModel):
     detail: Words | None = None
 
 
+_APPLICATION: dict[str, JsonValue] = {
+    "applicant": {
+        "name": "阿依古丽·买买提",
+        "id_number": "530102197005010018",
+        "certificate_number": "53010219700501001841",
+        "phone": "13888881234",
+        "hukou_area": "530102001",
+    },
+    "subsidies": ["living", "care"],
+    "applied_on": "2026-03-02",
+    "channel": "online",
+    "account": {"holder": "own", "bank": "云南农信", "number": "6217001234567890128", "status": "active"},
+    "commitment": {"signed_on": "2026-03-02", "version": "2026-01"},
+    "facts": {"long_term_care": True, "low_income": {"category": "dibao", "from": "2024-01-01"}},
+}
+EXAMPLES: list[JsonValue] = [_APPLICATION]
+"""Made up; their numbers have sound checksums, as their test shows."""
+
+
 class Declaration(BaseModel):
     """An application as its applicant declares it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": EXAMPLES})
 
     applicant: Applicant
     agent: Agent | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,6 +16,7 @@ from libs.common.errors import InvalidInput
 from libs.common.idempotency import HEADER, IdempotentCall
 from libs.common.web import PROBLEM_TYPE
 from services.intake.api.doors import RATE_LIMITED, Keys, StreamedRoute
+from services.intake.declarations import EXAMPLES
 from services.intake.handlers.bulk import Line, submit_lines
 
 LARGEST_BYTES = 16 << 20
@@ -51,7 +53,12 @@ class BulkResult(BaseModel):
 _NDJSON: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": '{"applicant": …}\n'}},
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in EXAMPLES),
+            }
+        },
     }
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import or_, select
 
 from libs.common.areas import Area
@@ -46,6 +46,12 @@ class ForwardingView(BaseModel):
 
 class Transfer(BaseModel):
     """`moved_on`: the first day at the new place."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"person_id": "p1-5d41402a…", "to_area": "530302001", "moved_on": "2026-03-01"}]
+        }
+    )
 
     person_id: str
     to_area: HukouArea

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 
 from libs.common.areas import Area
@@ -29,6 +29,10 @@ Seed = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"
 
 class ArchiveCheck(BaseModel):
     """`seed`: whoever knows it draws the same sample again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"area": "530102", "period": "2026-03", "sample_size": 20, "seed": 42}]}
+    )
 
     area: Area
     period: Period

@@ -8,7 +8,7 @@ import pytest
 from deploy.local.sample.county import build_county
 from deploy.local.sample.files import application as sample_application
 from libs.common.errors import InvalidInput
-from services.intake.declarations import Declaration, cannot_act, facts_of, repaired
+from services.intake.declarations import EXAMPLES, Declaration, cannot_act, facts_of, repaired
 from tests.unit.intake.samples import declaration, guardian, guardian_account, id_number
 
 TODAY = date(2026, 11, 23)
@@ -177,3 +177,9 @@ def test_names_are_repaired_and_rare_characters_stay() -> None:
     body = changed(declaration(), name="\U0002a6a5䶮•古丽")
     stands = repaired(Declaration.model_validate(body), on=TODAY)
     assert stands.applicant.name == "\U0002a6a5䶮·古丽"
+
+
+def test_the_examples_of_the_interface_are_sound() -> None:
+    for example in EXAMPLES:
+        declared = Declaration.model_validate(example)
+        assert repaired(declared, on=date(2026, 3, 2)).applicant == declared.applicant
