@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from libs.common.events.intake import ApplicationRejected, LowIncomeClaim
+from libs.common.events.intake import ApplicationRejected, CertificateClaim, LowIncomeClaim
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.main import build
 from tests.conftest import Databases, Issuer, Running, running
@@ -64,14 +64,22 @@ async def test_existing_local_rules_become_a_case_worked_on_to_its_end(service: 
             area="530302001", applied_on=date(2026, 6, 1), facts=facts_of_application(residence_area="530302001"),
         )
     )  # fmt: skip
-    await Eligibility(service.app.state.database).take(refused)
+    later = CertificateClaim(category="physical", level=1, issued_on=date(2026, 9, 1), expires_on=date(2036, 8, 31))
+    rightly = ApplicationRejected(
+        **_state(
+            "p1-rightly", 8, 3, "rejected", decided_on=date(2026, 6, 2), reason="no certificate",
+            area="530302001", applied_on=date(2026, 6, 1),
+            facts=facts_of_application(residence_area="530302001", certificate=later),
+        )
+    )  # fmt: skip
+    await Eligibility(service.app.state.database).take(refused, rightly)
     added = "[orphan, unattended_child_full, work_injury_care, old_age]"
     await _approve(
         service, issuer, layer(area, "living.excluding_benefits", added, "2024-01-01", more="existing: true\n"), area
     )
     [case] = await _conflicts(service, issuer, area)
     assert (case["status"], case["clause"], case["at_odds"]) == ("open", "notice 2.1", True)
-    assert (case["owner"], case["persons_affected"]) == ("civil_affairs-530302", 1)
+    assert (case["owner"], case["persons_affected"]) == ("civil_affairs-530302", 2)
     path = f"/v1/policies/conflicts/{case['case_id']}"
 
     assignment = {"owner": "李", "due_on": "2027-01-31", "transition": "已享受的继续享受"}

@@ -212,6 +212,7 @@ async def _save_states(tx: Transaction, events: list[tuple[ApplicationState, dat
         columns["applied_on"].append(event.applied_on)
         columns["facts"].append(event.facts.model_dump_json(by_alias=True))
         columns["told_at"].append(at)
+        columns["decided_on"].append(event.decided_on)
         reviewed = event if isinstance(event, ApplicationReviewed) else None
         columns["reviewed_on"].append(reviewed.reviewed_on if reviewed else None)
         columns["final"].append(reviewed is not None and reviewed.final)
@@ -260,16 +261,19 @@ async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]
 _SAVE_STATES = text(
     """
     INSERT INTO applications (application_id, person_id, version, area, status, subsidies, applied_on, facts, told_at,
-        reviewed_on, final)
+        reviewed_on, final, decided_on)
     SELECT id, person_id, version, area, status, string_to_array(subsidies, ' '), applied_on, CAST(facts AS jsonb),
-        told_at, reviewed_on, final
+        told_at, reviewed_on, final, decided_on
     FROM unnest(CAST(:ids AS uuid[]), CAST(:person_ids AS text[]), CAST(:versions AS bigint[]), CAST(:areas AS text[]),
         CAST(:statuses AS text[]), CAST(:subsidies AS text[]), CAST(:applied_on AS date[]), CAST(:facts AS text[]),
-        CAST(:told_at AS timestamptz[]), CAST(:reviewed_on AS date[]), CAST(:final AS boolean[]))
-        AS given (id, person_id, version, area, status, subsidies, applied_on, facts, told_at, reviewed_on, final)
+        CAST(:told_at AS timestamptz[]), CAST(:reviewed_on AS date[]), CAST(:final AS boolean[]),
+        CAST(:decided_on AS date[]))
+        AS given (id, person_id, version, area, status, subsidies, applied_on, facts, told_at, reviewed_on, final,
+            decided_on)
     ON CONFLICT (application_id) DO UPDATE SET version = excluded.version, area = excluded.area,
         status = excluded.status, subsidies = excluded.subsidies, applied_on = excluded.applied_on,
-        facts = excluded.facts, told_at = excluded.told_at, reviewed_on = excluded.reviewed_on, final = excluded.final
+        facts = excluded.facts, told_at = excluded.told_at, reviewed_on = excluded.reviewed_on, final = excluded.final,
+        decided_on = coalesce(excluded.decided_on, applications.decided_on)
     WHERE applications.version < excluded.version
     """
 )

@@ -135,7 +135,7 @@ async def _list_wrongly_refused(tx: Transaction, case: Mapping[str, Any], policy
     for row in rejected:
         declared = ApplicationFacts.model_validate(row.facts)
         claims = assertions_of(row.application_id, row.applied_on, declared, row.told_at, approved=True)
-        refused_on = business_date(row.told_at)
+        refused_on = row.decided_on or business_date(row.told_at)
         applications = tuple(Application(subsidy, row.applied_on, refused_on) for subsidy in row.subsidies)
         facts.append(fold([*persons[row.person_id].assertions, *claims], applications))
     judged = Determination(facts, policy)
@@ -191,7 +191,7 @@ _RESOLVE = text(
 
 _REJECTED = text(
     """
-    SELECT application_id, person_id, subsidies, applied_on, facts, told_at FROM applications
+    SELECT application_id, person_id, subsidies, applied_on, facts, told_at, decided_on FROM applications
     WHERE status = 'rejected' AND area LIKE :prefix AND applied_on >= :since ORDER BY application_id
     """
 ).columns(facts=JSONB)
