@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from libs.common.dashboard import (
+    PERSON,
     SHORT_SUBSIDIES,
     SUBSIDIES,
     Column,
@@ -50,6 +51,42 @@ CHANNELS: Words = {
     "one_thing": ("一件事一次办", "quiet"),
 }
 OUTCOMES: Words = {"pass": ("符合", "good"), "fail": ("不符合", "bad"), "not_applicable": ("不适用", "quiet")}
+
+STEPS: Words = {
+    "forward": ("待受理地转办", "busy"),
+    "decide": ("户籍地办理中", "busy"),
+    "tell": ("待告知结果", "busy"),
+    "done": ("已告知", "good"),
+}
+FIELDS: Words = {
+    "name": ("姓名", "quiet"),
+    "area": ("户籍地", "quiet"),
+    "certificate": ("残疾人证", "quiet"),
+    "low_income": ("经济状况", "quiet"),
+}
+LIKENESS: Words = {
+    "phone": ("电话相同", "bad"),
+    "account": ("账户相同", "bad"),
+    "name_and_birth": ("姓名和出生日期相同", "bad"),
+}
+DOCUMENTS: Words = {
+    "id_card": ("身份证", "quiet"),
+    "certificate": ("残疾人证", "quiet"),
+    "commitment": ("政策告知承诺书", "quiet"),
+    "choice": ("择高声明", "quiet"),
+    "account": ("社会保障卡或账户", "quiet"),
+    "guardianship": ("监护关系证明", "quiet"),
+    "incapacity": ("行为能力认定", "quiet"),
+    "photo": ("照片", "quiet"),
+    "other": ("其他", "quiet"),
+}
+ESCALATED: Words = {
+    "review": ("审核", "bad"),
+    "forwarding": ("跨省通办", "bad"),
+    "transfer": ("迁移接收", "bad"),
+    "objection": ("复核申请", "bad"),
+    "completion": ("档案补全", "bad"),
+}
 
 _COLUMNS = [
     Column("receipt_no", "受理编号"),
@@ -96,9 +133,35 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("批准", as_words(SUBSIDIES)(application.get("granted") or [])),
             ]
         )
+        _look_twice(application)
         _assessment(application.get("assessment"))
         ui.button("关闭", on_click=dialog.close).props("flat no-caps")
     dialog.open()
+
+
+def _look_twice(application: Mapping[str, Any]) -> None:
+    """What a reviewer should not overlook: contradictions, look-alikes, matters that came along, clocks."""
+    if forwarding := application.get("forwarding"):
+        step, due_on = STEPS[forwarding["step"]][0], as_text(forwarding.get("due_on"))
+        accepted_area = as_area(forwarding["accepted_area"])
+        facts([("受理地", accepted_area), ("跨省通办", step), ("本环节时限", due_on)])
+    if conflicts := application.get("conflicts"):
+        ui.label("信息不一致").classes("lb-section")
+        shown = [
+            Column("field", "事项", show=as_words(FIELDS)),
+            Column("declared", "本次申报", wide=True),
+            Column("known", "已有信息", wide=True),
+            Column("known_from", "来源", wide=True),
+        ]
+        table(shown, conflicts)
+    if alike := application.get("look_alikes"):
+        ui.label("疑似同一人或共用账户").classes("lb-section")
+        table(
+            [PERSON, Column("area", "户籍地", show=as_area), Column("because", "原因", show=as_words(LIKENESS))], alike
+        )
+    if matters := application.get("matters"):
+        ui.label("一并申办事项").classes("lb-section")
+        table([Column("kind", "事项"), Column("reference_no", "编号"), Column("detail", "说明", wide=True)], matters)
 
 
 def _assessment(assessment: Mapping[str, Any] | None) -> None:
@@ -119,5 +182,37 @@ def _assessment(assessment: Mapping[str, Any] | None) -> None:
         )
 
 
-PAGES = [Page("/applications", "申请受理", "description", applications)]
+async def escalations(desk: Desk) -> None:
+    heading("超期督办", "超过办理时限、已提请上级督办的事项")
+    columns = [
+        Column("kind", "事项", words=ESCALATED),
+        Column("area", "责任地区", show=as_area),
+        Column("escalated_to", "督办地区", show=as_area),
+        Column("due_on", "应办结日期"),
+        Column("escalated_on", "督办日期"),
+        Column("resolved_on", "销号日期"),
+    ]
+    filters = [area_filter(desk), Filter("open", "状态", {"true": "未办结", "false": "已办结"})]
+    await listing(desk, "/v1/escalations", columns, filters)
+
+
+async def completion_tasks(desk: Desk) -> None:
+    heading("档案补全", "抽查发现缺失、待补全的材料")
+    columns = [
+        Column("receipt_no", "受理编号"),
+        PERSON,
+        Column("area", "户籍地", show=as_area),
+        Column("kind", "缺失材料", show=as_words(DOCUMENTS)),
+        Column("due_on", "补全时限"),
+        Column("done_on", "补全日期"),
+    ]
+    filters = [area_filter(desk), Filter("status", "状态", {"open": "待补全", "done": "已补全"})]
+    await listing(desk, "/v1/completion-tasks", columns, filters)
+
+
+PAGES = [
+    Page("/applications", "申请受理", "description", applications),
+    Page("/escalations", "超期督办", "alarm", escalations),
+    Page("/completion-tasks", "档案补全", "inventory_2", completion_tasks),
+]
 PERSON_PANELS = [Panel("申请与审批", timeline)]
