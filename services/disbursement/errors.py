@@ -53,6 +53,24 @@ class OffsetNotAllowed(DomainError):
     type = "offset-not-allowed"
 
 
+class AdministrativeUse(DomainError):
+    """A child's money is not for the institution's administrative expenses (行政事业费)."""
+
+    type = "administrative-use"
+
+
+class MoreThanUnspent(Conflict):
+    """That is more than is left of the child's money."""
+
+    type = "more-than-unspent"
+
+
+class ClauseNotInForce(DomainError):
+    """No tolerance list in force on the day of the deviation has this clause."""
+
+    type = "clause-not-in-force"
+
+
 class CaseResolved(Conflict):
     """The case is resolved already."""
 

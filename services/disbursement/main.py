@@ -16,12 +16,15 @@ from services.disbursement.api import (
     bankfiles,
     cycles,
     heirs,
+    institutions,
     payments,
     reconciliations,
     recoveries,
     restores,
     statistics,
+    tolerance,
     webhooks,
+    work_funds,
 )
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.lifting import UPSTREAMS
@@ -60,6 +63,9 @@ def _service(sealer: Sealer) -> Service:
             reconciliations.api,
             restores.api,
             statistics.api,
+            institutions.api,
+            tolerance.api,
+            work_funds.api,
             webhooks.api,
         ],
         subscriptions=subscriptions(sealer),

@@ -80,7 +80,7 @@ async def mark_sent(
     found = await tx.connection.execute(
         text(
             "UPDATE payments p SET status = 'sent', version = p.version + 1, batch_id = :batch_id,"
-            " payee_version = y.version FROM payable_to y"
+            " payee_version = y.version, holder = y.holder FROM payable_to y"
             " WHERE p.cycle_id = :cycle_id AND p.status = 'pending' AND p.payment_id = ANY(CAST(:picked AS uuid[]))"
             " AND y.person_id = p.person_id"
             " RETURNING p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"

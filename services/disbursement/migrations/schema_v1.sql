@@ -213,6 +213,8 @@ CREATE TABLE payments (
     -- What of it is not transferred but set off against a recovery of the same person and subsidy.
     offset_fen      bigint NOT NULL DEFAULT 0,
     offset_recovery_id uuid,
+    -- Whose account it was sent to.
+    holder          text,
     -- What was entitled, and what had been paid already, when this was drawn up: never more than the rest is paid.
     entitled_fen    bigint NOT NULL,
     paid_before_fen bigint NOT NULL,
@@ -457,3 +459,105 @@ CREATE TABLE write_offs (
     approved_at  timestamptz
 );
 CREATE UNIQUE INDEX write_offs_one_proposed ON write_offs (recovery_id) WHERE approved_at IS NULL;
+
+-- Institutions, tolerance, work funds ---------------------------------------------------------------------------------
+
+-- Children whose guardian is an institution, and since when (notice 4.6).
+CREATE TABLE institution_children (
+    person_id   text NOT NULL,
+    org_code    text NOT NULL,
+    area        text NOT NULL,
+    days        daterange NOT NULL CHECK (NOT isempty(days) AND lower(days) IS NOT NULL),
+    recorded_by text NOT NULL,
+    PRIMARY KEY (person_id, days WITHOUT OVERLAPS)
+);
+CREATE INDEX institution_children_by_org ON institution_children (org_code);
+
+-- What an institution used of a child's money; administrative expenses are not among it.
+CREATE TABLE institution_uses (
+    use_id      uuid PRIMARY KEY DEFAULT uuidv7(),
+    org_code    text NOT NULL,
+    person_id   text NOT NULL,
+    category    text NOT NULL CHECK (category IN (
+        'food_and_clothing', 'nursing', 'medical', 'rehabilitation', 'education', 'assistive_devices', 'returned')),
+    amount_fen  bigint NOT NULL CHECK (amount_fen > 0),
+    used_on     date NOT NULL,
+    receipt_no  text NOT NULL,
+    note        text,
+    recorded_by text NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (org_code, person_id, receipt_no)
+);
+CREATE TRIGGER institution_uses_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON institution_uses
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The tolerance list (容错纠错清单) of an area, version by version; a version holds until the next one (notice 7.2).
+CREATE TABLE tolerance_lists (
+    list_id      uuid PRIMARY KEY DEFAULT uuidv7(),
+    area         text NOT NULL,
+    version      integer NOT NULL,
+    in_force_on  date NOT NULL,
+    published_on date NOT NULL,
+    document_no  text NOT NULL,
+    clauses      jsonb NOT NULL CHECK (jsonb_typeof(clauses) = 'array'),
+    published_by text NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (area, version),
+    UNIQUE (area, in_force_on),
+    -- A list does not excuse what was done before it was published.
+    CHECK (in_force_on >= published_on)
+);
+CREATE TRIGGER tolerance_lists_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tolerance_lists
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE deviations (
+    deviation_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    area         text NOT NULL,
+    handler      text NOT NULL,
+    happened_on  date NOT NULL,
+    found_in     text NOT NULL,
+    what         text NOT NULL,
+    loss_fen     bigint NOT NULL DEFAULT 0 CHECK (loss_fen >= 0),
+    recorded_by  text NOT NULL,
+    recorded_at  timestamptz NOT NULL DEFAULT now(),
+    factors      jsonb,
+    verdict      text CHECK (verdict IN ('tolerated', 'mitigated', 'not_tolerated')),
+    list_id      uuid REFERENCES tolerance_lists,
+    clause       text,
+    reason       text,
+    assessed_by  text CHECK (assessed_by NOT IN (handler, recorded_by)),
+    assessed_at  timestamptz,
+    CHECK ((verdict IS NULL) = (assessed_by IS NULL)
+           AND (verdict IS NULL OR (factors IS NOT NULL AND clause IS NOT NULL AND list_id IS NOT NULL)))
+);
+CREATE INDEX deviations_by_area ON deviations (area text_pattern_ops);
+
+-- Work funds (notice 6.3): budgets, what was spent, service contracts, and the work done, by area.
+CREATE TABLE work_funds (
+    entry_id     uuid PRIMARY KEY DEFAULT uuidv7(),
+    area         text NOT NULL,
+    year         integer NOT NULL CHECK (year BETWEEN 2000 AND 2200),
+    kind         text NOT NULL CHECK (kind IN ('budget', 'spending', 'contract', 'workload')),
+    title        text NOT NULL,
+    counterparty text,
+    amount_fen   bigint CHECK (amount_fen > 0),
+    quantity     integer CHECK (quantity > 0),
+    document_no  text NOT NULL,
+    recorded_by  text NOT NULL,
+    recorded_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (area, year, kind, document_no),
+    CHECK (kind <> 'contract' OR counterparty IS NOT NULL),
+    CHECK ((kind = 'workload') = (quantity IS NOT NULL) AND (kind = 'workload') = (amount_fen IS NULL))
+);
+
+-- Uploads of the monthly table to the national system, with its receipt (notice 4.2).
+CREATE TABLE statistics_uploads (
+    upload_id   uuid PRIMARY KEY DEFAULT uuidv7(),
+    area        text NOT NULL,
+    period      date NOT NULL CHECK (extract(day FROM period) = 1),
+    digest      text NOT NULL,
+    receipt_no  text NOT NULL,
+    uploaded_by text NOT NULL,
+    uploaded_at timestamptz NOT NULL,
+    UNIQUE (area, period, digest)
+);
