@@ -26,6 +26,7 @@ from services.matching.formats import read_batches
 from services.matching.names import seal_names
 from services.matching.pseudonyms import Pseudonyms
 from services.matching.sources import Source
+from services.matching.store import store_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,14 @@ class Stored:
 
 
 class FeedFolder:
-    """Where feeds lie: the files as they arrive, until they are taken in, and Parquet by source and period for good."""
+    """Where feeds lie: the files as they arrive, until they are taken in, and Parquet by source and period for good.
 
-    def __init__(self, root: Path) -> None:
+    With a `store`, what is finished is also kept there, and fetched from there when it is not here.
+    """
+
+    def __init__(self, root: Path, store: str = "") -> None:
         self._root = root
+        self._store = store
 
     def arriving(self, name: UUID) -> Path:
         """A file as a department sent it, in plain; deleted once it is taken in."""
@@ -80,9 +85,20 @@ class FeedFolder:
         """Where an engine puts what its memory does not hold; nothing in it outlives a run."""
         return self._root / "spill"
 
+    def keep(self, *paths: Path) -> None:
+        """Puts finished files into the store, if there is one. Blocks."""
+        if self._store:
+            for path in paths:
+                store_at(self._store).keep(path, self._name(path))
+
     def fetch(self, path: Path) -> Path:
-        """The file, here."""
+        """The file, brought here if it is only in the store. Blocks."""
+        if self._store and not path.exists():
+            store_at(self._store).fetch(path, self._name(path))
         return path
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _period(self, source: str, as_of: date) -> Path:
         folder = self._root / "feeds" / source / str(Period.of(as_of))

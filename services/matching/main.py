@@ -87,7 +87,7 @@ SERVICE = Service(
 def build(settings: Settings) -> FastAPI:
     keys = keys_of(settings)
     app = create_app(replace(SERVICE, subscriptions=subscriptions(keys.sealer)), settings)
-    folder = FeedFolder(settings.data_dir)
+    folder = FeedFolder(settings.data_dir, settings.feed_store)
     engine = engine_at(settings.engine, memory_limit=settings.engine_memory, spill_folder=folder.spill)
     workshop = Workshop(folder, engine, keys.sealer)
     app.state.parts = Parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,12 @@ import pytest
 import python_calamine
 from sqlalchemy import text
 
+from libs.common.settings import Settings
 from services.matching.apart import DiedApart
 from services.matching.handlers import comparisons as steps
 from services.matching.ledger import broken_at
+from services.matching.main import build
+from tests.conftest import Databases, Issuer, running
 from tests.integration.test_matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, matching
 
 __all__ = ["matching"]  # the fixture
@@ -278,3 +282,27 @@ async def test_rules_that_were_run_cannot_be_rewritten(matching: Matching) -> No
     with pytest.raises(Exception, match="append-only"):
         async with matching.running.app.state.database.transaction() as tx:
             await tx.connection.execute(text("UPDATE rule_texts SET body = ''"))
+
+
+async def test_feeds_kept_in_a_store_survive_the_loss_of_the_folder(
+    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """What S3 is for; `memory://` is another store that fsspec speaks to."""
+    settings = make_settings(
+        await databases.fresh("matching"), data_dir=tmp_path, feed_store=f"memory://{tmp_path.name}"
+    )
+    async with running(build(settings), settings) as started:
+        matching = Matching(started, issuer)
+        person = await matching.recipient()
+        feed = (
+            await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-03-05"), ("", "", "")))
+        ).json()
+        comparison = await matching.compare()
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                path.unlink()
+        rejects = (await matching.call("GET", f"/v1/feeds/{feed['feed_id']}/rejects")).json()["items"]
+        assert [item["row"] for item in rejects] == [3]
+        again = await matching.call("POST", f"/v1/comparisons/{comparison['comparison_id']}/reruns")
+        assert again.json()["same"] is True
+        assert (await matching.compare("2026-05-31"))["counts"]["findings"] == 0

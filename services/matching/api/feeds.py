@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -157,6 +158,7 @@ async def download_rejects(feed_id: UUID, tx: Tx, reader: Anyone, parts: PartsOf
     if feed["accepted"] is None:
         raise NotFound("the feed is not read yet")
     path = parts.folder.rejects(feed["source"], feed["as_of"], feed_id)
+    await asyncio.to_thread(parts.folder.fetch, path)
     disposition = {"Content-Disposition": f'attachment; filename="rejects-{feed_id}.csv"'}
     return StreamingResponse(rejects_csv(path), media_type="text/csv", headers=disposition)
 
@@ -173,6 +175,8 @@ async def list_rejects(
     """The rows that were not taken, in the file's order: row (as a spreadsheet counts), field and reason."""
     feed = await handlers.read_feed(tx, feed_id, reader)
     path = parts.folder.rejects(feed["source"], feed["as_of"], feed_id)
+    if feed["accepted"] is not None:
+        await asyncio.to_thread(parts.folder.fetch, path)
     items = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
     more = feed["accepted"] is not None and cursor + len(items) < feed["rejected"]
     return {"items": items, "next_cursor": str(cursor + len(items)) if more else None}

@@ -114,6 +114,7 @@ async def prepare(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> N
     path = workshop.folder.comparison(comparison_id, "roster")
     path.unlink(missing_ok=True)  # of an attempt that was not committed
     await asyncio.to_thread(engine.write_parquet, table, path)
+    await asyncio.to_thread(workshop.folder.keep, path)
     texts = bulk.rules()
     digests = {name: sm3_hex(text.encode()) for name, text in texts.items()}
     await tx.connection.execute(
@@ -136,20 +137,23 @@ async def prepare(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> N
 async def find(row: Mapping[str, Any], workshop: Workshop, *, in_its_own_process: bool = False) -> Compared:
     """Runs the rules and writes down what they find. Needs no transaction; done again, it writes the same."""
     place = apart if in_its_own_process else asyncio.to_thread
-    comparison_id = row["comparison_id"]
-    for part in ("leads", "discrepancies"):
-        workshop.folder.comparison(comparison_id, part).unlink(missing_ok=True)
-    return await place(
+    folder, comparison_id = workshop.folder, row["comparison_id"]
+    leads, discrepancies = folder.comparison(comparison_id, "leads"), folder.comparison(comparison_id, "discrepancies")
+    for path in (leads, discrepancies):
+        path.unlink(missing_ok=True)
+    found = await place(
         bulk.compare_and_keep,
         workshop.engine,
         bulk.rules(),
-        workshop.folder.comparison(comparison_id, "roster"),
-        await asyncio.to_thread(feeds_of, row, workshop.folder),
+        await asyncio.to_thread(folder.fetch, folder.comparison(comparison_id, "roster")),
+        await asyncio.to_thread(feeds_of, row, folder),
         row["as_of"],
         workshop.sealer,
-        workshop.folder.comparison(comparison_id, "leads"),
-        workshop.folder.comparison(comparison_id, "discrepancies"),
+        leads,
+        discrepancies,
     )
+    await asyncio.to_thread(folder.keep, leads, discrepancies)
+    return found
 
 
 async def keep_found(tx: Transaction, comparison_id: UUID, found: Compared) -> None:
@@ -161,7 +165,7 @@ async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool
     row = await load(tx, comparison_id)
     if row["noted"] == row["leads"]:
         return False
-    path = workshop.folder.comparison(comparison_id, "leads")
+    path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "leads"))
     portion = await asyncio.to_thread(_portion, path, row["noted"])
     noted = await open_leads(tx, _leads(portion), opened_on=row["as_of"], comparison_id=comparison_id)
     entries = _found(noted)
@@ -181,7 +185,7 @@ async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool
 async def close(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> None:
     """Notes what does not fit together, and closes the ledger's part of the run; the plan it fulfils is done."""
     row = await load(tx, comparison_id)
-    path = workshop.folder.comparison(comparison_id, "discrepancies")
+    path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "discrepancies"))
     table = await asyncio.to_thread(pq.read_table, path)
     noted = await note_discrepancies(tx, table, comparison_id=comparison_id, noted_on=row["as_of"])
     counts = {name: row[name] for name in ("compared", "leads", "findings", "by_kind")}

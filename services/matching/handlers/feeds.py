@@ -243,6 +243,8 @@ class FeedIntake:
             self._folder.rejects(source.name, as_of, feed_id),
             self._folder.progress(feed_id),
         )
+        kept = (self._folder.rows(source.name, as_of, feed_id), self._folder.rejects(source.name, as_of, feed_id))
+        await asyncio.to_thread(self._folder.keep, *kept)
         async with self._database.transaction() as tx:
             notices, doubtful = await _notices(tx, feed, stored)
             status = "quarantined" if doubtful else "stored"
@@ -281,7 +283,8 @@ class FeedIntake:
         async with self._database.transaction() as tx:
             known = await export_known(tx, _FACT_KINDS[source])
             roster = await export_roster(tx, feed["area"])
-        rows = [self._folder.rows(source, feed["as_of"], feed["feed_id"])]
+        path = self._folder.rows(source, feed["as_of"], feed["feed_id"])
+        rows = [await asyncio.to_thread(self._folder.fetch, path)]
         views: dict[str, Any] = {"known": known, "roster": roster, "feed": rows}
         return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"])
 

@@ -62,7 +62,7 @@ async def _texts(tx: Transaction, digests: dict[str, str]) -> dict[str, str]:
 def _rerun(row: dict[str, Any], texts: dict[str, str], folder: FeedFolder, engine: Engine) -> Rerun:
     comparison_id: UUID = row["comparison_id"]
     as_of: date = row["as_of"]
-    roster = folder.comparison(comparison_id, "roster")
+    roster = folder.fetch(folder.comparison(comparison_id, "roster"))
     feeds = feeds_of(row, folder)
     recorded = {item["feed_id"]: item["digest"] for item in row["inputs"]}
     changed = [f"rule {name}" for name, text in texts.items() if sm3_hex(text.encode()) != row["rules"][name]]
