@@ -74,14 +74,9 @@ class Determination:
 
     def schedule(self, person: int, subsidy: Subsidy) -> Schedule:
         """The payable months of one person."""
-        schedules = self.judged[subsidy].schedules
-        low, high = np.searchsorted(schedules.person, (person, person + 1)).tolist()
-        if low == high:
-            return Schedule((), None)
-        stopped = int(schedules.stopped[high - 1])
-        return Schedule(
-            tuple(self._entitlements[subsidy][low:high]), None if stopped < 0 else schedules.reasons[stopped]
-        )
+        entries, rows_of, stopped = self._listed[subsidy]
+        low, high = rows_of[person], rows_of[person + 1]
+        return Schedule(tuple(entries[low:high]), stopped[high - 1]) if high > low else Schedule((), None)
 
     def decision(self, person: int, subsidy: Subsidy, period: Period, area: str | None = None) -> Decision:
         """One month with its reasons. Given the `area` that asks, a month that another area pays is not payable."""
@@ -108,9 +103,15 @@ class Determination:
         )
 
     @cached_property
-    def _entitlements(self) -> dict[Subsidy, list[Entitlement]]:
+    def _listed(self) -> dict[Subsidy, tuple[list[Entitlement], list[int], list[str | None]]]:
+        """Of each subsidy every entitlement, where each person's begin, and why they stop after each."""
+        persons = np.arange(len(self.days.runs_of))
         return {
-            subsidy: entitlements(judged.schedules, self.days, judged.months.runs, self._policy)
+            subsidy: (
+                entitlements(judged.schedules, self.days, judged.months.runs, self._policy),
+                np.searchsorted(judged.schedules.person, persons).tolist(),
+                [judged.schedules.reasons.get(code) for code in judged.schedules.stopped.tolist()],
+            )
             for subsidy, judged in self.judged.items()
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ CAUSES = (
 )  # fmt: skip
 """Why months begin, or differ from those before."""
 _UNCHANGED = -1
+_period = lru_cache(maxsize=4096)(Period.from_index)  # there are few months, and millions of entitlements
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ def entitlements(schedules: Schedules, days: Days, runs: MonthRuns, policy: Poli
     )  # fmt: skip
     return [
         Entitlement(
-            from_=Period.from_index(begin),
-            to=None if end >= LAST_MONTH else Period.from_index(end),
+            from_=_period(begin),
+            to=None if end >= LAST_MONTH else _period(end),
             amount_fen=fen,
             area=days.areas[area][:_COUNTY_DIGITS],
             level=level,
