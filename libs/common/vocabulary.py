@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -30,6 +31,13 @@ Level = Annotated[int, Field(ge=1, le=4, description="1 is the most severe")]
 CertificateStatus = Literal["valid", "in_transit", "moved_out", "expired", "frozen", "cancelled"]
 
 IncomeCategory = Literal["dibao", "borderline", "tekun", "rigid", "monitored"]
+INCOME_NAMES: Mapping[str, str] = {
+    "dibao": "最低生活保障家庭",
+    "borderline": "低保边缘家庭",
+    "tekun": "特困供养",
+    "rigid": "刚性支出困难家庭",
+    "monitored": "防止返贫监测对象",
+}
 
 BenefitKind = Literal[
     "orphan",
@@ -47,6 +55,22 @@ BenefitKind = Literal[
     "other_care",
     "ltc_insurance",
 ]
+BENEFIT_NAMES: Mapping[str, str] = {
+    "orphan": "孤儿基本生活保障",
+    "unattended_child_full": "事实无人抚养儿童补贴（全额）",
+    "unattended_child_part": "事实无人抚养儿童补贴（差额）",
+    "elderly_care": "老年人护理补贴",
+    "elderly_service": "养老服务补贴",
+    "old_age": "高龄津贴",
+    "work_injury_care": "工伤生活护理费",
+    "retired_cadre_living": "离休干部生活补贴",
+    "retired_cadre_care": "离休干部护理费",
+    "duty_disability_living": "因公致残生活补贴",
+    "duty_disability_care": "因公致残护理费",
+    "other_living": "其他福利性生活补贴",
+    "other_care": "其他护理补贴",
+    "ltc_insurance": "长期护理保险",
+}
 
 CustodyKind = Literal["serving", "detention_serving", "detained", "probation", "parole", "outside"]
 

@@ -9,34 +9,9 @@ from typing import Any
 
 from libs.common.areas import full_name_of
 from libs.common.money import yuan_text
-from libs.common.vocabulary import CATEGORY_NAMES
+from libs.common.vocabulary import BENEFIT_NAMES, CATEGORY_NAMES, INCOME_NAMES
 from services.eligibility.policy.names import NAMES, Value
 from services.eligibility.policy.parameters import Parameter, PolicySet, by_level
-
-INCOME_NAMES: Mapping[str, str] = {
-    "dibao": "最低生活保障家庭",
-    "borderline": "低保边缘家庭",
-    "tekun": "特困供养",
-    "rigid": "刚性支出困难家庭",
-    "monitored": "防止返贫监测对象",
-}
-
-BENEFIT_NAMES: Mapping[str, str] = {
-    "orphan": "孤儿基本生活保障",
-    "unattended_child_full": "事实无人抚养儿童补贴（全额）",
-    "unattended_child_part": "事实无人抚养儿童补贴（差额）",
-    "elderly_care": "老年人护理补贴",
-    "elderly_service": "养老服务补贴",
-    "old_age": "高龄津贴",
-    "work_injury_care": "工伤生活护理费",
-    "retired_cadre_living": "离休干部生活补贴",
-    "retired_cadre_care": "离休干部护理费",
-    "duty_disability_living": "因公致残生活补贴",
-    "duty_disability_care": "因公致残护理费",
-    "other_living": "其他福利性生活补贴",
-    "other_care": "其他护理补贴",
-    "ltc_insurance": "长期护理保险",
-}
 
 _MATERIALS = (
     "残疾人两项补贴申请表和政策告知承诺书",
