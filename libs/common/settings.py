@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     national_archive_url: str = Field(
         default="", description="of the national system's intake of documents; empty: none"
     )
+    national_statistics_url: str = Field(default="", description="of its intake of monthly tables; empty: none")
     partner_requests_per_minute: int = Field(default=30_000, description="of one partner, in one process")
 
     onecard_url: str = "http://127.0.0.1:8010"

@@ -23,18 +23,20 @@ from services.disbursement.api import (
     restores,
     statistics,
     tolerance,
+    uploads,
     webhooks,
     work_funds,
 )
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.invariants import INVARIANTS
+from services.disbursement.national import NationalSystem, StatisticsReceiver
 from services.disbursement.subscriptions import subscriptions
 from services.disbursement.workers import Following, Sending
 
 
-def build(settings: Settings, bank: Bank | None = None) -> FastAPI:
-    """The service. A test may give it another bank than the one-card platform of the settings."""
+def build(settings: Settings, bank: Bank | None = None, national: StatisticsReceiver | None = None) -> FastAPI:
+    """The service. A test may give it another bank or national system than those of the settings."""
     sealer = Sealer.parse(settings.sealing_keys)
     app = create_app(_service(sealer), settings)
     app.state.sealer = sealer
@@ -44,6 +46,8 @@ def build(settings: Settings, bank: Bank | None = None) -> FastAPI:
         client_secret=settings.onecard_client_secret,
         timeout_s=settings.bank_timeout_s,
     )
+    url = settings.national_statistics_url
+    app.state.national = national or (NationalSystem(url, timeout_s=settings.bank_timeout_s) if url else None)
     return app
 
 
@@ -63,6 +67,8 @@ def _service(sealer: Sealer) -> Service:
             reconciliations.api,
             restores.api,
             statistics.api,
+            uploads.national_side,
+            uploads.api,
             institutions.api,
             tolerance.api,
             work_funds.api,

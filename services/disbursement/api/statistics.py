@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import xlsxwriter
-from fastapi import Response
+from fastapi import Query, Response
 
-from libs.common.areas import Area, name_of
-from libs.common.auth import Official, Principal
+from libs.common.areas import Area, full_name_of, name_of
+from libs.common.auth import Official
+from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.money import yuan_text
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDY_NAMES
+from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES
 from libs.common.web import Tx, router
 from services.disbursement.api.periods import InPeriod
 from services.disbursement.queries import query
 
 api = router(prefix="/v1", tags=["statistics"])
 
-_COUNTY_DIGITS = 6
+By = Annotated[
+    Literal["county", "prefecture", "province"], Query(description="one row per area of this level and subsidy")
+]
+_DIGITS: dict[str, int] = {"province": 2, "prefecture": 4, "county": 6}
+_KEYS = ("area", "name", "subsidy", "category", "level")
+_LEVELS = {1: "一级", 2: "二级", 3: "三级", 4: "四级"}
 _HEADINGS = {
     "area": "行政区划代码",
-    "name": "名称",
+    "name": "地区",
     "subsidy": "补贴项目",
+    "category": "残疾类别",
+    "level": "残疾等级",
     "persons_paid": "发放人数",
     "months_paid": "发放人月数",
     "paid_fen": "发放金额（元）",
     "arrears_fen": "其中补发（元）",
+    "offset_fen": "其中抵扣（元）",
     "in_flight_fen": "在途金额（元）",
     "failed": "发放失败笔数",
     "returned": "退票笔数",
@@ -39,24 +47,47 @@ _HEADINGS = {
     "unpayable": "暂不能发放人月数",
     "dropped": "剔除人月数",
     "not_paid_fen": "未发放金额（元）",
+    "persons_new": "本月新增人数",
+    "persons_stopped": "本月停发人数",
+    "recovered_fen": "本月追回（元）",
 }
 
 
+async def monthly_table(
+    tx: Transaction, area: str, period: Period, *, by: str = "county", detailed: bool = False
+) -> dict[str, Any]:
+    """The table of an area and period; `detailed` tells each subsidy by category and level. Sums in fen. Persons of one
+    row are counted once; those of the total as often as they are in its rows."""
+    scope = {"area": area, "period": period.first_day, "digits": _DIGITS[by]}
+    found = await tx.connection.execute(query("statistics"), scope | {"detailed": detailed})
+    items = [{"name": name_of(row["area"], period.last_day), **row} for row in rows(found)]
+    total = {name: sum(row[name] for row in items) for name in _HEADINGS if name not in _KEYS}
+    stopped = rows(await tx.connection.execute(query("stopped"), scope))
+    return {"area": area, "period": str(period), "items": items, "total": total, "stopped_by_cause": list(stopped)}
+
+
 @api.get("/statistics")
-async def read_statistics(area: Area, period: InPeriod, tx: Tx, reader: Official) -> dict[str, Any]:
-    """Per county and subsidy: persons and months paid, fen, arrears among it, failed, returned, held, unpayable."""
-    found = await _table(tx, reader, area, period)
-    total = {name: sum(row[name] for row in found) for name in _HEADINGS if name not in ("area", "name", "subsidy")}
-    return {"area": area, "period": str(period), "items": found, "total": total}
+async def read_statistics(
+    area: Area, period: InPeriod, tx: Tx, reader: Official, by: By = "county", detailed: bool = False
+) -> dict[str, Any]:
+    """Per area and subsidy (and category and level): persons and months paid, fen, arrears among it, failed, returned,
+    held, unpayable, new, stopped (by cause), recovered."""
+    reader.require_area(area)
+    return await monthly_table(tx, area, period, by=by, detailed=detailed)
 
 
 @api.get("/statistics.csv")
-async def download_csv(area: Area, period: InPeriod, tx: Tx, reader: Official) -> Response:
+async def download_csv(
+    area: Area, period: InPeriod, tx: Tx, reader: Official, by: By = "county", detailed: bool = False
+) -> Response:
     """UTF-8 with a mark, as spreadsheets in Chinese expect."""
+    reader.require_area(area)
+    table = await monthly_table(tx, area, period, by=by, detailed=detailed)
+    headings = _headings(detailed)
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(_HEADINGS.values())
-    writer.writerows(_paper(await _table(tx, reader, area, period)))
+    writer.writerow(headings.values())
+    writer.writerows([str(_written(name, row[name], yuan_text)) for name in headings] for row in table["items"])
     return Response(
         out.getvalue().encode("utf-8-sig"),
         media_type="text/csv; charset=utf-8",
@@ -65,35 +96,63 @@ async def download_csv(area: Area, period: InPeriod, tx: Tx, reader: Official) -
 
 
 @api.get("/statistics.xlsx")
-async def download_xlsx(area: Area, period: InPeriod, tx: Tx, reader: Official) -> Response:
-    file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
-        sheet = book.add_worksheet("月度统计表")
-        sheet.write(0, 0, f"残疾人两项补贴月度统计表  {area}  {period}")
-        sheet.write_row(1, 0, _HEADINGS.values())
-        for number, row in enumerate(_paper(await _table(tx, reader, area, period)), start=2):
-            sheet.write_row(number, 0, row)
+async def download_xlsx(
+    area: Area, period: InPeriod, tx: Tx, reader: Official, by: By = "county", detailed: bool = False
+) -> Response:
+    """月度统计表 with its title, area, period, unit, sum, and who made it; a second sheet tells the stops by cause."""
+    reader.require_area(area)
+    table = await monthly_table(tx, area, period, by=by, detailed=detailed)
+    made = f"填报单位：{full_name_of(area, period.last_day)}（{area}）    统计月份：{period}    单位：元、人、笔"
     return Response(
-        file.getvalue(),
+        _workbook(table, _headings(detailed), made, f"制表：{reader.sub}    制表日期：{business_today()}"),
         media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         headers={"Content-Disposition": f'attachment; filename="statistics-{area}-{period}.xlsx"'},
     )
 
 
-async def _table(tx: Transaction, reader: Principal, area: str, period: Period) -> Sequence[dict[str, Any]]:
-    reader.require_area(area)
-    found = await tx.connection.execute(
-        query("statistics"), {"area": area, "period": period.first_day, "digits": _COUNTY_DIGITS}
-    )
-    return [{"name": name_of(row["area"], period.last_day), **row} for row in rows(found)]
+def _workbook(table: dict[str, Any], headings: dict[str, str], made: str, signed: str) -> bytes:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        title = book.add_format({"bold": True, "font_size": 16, "align": "center"})
+        heading = book.add_format({"bold": True, "border": 1, "align": "center", "text_wrap": True})
+        cell, money = book.add_format({"border": 1}), book.add_format({"border": 1, "num_format": "#,##0.00"})
+
+        def write(sheet: Any, number: int, row: dict[str, Any]) -> None:
+            for column, name in enumerate(headings):
+                sheet.write(
+                    number,
+                    column,
+                    _written(name, row.get(name), lambda fen: fen / 100),
+                    money if name.endswith("_fen") else cell,
+                )
+
+        sheet = book.add_worksheet("月度统计表")
+        sheet.merge_range(0, 0, 0, len(headings) - 1, "残疾人两项补贴月度统计表", title)
+        sheet.write(1, 0, made)
+        sheet.write_row(2, 0, headings.values(), heading)
+        for number, row in enumerate(table["items"], start=3):
+            write(sheet, number, row)
+        last = 3 + len(table["items"])
+        write(sheet, last, table["total"] | {"area": "合计"})
+        sheet.write(last + 1, 0, signed)
+        sheet.set_column(0, len(headings) - 1, 14)
+        sheet.freeze_panes(3, 3)
+        stops = book.add_worksheet("停发原因")
+        stops.write_row(0, 0, ("行政区划代码", "补贴项目", "停发原因", "人数"), heading)
+        for number, row in enumerate(table["stopped_by_cause"], start=1):
+            stops.write_row(number, 0, (row["area"], SUBSIDY_NAMES[row["subsidy"]], row["cause"], row["persons"]), cell)
+    return file.getvalue()
 
 
-def _paper(found: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Rows as the paper writes them: names for codes, yuan for fen."""
-    return [[_written(name, row[name]) for name in _HEADINGS] for row in found]
+def _headings(detailed: bool) -> dict[str, str]:
+    return {name: text for name, text in _HEADINGS.items() if detailed or name not in ("category", "level")}
 
 
-def _written(name: str, value: Any) -> str:
-    if name == "subsidy":
-        return SUBSIDY_NAMES[value]
-    return yuan_text(value) if name.endswith("_fen") else str(value)
+def _written(name: str, value: Any, money: Any) -> Any:
+    """As the paper writes it: names for codes, yuan for fen."""
+    if value is None:
+        return ""
+    names: dict[str, Any] = {"subsidy": SUBSIDY_NAMES, "category": CATEGORY_NAMES, "level": _LEVELS}
+    if name in names:
+        return names[name].get(value, value)
+    return money(value) if name.endswith("_fen") else value
