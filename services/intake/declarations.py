@@ -192,6 +192,7 @@ def facts_of(declaration: Declaration, *, on: date) -> ApplicationFacts:
         residence_area=applicant.hukou_area,
         long_term_care=facts.long_term_care,
         choices=benefit_choices(declaration.choices),
+        birth_year=ResidentId.parse(applicant.id_number, on=on).birth_date.year,
     )
 
 
