@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,7 +108,8 @@ class Projection:
         for item in by_id.values():
             if item.event_id in fresh:
                 by_handler.setdefault(self._handlers[item.envelope.type], []).append(item)
-                EVENTS_CONSUMED.labels(self.name, item.envelope.type).inc()
+        for event_type, count in Counter(item.envelope.type for items in by_handler.values() for item in items).items():
+            EVENTS_CONSUMED.labels(self.name, event_type).inc(count)
         for handler, items in by_handler.items():
             await handler(tx, items)
         return len(fresh)
