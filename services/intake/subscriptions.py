@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged
 from services.intake.handlers.assessments import note_assessments, note_entitlements
+from services.intake.handlers.policies import note_policies
 from services.intake.vault import Vault
 
 
@@ -16,4 +17,8 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_assessments(tx, vault, received, on=business_today())
 
-    return [Subscription(ApplicationAssessed, assessed), Subscription(EntitlementChanged, note_entitlements)]
+    return [
+        Subscription(ApplicationAssessed, assessed),
+        Subscription(EntitlementChanged, note_entitlements),
+        Subscription(PolicyChanged, note_policies),
+    ]

@@ -341,3 +341,12 @@ webhook_deliveries = Table(
     Column("dead_at", DateTime(timezone=True)),
     Column("problem", Text),
 )
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("area", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("policy_version", Text),
+    Column("values", JSONB),
+)

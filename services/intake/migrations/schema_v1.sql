@@ -397,3 +397,11 @@ END $$;
 CREATE TRIGGER partner_is_told AFTER UPDATE ON applications FOR EACH ROW
     WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.stage IS DISTINCT FROM NEW.stage)
     EXECUTE FUNCTION tell_partner();
+
+-- Each area's policy as eligibility told it last (policy.changed): every value with the day that it holds from.
+CREATE TABLE policies (
+    area           text PRIMARY KEY,
+    version        bigint NOT NULL,
+    policy_version text NOT NULL,
+    "values"       jsonb NOT NULL
+);
