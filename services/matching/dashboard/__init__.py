@@ -14,7 +14,7 @@ PAGES = [
     Page("/findings", "比对发现", "manage_search", findings),
     Page(
         "/comparisons",
-        "数据比对",
+        "比对记录",
         "compare_arrows",
         comparisons,
         roles=("township", "cdpf", "civil_affairs", "auditor", "admin"),
