@@ -1,0 +1,201 @@
+"""Monthly payments: drawn up beside bare load-then-index of the same rows, and dispatched to a stub bank.
+
+    python -m benchmarks.disbursement [--persons 100000] [--rounds 3] [--dispatched 5000]
+
+`drawn up` writes one payment per entitled person into the month's partition, with all that it checks (what was paid,
+is held, is unpayable, is set off). Its limit loads the very same rows into a table and builds the same indexes.
+`nothing to do` draws the month up again when all of it is on its way, beside an INSERT … ON CONFLICT DO NOTHING of
+those rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import time
+from datetime import date, datetime
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+
+from benchmarks.platform import Comparison, Stage, report, stage
+from libs.common.auth import Principal
+from libs.common.database import Database
+from libs.common.period import Period
+from libs.common.privacy import Sealer
+from libs.common.settings import Settings
+from services.disbursement.bank import AcceptedTransfer, Batch, Statement
+from services.disbursement.handlers import cycles, dispatch
+
+_SCHEMA = Path(__file__).parents[1] / "services/disbursement/migrations/schema_v1.sql"
+_CLERK = Principal("bench", "civil_affairs", "53")
+_TODAY = date(2026, 3, 20)
+
+_LOAD = """CREATE UNLOGGED TABLE rows_to_load AS SELECT * FROM payments WHERE cycle_id = '{cycle_id}'"""
+_LIMIT = (
+    "CREATE TABLE bare (LIKE payments)",
+    "INSERT INTO bare SELECT * FROM rows_to_load",
+    "ALTER TABLE bare ADD PRIMARY KEY (payment_id, period)",
+    "ALTER TABLE bare ADD UNIQUE (person_id, subsidy, period, attempt)",
+    "CREATE UNIQUE INDEX ON bare (person_id, subsidy, period) WHERE status IN ('pending', 'sent')",
+    "CREATE INDEX ON bare (cycle_id, status)",
+    "CREATE INDEX ON bare (batch_id)",
+    "CREATE INDEX ON bare (area text_pattern_ops, status)",
+)
+_AGAIN = "INSERT INTO bare SELECT * FROM rows_to_load ON CONFLICT DO NOTHING"
+
+
+class StubBank:
+    """Accepts everything, after a while."""
+
+    def __init__(self, latency_s: float) -> None:
+        self._latency_s = latency_s
+        self.accepted: set[UUID] = set()
+
+    async def send(self, batch: Batch) -> None:
+        await asyncio.sleep(self._latency_s)
+        self.accepted.update(item.payment_id for item in batch.items)
+
+    async def statement(self, batch_id: UUID) -> Statement | None:
+        return None
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        return []
+
+
+async def peopled(there: Stage, persons: int, sealer: Sealer) -> Database:
+    """A county of entitled persons with accounts, none paid yet."""
+    database = await there.database("disbursement", _SCHEMA.read_text("utf-8"))
+    sealed = sealer.seal("甲", "payees", "p", "holder_name")
+    async with database.transaction() as tx:
+        for statement in (
+            "INSERT INTO entitlements SELECT 'p1-' || n, 'living', 1, 'bench', NULL, '530102', now()"
+            " FROM generate_series(1, :n) AS n",
+            "INSERT INTO entitled_spans SELECT 'p1-' || n, 'living', daterange('2026-03-01', NULL), 10000, '530102',"
+            " 1, 'physical', 'bench', 'bench' FROM generate_series(1, :n) AS n",
+        ):
+            await tx.connection.execute(text(statement), {"n": persons})
+        await tx.connection.execute(
+            text(
+                "INSERT INTO payees (person_id, version, area, person_name, holder, holder_name, bank, number,"
+                " number_last4) SELECT 'p1-' || n, 1, '530102', :sealed, 'own', :sealed, 'b', :sealed, '0000'"
+                " FROM generate_series(1, :n) AS n"
+            ),
+            {"n": persons, "sealed": sealed},
+        )
+    await _run(database, "ANALYZE")
+    return database
+
+
+async def _run(database: Database, *statements: str) -> float:
+    """How long they take together, each committed, in seconds."""
+    started = time.perf_counter()
+    for statement in statements:
+        async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            await connection.execute(text(statement))
+    return time.perf_counter() - started
+
+
+async def _draw_up(database: Database, settings: Settings) -> tuple[UUID, float]:
+    started = time.perf_counter()
+    async with database.transaction() as tx:
+        cycle_id = await cycles.draw_up_cycle(tx, _CLERK, settings, cycles.Order("530102", Period(2026, 3), "living"))
+    return cycle_id, time.perf_counter() - started
+
+
+async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer) -> list[Comparison]:
+    """New payments a second, and months looked at a second when there is nothing to do, each beside its limit."""
+    drawn, bare, again, conflict = [], [], [], []
+    for _ in range(rounds):
+        database = await peopled(there, persons, sealer)
+        try:
+            cycle_id, took_s = await _draw_up(database, there.settings)
+            drawn.append(persons / took_s)
+            await _run(database, _LOAD.format(cycle_id=cycle_id))
+            bare.append(persons / await _run(database, *_LIMIT))
+            await _run(
+                database,
+                f"UPDATE cycles SET status = 'concurred', concurred_by = 'b' WHERE cycle_id = '{cycle_id}'",
+                "VACUUM ANALYZE payments",
+                "VACUUM ANALYZE bare",
+            )
+            again.append(persons / (await _draw_up(database, there.settings))[1])
+            conflict.append(persons / await _run(database, _AGAIN))
+        finally:
+            await database.close()
+    return [
+        Comparison(f"payments drawn up, {persons:,} persons", "a second", 0.7, drawn, bare),
+        Comparison(f"nothing to do, {persons:,} persons", "a second", 0.7, again, conflict),
+    ]
+
+
+async def dispatching(there: Stage, payments: int, latency_s: float, workers: int) -> float:
+    """Payments a second from submitted to acknowledged by the bank; none lost."""
+    sealer = Sealer.parse("k1:" + secrets.token_hex(16))
+    database, bank = await peopled(there, payments, sealer), StubBank(latency_s)
+    settings = there.settings
+    try:
+        await _seal_each(database, sealer, payments)
+        cycle_id, _ = await _draw_up(database, settings)
+        await _run(
+            database,
+            "UPDATE payments SET book_area = '530102', book_year = 2026",
+            "UPDATE cycles SET status = 'submitted', concurred_by = 'b', approved_by = 'f', submitted_at = now()",
+        )
+
+        async def work() -> None:
+            more, due = True, [cycle_id]
+            while more or due:
+                async with database.transaction() as tx:
+                    more = await dispatch.prepare_next_batch(tx, settings, sealer, on=_TODAY)
+                async with database.transaction() as tx:
+                    due = await dispatch.batches_to_hand_over(tx)
+                for batch_id in due:
+                    await dispatch.hand_over(database, bank, sealer, batch_id)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(workers)))
+        took_s = time.perf_counter() - started
+        assert len(bank.accepted) == payments, f"{payments - len(bank.accepted)} payments lost"
+        return payments / took_s
+    finally:
+        await database.close()
+
+
+async def _seal_each(database: Database, sealer: Sealer, persons: int) -> None:
+    """Names and numbers are sealed to their place: each person has their own."""
+    rows = [
+        {
+            "id": f"p1-{number}",
+            "holder_name": sealer.seal("甲", "payees", f"p1-{number}", "holder_name"),
+            "number": sealer.seal("6222000000000000", "payees", f"p1-{number}", "number"),
+        }
+        for number in range(1, persons + 1)
+    ]
+    async with database.transaction() as tx:
+        await tx.connection.execute(
+            text("UPDATE payees SET holder_name = :holder_name, number = :number WHERE person_id = :id"), rows
+        )
+
+
+async def main(persons: list[int], rounds: int, dispatched: int) -> None:
+    sealer = Sealer.parse("k1:" + secrets.token_hex(16))
+    async with stage() as there:
+        comparisons = [c for size in persons for c in await drawing_up(there, size, rounds, sealer)]
+        figures = {}
+        for latency_ms in (0, 50):
+            for workers in (1, 2):
+                rate = await dispatching(there, dispatched, latency_ms / 1000, workers)
+                figures[f"dispatched_a_second_at_{latency_ms}_ms_by_{workers}"] = f"{rate:,.0f}"
+    report("disbursement", comparisons, **figures)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--persons", type=int, nargs="+", default=[100_000], help="1000000 5000000 for the record")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dispatched", type=int, default=5_000)
+    given = parser.parse_args()
+    asyncio.run(main(given.persons, given.rounds, given.dispatched))
