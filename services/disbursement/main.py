@@ -21,6 +21,7 @@ from services.disbursement.api import (
     reconciliations,
     recoveries,
     restores,
+    schedules,
     statistics,
     tolerance,
     uploads,
@@ -66,6 +67,7 @@ def _service(sealer: Sealer) -> Service:
             reconciliations.bank_side,
             reconciliations.api,
             restores.api,
+            schedules.api,
             statistics.api,
             uploads.national_side,
             uploads.api,
@@ -77,7 +79,10 @@ def _service(sealer: Sealer) -> Service:
         subscriptions=subscriptions(sealer),
         listens_to=UPSTREAMS,
         bulk_from=("eligibility",),
-        daily_tasks=[DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries)],
+        daily_tasks=[
+            DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries),
+            DailyTask("late payments", schedules.alarm_late_payments),
+        ],
         invariants=INVARIANTS,
         workers=[_sending, _following],
     )

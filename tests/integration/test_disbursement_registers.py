@@ -118,3 +118,23 @@ async def test_work_funds_tell_what_is_left_and_what_was_done(here: World) -> No
     assert twice.status_code == 409
     [total] = (await here.get("/v1/work-funds?area=5309&year=2026"))["by_area"]
     assert (total["left_fen"], total["contracted_fen"], total["workload"]) == (70_000, 50_000, 120)
+
+
+async def test_a_county_that_has_not_paid_by_its_day_is_an_alarm_and_one_that_has_is_none(here: World) -> None:
+    late, punctual = here.county(), here.county()
+    for area in (late, punctual):
+        await here.funded(area)
+        person = await here.person(area)
+        await person.entitled("2026-03")
+        await here.post("/v1/payment-schedules", "civil_affairs", area=area, pay_by_day=10)
+    await here.heard()
+    await here.paid(punctual, "2026-03")
+
+    async def alarms() -> list[str]:
+        return [case["area"] for case in (await here.get("/v1/cases?kind=payment_late"))["items"]]
+
+    await here.post("/v1/daily-runs", "admin", as_of="2026-03-10")
+    assert await alarms() == []
+    for _ in range(2):
+        await here.post("/v1/daily-runs", "admin", as_of="2026-03-11")
+        assert await alarms() == [late]

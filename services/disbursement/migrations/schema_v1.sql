@@ -561,3 +561,10 @@ CREATE TABLE statistics_uploads (
     uploaded_at timestamptz NOT NULL,
     UNIQUE (area, period, digest)
 );
+
+-- By which day of the month an area's payments are to be settled (notice 6.1).
+CREATE TABLE payment_schedules (
+    area       text PRIMARY KEY,
+    pay_by_day smallint NOT NULL CHECK (pay_by_day BETWEEN 1 AND 28),
+    set_by     text NOT NULL
+);
