@@ -180,6 +180,8 @@ async def _bare_loop(on: Stage, database: Database, events: int) -> None:
         group_id=f"bare.{uuid4().hex[:6]}",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=on.settings.kafka_fetch_wait_ms,
+        max_partition_fetch_bytes=4 << 20,
     )
     taken = 0
     async with consumer:
