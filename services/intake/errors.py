@@ -149,3 +149,9 @@ class ItemJudged(Conflict):
     """This archive was judged already in this check."""
 
     type = "item-judged"
+
+
+class NoSuchPaper(Conflict):
+    """The application has no paper of this kind as it stands."""
+
+    type = "no-such-paper"

@@ -46,6 +46,11 @@ def days_of(name: str, area: str, on: date) -> int:
     return _value(name, area, on)
 
 
+def hotline_of(area: str, on: date) -> str:
+    """Where the public may call about what is put up in `area`."""
+    return str(_value("hotline", area, on))
+
+
 def _value(name: str, area: str, on: date) -> int:
     applying = [
         parameter

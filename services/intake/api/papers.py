@@ -1,0 +1,191 @@
+"""Papers over REST, as PDF and HTML: of one application, of an area's policy, and what the village reads."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query
+from sqlalchemy import func, select
+from starlette.responses import Response
+
+from libs.common.areas import Area
+from libs.common.audit import record
+from libs.common.auth import Principal, caller
+from libs.common.clock import business_today
+from libs.common.database import Transaction, rows
+from libs.common.errors import InvalidInput, NotFound
+from libs.common.identity import mask_name
+from libs.common.papers.answers import Form, answer_with
+from libs.common.period import Period
+from libs.common.web import Tx, router
+from services.intake.api.doors import RATE_LIMITED, Keys
+from services.intake.application_records import Filed, filed_in, load_application
+from services.intake.archives import missing_kinds
+from services.intake.handlers.policies import policy_of
+from services.intake.notice import Notice, notice
+from services.intake.papers import (
+    DOCUMENT_NAMES,
+    Case,
+    Listed,
+    Maker,
+    PaperKind,
+    Review,
+    commitment_letter,
+    paper_of,
+    public_list,
+)
+from services.intake.parameters import days_of, hotline_of
+from services.intake.tables import applications, assessments, documents, reviews
+from services.intake.vault import Vault
+
+api = router(prefix="/v1", tags=["papers"])
+public = router(prefix="/v1/public", tags=["public"])
+
+Printer = Annotated[Principal, Depends(caller("partner", "township", "cdpf", "civil_affairs"))]
+Poster = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
+
+
+def _period(period: Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-03"])]) -> Period:
+    try:
+        return Period.parse(period)
+    except ValueError as error:
+        raise InvalidInput.at("query.period", str(error)) from error
+
+
+InPeriod = Annotated[Period, Depends(_period)]
+
+_MOST_LISTED = 5000
+
+
+@api.get("/applications/{application_id}/papers/{kind}.{form}", dependencies=RATE_LIMITED)
+async def print_paper(
+    application_id: UUID, kind: PaperKind, form: Form, tx: Tx, keys: Keys, printer: Printer
+) -> Response:
+    """政策告知承诺书, 受理 / 补正 / 不予批准通知书, 审批表. They name the person, mask the resident ID, and each
+    printing is logged. 409 while the application has no such paper."""
+    filed = await load_application(tx, printer, application_id)
+    case = await _case(tx, keys, filed)
+    told = None
+    if kind == "commitment":
+        told = await _notice(tx, filed.application.area, case.declaration.commitment.signed_on)
+    paper = paper_of(kind, case, Maker(printer.sub, business_today()), told)
+    await record(tx, printer, f"print {kind}", str(application_id), person_id=filed.application.person_id, form=form)
+    return await answer_with(paper, form)
+
+
+@public.get("/notice.{form}")
+async def print_notice(
+    form: Form, tx: Tx, area: Annotated[Area, Query()], on: Annotated[date | None, Query()] = None
+) -> Response:
+    """The letter of notice and commitment (政策告知承诺书, notice 1.2) of an area, to be filled in and signed."""
+    today = business_today()
+    return await answer_with(commitment_letter(await _notice(tx, area, on or today), Maker("", today)), form)
+
+
+@public.get("/lists")
+async def show_list(tx: Tx, keys: Keys, area: Annotated[Area, Query()], period: InPeriod) -> dict[str, Any]:
+    """Who was newly approved in a month (公示), each for the days of the area's parameter and no longer. Names by their
+    first character; neither resident ID nor disability."""
+    today = business_today()
+    listed = await _listed(tx, keys, area, period, today)
+    return {
+        "area": area,
+        "period": str(period),
+        "hotline": hotline_of(area, today),
+        "items": [
+            {
+                "name": mask_name(item.name),
+                "area": item.area,
+                "subsidy": item.subsidy,
+                "amount_fen": item.amount_fen,
+                "from": item.from_period,
+                "shown_until": item.shown_until,
+            }
+            for item in listed
+        ],
+        "next_cursor": None,
+    }
+
+
+@api.get("/public-list.{form}")
+async def print_list(
+    form: Form, tx: Tx, keys: Keys, poster: Poster, area: Annotated[Area, Query()], period: InPeriod
+) -> Response:
+    """The public list with whole names, to be put up in the village."""
+    poster.require_area(area)
+    today = business_today()
+    listed = await _listed(tx, keys, area, period, today)
+    await record(tx, poster, "print public list", f"{area}:{period}", form=form, names=len(listed))
+    return await answer_with(
+        public_list(area, str(period), listed, hotline_of(area, today), Maker(poster.sub, today)), form
+    )
+
+
+async def _notice(tx: Transaction, area: str, on: date) -> Notice:
+    policy = await policy_of(tx, area, on)
+    found = notice(area, policy["policy_version"], policy["parameters"])
+    if found is None:
+        raise NotFound(f"no standards are known for {on}")
+    return found
+
+
+async def _case(tx: Transaction, keys: Vault, filed: Filed) -> Case:
+    application_id, declaration = filed.application.application_id, filed.declaration(keys)
+    given = await tx.connection.execute(
+        select(reviews).where(reviews.c.application_id == application_id).order_by(reviews.c.version)
+    )
+    present = await tx.connection.execute(
+        select(documents.c.kind).where(documents.c.application_id == application_id).distinct()
+    )
+    missing = missing_kinds(declaration, set(present.scalars()), on=filed.received_on)
+    return Case(
+        application=filed.application,
+        declaration=declaration,
+        receipt_no=filed.receipt_no,
+        received_on=filed.received_on,
+        reviews=[Review(row.stage, row.outcome, row.reason, row.sub, row.reviewed_on) for row in given],
+        missing=[DOCUMENT_NAMES[kind] for kind in missing],
+    )
+
+
+async def _listed(tx: Transaction, keys: Vault, area: str, period: Period, today: date) -> list[Listed]:
+    """Those approved in the month whose days are not over."""
+    days = timedelta(days=days_of("public_list", area, today))
+    latest = (
+        select(assessments.c.decisions)
+        .where(assessments.c.application_id == applications.c.application_id)
+        .order_by(assessments.c.application_version.desc(), assessments.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found = await tx.connection.execute(
+        select(applications, latest.label("decisions"))
+        .where(
+            applications.c.area.startswith(area, autoescape=True),
+            applications.c.status == "approved",
+            applications.c.decided_on.between(
+                func.greatest(period.first_day, today - days), func.least(period.last_day, today)
+            ),
+        )
+        .order_by(applications.c.area, applications.c.application_id)
+        .limit(_MOST_LISTED)
+    )
+    listed = []
+    for row in rows(found):
+        filed = filed_in(row)
+        amounts = {decision["subsidy"]: decision for decision in row["decisions"] or ()}
+        listed += [
+            Listed(
+                name=filed.declaration(keys).applicant.name,
+                area=filed.application.area,
+                subsidy=subsidy,
+                amount_fen=amounts[subsidy]["amount_fen"],
+                from_period=amounts[subsidy]["first_period"],
+                shown_until=row["decided_on"] + days,
+            )
+            for subsidy in filed.application.granted
+            if subsidy in amounts
+        ]
+    return listed
