@@ -15,6 +15,7 @@ from libs.common.settings import Settings
 from services.disbursement.api import (
     bankfiles,
     cycles,
+    extracts,
     heirs,
     institutions,
     payments,
@@ -66,6 +67,7 @@ def _service(sealer: Sealer) -> Service:
             heirs.api,
             reconciliations.bank_side,
             reconciliations.api,
+            extracts.api,
             restores.api,
             schedules.api,
             statistics.api,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -84,3 +85,17 @@ async def test_a_table_is_uploaded_once_with_its_receipt_and_again_when_it_chang
     assert receiver.tables[first["digest"]]["total"]["paid_fen"] == 50_000
     assert [u["period"] for u in (await here.get("/v1/statistics-uploads"))["items"]] == ["2026-03"]
     here.app.state.national = None
+
+
+async def test_an_auditor_takes_the_data_of_a_month_with_a_reason_and_without_names(here: World) -> None:
+    area = await paid_county(here)
+    path = f"/v1/audit-extract.zip?area={area}&period=2026-03"
+    assert (await here.call("GET", path)).status_code == 422
+    assert (await here.call("GET", f"{path}&reason=x", "finance")).status_code == 403
+    answer = await here.call("GET", f"{path}&reason=年度审计")
+    packed = zipfile.ZipFile(io.BytesIO(answer.content))
+    lines = packed.read("payments.csv").decode("utf-8-sig").splitlines()
+    assert len(lines) == 3
+    assert {line.split(",")[9] for line in lines[1:]} == {"settled"}
+    assert packed.read("paid_in_two_areas.csv").decode("utf-8-sig").count("\n") == 1
+    assert "shared_accounts.csv" in packed.namelist()
