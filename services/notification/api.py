@@ -6,16 +6,19 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from starlette.responses import Response
 
 from libs.common.areas import Area
 from libs.common.audit import record
 from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import rows
+from libs.common.papers.answers import Form, answer_with
+from libs.common.privacy import Sealer
 from libs.common.web import Page, Paging, Tx, router
 from services.notification import letters, texts
 from services.notification.composing import read_templates
@@ -83,6 +86,13 @@ async def deliver_letter(message_id: UUID, body: LetterDelivery, tx: Tx, deliver
     """Records that the letter of a message was handed over; 409 unless one is due."""
     message = await letters.record_delivery(tx, deliverer, message_id, body.delivered_on, business_today())
     return {column.name: message[column.name] for column in _SHOWN}
+
+
+@api.get("/messages/{message_id}/letter.{form}")
+async def print_letter(message_id: UUID, form: Form, request: Request, tx: Tx, deliverer: Deliverer) -> Response:
+    """The message as a letter (停发 / 恢复 / 补发 / 追回通知书), with a receipt of delivery to sign."""
+    sealer: Sealer = request.app.state.sealer
+    return await answer_with(await letters.write_letter(tx, sealer, deliverer, message_id, business_today()), form)
 
 
 @api.get("/templates")

@@ -42,7 +42,14 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         place = ("contacts", data.person_id, "phone")
         phone = sealer.open(data.phone, item.event_id, "phone") if data.phone else None
         sealed = sealer.seal(phone, *place) if phone else None
-        row = {"person_id": data.person_id, "version": data.version, "area": data.area, "phone": sealed}
+        name = sealer.open(data.name, item.event_id, "name")
+        row = {
+            "person_id": data.person_id,
+            "version": data.version,
+            "area": data.area,
+            "phone": sealed,
+            "name": sealer.seal(name, "contacts", data.person_id, "name"),
+        }
         known[data.person_id] = changed[data.person_id] = row
         old_phone = sealer.open(before["phone"], *place) if before and before["phone"] else None
         if old_phone is not None and old_phone != phone:
@@ -52,7 +59,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         await tx.connection.execute(
             upsert.on_conflict_do_update(
                 index_elements=[contacts.c.person_id],
-                set_={name: upsert.excluded[name] for name in ("version", "area", "phone")},
+                set_={name: upsert.excluded[name] for name in ("version", "area", "phone", "name")},
             ),
             list(changed.values()),
         )

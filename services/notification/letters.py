@@ -13,8 +13,11 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction, rows
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.notification import MessageFailed, ReminderDelivered
+from libs.common.papers.printing import Paper
 from libs.common.period import SHANGHAI, business_date
-from services.notification.tables import messages
+from libs.common.privacy import Sealer
+from services.notification.papers import letter
+from services.notification.tables import contacts, messages
 
 UNSENT_DAYS = 7
 """A text that could not be sent for this long becomes a letter: any later and it would be no notice."""
@@ -56,6 +59,33 @@ async def record_delivery(
         )
     await record(tx, principal, "record letter", str(message_id), person_id=message["person_id"])
     return {**message, "status": "delivered", "delivered_on": delivered_on, "delivered_at": delivered_at}
+
+
+async def write_letter(tx: Transaction, sealer: Sealer, principal: Principal, message_id: UUID, today: date) -> Paper:
+    """The message on paper, addressed to the person by name where intake told it. NotFound; each printing is logged."""
+    found = rows(
+        await tx.connection.execute(
+            select(messages, contacts.c.name)
+            .join(contacts, contacts.c.person_id == messages.c.person_id, isouter=True)
+            .where(messages.c.message_id == message_id)
+        )
+    )
+    if not found:
+        raise NotFound("no such message")
+    message = found[0]
+    principal.require_sight(message["area"], "message")
+    name = sealer.open(message["name"], "contacts", message["person_id"], "name") if message["name"] else None
+    await record(tx, principal, "print letter", str(message_id), person_id=message["person_id"])
+    return letter(
+        message_id,
+        message["kind"],
+        message["text"],
+        message["area"],
+        name,
+        business_date(message["created_at"]),
+        principal.sub,
+        today,
+    )
 
 
 async def turn_unsent_into_letters(tx: Transaction, as_of: date) -> int:

@@ -59,7 +59,9 @@ def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
         invariants=INVARIANTS,
         workers=[lambda app: Sending(app.state.database, sealer, provider)],
     )
-    return create_app(service, settings)
+    app = create_app(service, settings)
+    app.state.sealer = sealer
+    return app
 
 
 def _configured_provider(settings: NotificationSettings) -> SmsProvider | None:

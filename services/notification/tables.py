@@ -49,6 +49,7 @@ contacts = Table(
     Column("version", BigInteger),
     Column("area", Text),
     Column("phone", Text),
+    Column("name", Text),
 )
 
 schedules = Table(

@@ -51,7 +51,8 @@ CREATE TABLE contacts (
     person_id text PRIMARY KEY,
     version   bigint NOT NULL,
     area      text NOT NULL,
-    phone     text CHECK (phone LIKE 'sm4.%')
+    phone     text CHECK (phone LIKE 'sm4.%'),
+    name      text CHECK (name LIKE 'sm4.%') -- only letters are addressed by it
 );
 
 -- The newest schedule of each person and subsidy, and what the person was last told of it.
