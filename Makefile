@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test check format bench test-kafka ci-full lock clean
+.PHONY: setup run test check format bench test-kafka test-spark ci-full lock clean
 
 setup: $(STAMP)
 
@@ -37,7 +37,12 @@ bench: setup
 test-kafka: setup
 	LIANGBU_BROKER=kafka $(BIN)/python -m pytest tests/e2e
 
-ci-full: check test test-kafka bench
+# What DuckDB and NumPy find in process, found again on Spark: needs Java 17; brings Spark, 400 MB.
+test-spark: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[spark]' --no-build-isolation
+	LIANGBU_ENGINE='local[2]' $(BIN)/python -m pytest tests/unit/eligibility/test_bulk_spark.py tests/integration/test_matching_spark.py
+
+ci-full: check test test-kafka test-spark bench
 
 # Pin everything anew, but Spark: its 400 MB are for clusters. The project itself is installed from this folder.
 lock: setup

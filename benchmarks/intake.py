@@ -1,7 +1,8 @@
 """The door beside its limit: `python -m benchmarks.intake [--applications N] [--rounds N]`.
 
 * submit: applications a second through one process of intake over HTTP (8 connections, an idempotency key each;
-  identity checks, sealing, outbox, audit), beside a bare FastAPI that parses the same body and does one INSERT; p99 too;
+  identity checks, sealing, outbox, audit), beside a bare FastAPI that parses the same body and does one INSERT; p99
+  too;
 * bulk: lines a second through `POST /v1/applications/bulk`.
 """
 

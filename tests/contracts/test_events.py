@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import jsonschema
 import pytest
 
-from libs.common.events.envelope import Envelope, UnreadableEvent, event_types, read_data, read_envelope
+from libs.common.events.envelope import Envelope, UnreadableEvent, event_types, read_data, read_envelope, write_envelope
+from libs.common.events.matching import PersonDied
 from libs.common.events.schemas import breaking_changes, schema_of
 
 STORED = Path(__file__).parents[2] / "docs" / "events"
@@ -92,6 +95,18 @@ def test_no_event_has_a_plain_field_for_a_name_a_number_or_a_phone() -> None:
 def _fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     own = [(name, field) for name, field in schema.get("properties", {}).items()]
     return own + [item for part in schema.get("$defs", {}).values() for item in _fields(part)]
+
+
+def test_what_is_written_is_read_back_whole() -> None:
+    event_id, moment = uuid4(), datetime(2026, 3, 16, 8, 30, 0, 123456, tzinfo=UTC)
+    fact = PersonDied(
+        person_id='p1-"quoted"', fact_id=uuid4(), occurred_on=date(2026, 3, 1), known_at=moment, source="cremations"
+    )
+    raw = write_envelope(fact, event_id=event_id, source="matching", time=moment, traceparent="00-ab-cd-01")
+    envelope = read_envelope(raw.encode())
+    assert (envelope.id, envelope.subject, envelope.time) == (event_id, fact.person_id, moment)
+    assert (envelope.producer, envelope.traceparent) == ("matching", "00-ab-cd-01")
+    assert read_data(envelope) == fact
 
 
 @pytest.mark.parametrize(
