@@ -9,7 +9,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import date
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import text
 
 from libs.common.auth import Principal
+from libs.common.clock import business_today
 from libs.common.database import Database, new_id, rows
 from libs.common.errors import DomainError
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
@@ -37,7 +37,7 @@ from services.disbursement.invariants import INVARIANTS
 from services.disbursement.ledger import Book
 from tests.conftest import Databases
 
-TODAY = date(2026, 7, 1)
+TODAY = business_today()  # results are dated after the cycles, whose time is the database's
 FIRST, LAST = Period(2026, 1), Period(2026, 4)
 MONTHS = [Period(2026, month) for month in range(1, 5)]
 PEOPLE = 2

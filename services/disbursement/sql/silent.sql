@@ -1,12 +1,12 @@
 -- Entitled months that were due when a later cycle over their area was drawn up, and are neither paid in full, on their
 -- way, nor named in a cycle with the reason why not. What came back or was on its way that day waits for the next cycle.
 WITH drawn AS (
-    SELECT area, subsidy, max(period) AS period, max(created_at) AS created_at
+    SELECT area, subsidy, period, max(created_at) AS created_at
     FROM cycles
     WHERE submitted_at IS NOT NULL
-    GROUP BY area, subsidy
+    GROUP BY area, subsidy, period
 )
-SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen, p.live_fen
+SELECT DISTINCT s.person_id, s.subsidy, month::date AS period, s.amount_fen, p.live_fen
 FROM drawn d
 JOIN entitled_spans s ON s.area LIKE d.area || '%' AND s.subsidy = coalesce(d.subsidy, s.subsidy)
 JOIN entitlements e ON e.person_id = s.person_id AND e.subsidy = s.subsidy AND e.told_at < d.created_at
@@ -15,11 +15,12 @@ CROSS JOIN LATERAL generate_series(
 ) AS month
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount_fen) FILTER (WHERE status IN ('pending', 'sent', 'settled')), 0) AS live_fen,
+           coalesce(bool_or(status IN ('pending', 'sent')), false) AS on_its_way,
            coalesce(max(greatest(settled_on, failed_on, returned_on)), '-infinity') AS last_news_on
     FROM payments
     WHERE person_id = s.person_id AND subsidy = s.subsidy AND period = month::date
 ) AS p
-WHERE p.live_fen < s.amount_fen - coalesce((
+WHERE NOT p.on_its_way AND p.live_fen < s.amount_fen - coalesce((
         SELECT d.amount_fen FROM disallowances d
         WHERE d.person_id = s.person_id AND d.subsidy = s.subsidy AND d.period = month::date
     ), 0) AND p.last_news_on < CAST(d.created_at AS date)
