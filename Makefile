@@ -18,7 +18,8 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/browser
+	$(BIN)/python -m pytest tests/e2e tests/browser
 
 check: setup
 	$(BIN)/ruff check .

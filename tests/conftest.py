@@ -24,14 +24,6 @@ from libs.common.issuer import issue_token, new_key_pair
 from libs.common.settings import Settings
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run side by side (`-n`), a file stays together, and all end-to-end tests share one system."""
-    for item in items:
-        folder, file = item.path.parts[-2:]
-        item.add_marker(pytest.mark.xdist_group("system" if folder in ("e2e", "browser") else file))
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     with (
