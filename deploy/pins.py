@@ -17,15 +17,24 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).parents[1]
 _NAME = re.compile(r"^[A-Za-z0-9._-]+")
 
 
 def requirements_of(service: str) -> list[str]:
-    """The project's base dependencies and those of the service's extra, as the project file words them."""
+    """The project's base dependencies and those of the service's extra, extras that it names in turn included."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return [*project["dependencies"], *project["optional-dependencies"][service]]
+    return [*project["dependencies"], *_extra(project, service)]
+
+
+def _extra(project: dict[str, Any], name: str) -> list[str]:
+    found: list[str] = []
+    for requirement in project["optional-dependencies"][name]:
+        own = re.fullmatch(rf"{project['name']}\[([a-z0-9_,]+)\]", requirement)
+        found += [item for each in own[1].split(",") for item in _extra(project, each)] if own else [requirement]
+    return found
 
 
 def lock_entries() -> dict[str, str]:
