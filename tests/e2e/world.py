@@ -287,7 +287,7 @@ class World:
         await until(ready, f"{name} to be back", within_s=60)
 
 
-async def until(check: Any, what: str, *, within_s: float = 30.0) -> Any:
+async def until(check: Any, what: str, *, within_s: float = 60.0) -> Any:
     """The first result of `check` that is not None."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

@@ -217,8 +217,9 @@ async def test_who_has_no_part_in_it_may_not_push(matching: Matching, role: str)
     assert answer.status_code == 403
 
 
-async def test_a_last_paid_month_is_an_exit_on_the_day_after_it(matching: Matching) -> None:
-    answer = await matching.push("low_income.exited", matching.new_id_number(), last_paid_period="2026-02")
+@pytest.mark.parametrize("occurred_on", [None, "2026-02-10", "2026-01-31"])
+async def test_a_last_paid_month_is_an_exit_on_the_day_after_it(matching: Matching, occurred_on: str | None) -> None:
+    answer = await matching.push("low_income.exited", matching.new_id_number(), occurred_on, last_paid_period="2026-02")
     (fact,) = await matching.told(answer.json()["person_id"])
     assert fact["occurred_on"] == "2026-03-01"
 

@@ -151,6 +151,7 @@ async def test_a_june_without_the_province_s_comparison_is_raised(matching: Matc
     await matching.recipient()
     query = {"area": "53", "period": "2026-06"}
     duties = (await matching.call("GET", "/v1/duties", area="53", params=query)).json()
+    assert duties["period"] == "2026-06"
     assert duties["province"] == {"area": "53", "due": True, "done": False, "comparison_id": None}
     await daily(matching, "2026-07-01")
     assert [item["area"] for item in await escalations(matching) if item["subject"].endswith(":province")] == ["53"]

@@ -56,7 +56,8 @@ _MAY_END_BY_PERIOD = ("low_income.exited", "benefit.ended")
 
 class PushedEvent(BaseModel):
     """One change. Besides the common fields each kind takes those of its event; `occurred_on` is the first day of the
-    new state, and of a death its day. Exits may give `last_paid_period` instead."""
+    new state, and of a death its day. Exits may give `last_paid_period`, which then decides: a time of grace (渐退期) is
+    still dibao, and a month that was paid was one of entitlement."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -84,10 +85,10 @@ class PushedEvent(BaseModel):
 
     def first_day(self) -> date:
         """Of the new state. A last paid month stands for its last day, so the day after it is the first."""
-        if self.occurred_on is not None:
-            return self.occurred_on
         if self.last_paid_period is not None and self.kind in _MAY_END_BY_PERIOD:
             return day_after(self.last_paid_period.last_day)
+        if self.occurred_on is not None:
+            return self.occurred_on
         raise InvalidInput.at("occurred_on", "Field required")
 
     def fields(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ async def read_duties(tx: Transaction, area: str, period: Period) -> dict[str, A
     )
     return {
         "area": area,
-        "period": period,
+        "period": str(period),
         "due_on": period.last_day,
         "province": await _province(tx, area[:2], period),
         "undecided_findings": (await tx.connection.execute(undecided)).scalar_one(),
