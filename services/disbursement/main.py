@@ -30,6 +30,7 @@ from services.disbursement.api import (
     work_funds,
 )
 from services.disbursement.bank import Bank, OneCardPlatform
+from services.disbursement.handlers.deliveries import Door
 from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.national import NationalSystem, StatisticsReceiver
@@ -42,6 +43,7 @@ def build(settings: Settings, bank: Bank | None = None, national: StatisticsRece
     sealer = Sealer.parse(settings.sealing_keys)
     app = create_app(_service(sealer), settings)
     app.state.sealer = sealer
+    app.state.door = Door(app.state.database)
     app.state.bank = bank or OneCardPlatform(
         settings.onecard_url,
         client_id=settings.onecard_client_id,

@@ -32,7 +32,7 @@ from libs.common.settings import Settings
 from services.disbursement.handlers import cycles, decisions, dispatch, projections, recoveries, submission
 from services.disbursement.handlers.accounts import read_account
 from services.disbursement.handlers.books import appropriate
-from services.disbursement.handlers.results import BankResult, record_result
+from services.disbursement.handlers.results import BankResult, record_results
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.ledger import Book
 from tests.conftest import Databases
@@ -201,7 +201,7 @@ class Disbursement(RuleBasedStateMachine):
         async def answer() -> None:
             async with self.database.transaction() as tx:
                 told = BankResult(payment_id, outcome, TODAY, bank_ref=f"R{payment_id}", code=code)  # type: ignore[arg-type]
-                assert await record_result(tx, told)
+                assert not await record_results(tx, [told])
 
         self.run(answer())
         row = self.waiting.pop(payment_id, None)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from libs.common.clock import business_today, utc_now
+from services.disbursement.handlers.deliveries import Delivery, Door
+from services.disbursement.handlers.receipts import Sms
+from services.disbursement.handlers.results import BankResult
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import Person, World, world
+
+TODAY = business_today()
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +281,21 @@ async def test_the_story_of_a_person_is_told_newest_first(here: World) -> None:
     items = (await here.get(f"/v1/persons/{person.person_id}/timeline"))["items"]
     assert [item["what"] for item in items] == ["payment.settled", "entitlement.changed"]
     assert items[0]["detail"] == "困难残疾人生活补贴 2026-03 100.00 元"
+
+
+async def test_webhooks_that_come_at_once_share_a_commit_and_each_has_its_own_answer(here: World) -> None:
+    """A return, its repeat, a stranger's and one that the database refuses: nobody pays for another's fault."""
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    [payment] = await person.payments()
+    payment_id, door = UUID(payment["payment_id"]), Door(here.database)
+    returned = Delivery("msg_one", "payment.returned", "", BankResult(payment_id, "returned", TODAY, code="closed"))
+    stranger = Delivery("msg_two", "payment.settled", str(uuid4()), BankResult(uuid4(), "settled", TODAY))
+    broken = Delivery("msg_three", "sms.sent", "", Sms(payment_id, "\x00", utc_now()))
+    *answers, error = await asyncio.gather(
+        *(door.take_in(told) for told in (returned, returned, stranger, broken)), return_exceptions=True
+    )
+    assert answers == ["taken in", "known", "unknown payment"]
+    assert isinstance(error, DBAPIError)
+    assert [p["status"] for p in await person.payments()] == ["returned"]
+    await here.invariants_hold()

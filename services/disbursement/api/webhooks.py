@@ -7,27 +7,32 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import Request, status
+from fastapi import APIRouter, Request, status
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from sqlalchemy import text
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from libs.common.clock import business_today
-from libs.common.database import Transaction
-from libs.common.errors import InvalidInput
+from libs.common.database import is_transient
+from libs.common.errors import InvalidInput, Unavailable
+from libs.common.period import SHANGHAI
 from libs.common.vocabulary import ReturnCode
-from libs.common.web import Tx, router
 from services.disbursement.errors import BadSignature
-from services.disbursement.handlers.results import BankResult, note_sms, note_unknown_payment, record_result
+from services.disbursement.handlers.deliveries import Delivery, Door
+from services.disbursement.handlers.receipts import Sms
+from services.disbursement.handlers.results import BankResult
 
-api = router(tags=["one-card platform"])
+# Its requests share transactions (`Door`); it has no principal: the signature says who speaks.
+api = APIRouter(tags=["one-card platform"])
+
+_NO_NUL = r"^[^\x00]*$"
+"""What PostgreSQL can store as text."""
 
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    payment_id: str = Field(min_length=1, max_length=100)
+    payment_id: str = Field(min_length=1, max_length=100, pattern=_NO_NUL)
 
     @model_validator(mode="before")
     @classmethod
@@ -39,7 +44,7 @@ class _Event(BaseModel):
 class Settled(_Event):
     type: Literal["payment.settled"]
     settled_on: date
-    bank_ref: str = Field(min_length=1, max_length=100)
+    bank_ref: str = Field(min_length=1, max_length=100, pattern=_NO_NUL)
 
 
 class Failed(_Event):
@@ -56,15 +61,21 @@ class Returned(_Event):
 
 class SmsSent(_Event):
     type: Literal["sms.sent"]
-    text: str = Field(max_length=1000)
+    text: str = Field(max_length=1000, pattern=_NO_NUL)
     sent_at: datetime
+
+    @field_validator("sent_at")
+    @classmethod
+    def _in_china(cls, value: datetime) -> datetime:
+        """A moment without a zone is the bank's own time."""
+        return value if value.tzinfo else value.replace(tzinfo=SHANGHAI)
 
 
 _ANY: TypeAdapter[Settled | Failed | Returned | SmsSent] = TypeAdapter(Settled | Failed | Returned | SmsSent)
 
 
 @api.post("/webhooks/onecard")
-async def receive(request: Request, tx: Tx) -> JSONResponse:
+async def receive(request: Request) -> JSONResponse:
     """401: bad signature, or more than 5 minutes old or early. 202: an unknown payment, and a case. 200: taken in, or
     taken in before."""
     body = await request.body()
@@ -73,12 +84,15 @@ async def receive(request: Request, tx: Tx) -> JSONResponse:
         event = _ANY.validate_json(body)
     except ValidationError as error:
         raise InvalidInput(f"not an event of the platform: {error.error_count()} problems") from error
-    if not await _is_new(tx, webhook_id, event.type):
-        return JSONResponse({"status": "known"})
-    if not await _take_in(tx, event):
-        await note_unknown_payment(tx, event.payment_id, event.type)
-        return JSONResponse({"status": "unknown payment"}, status.HTTP_202_ACCEPTED)
-    return JSONResponse({"status": "taken in"})
+    door: Door = request.app.state.door
+    try:
+        answer = await door.take_in(Delivery(webhook_id, event.type, event.payment_id, _told(event)))
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        raise Unavailable("the database is not reachable or busy; try again") from error
+    accepted = status.HTTP_202_ACCEPTED if answer == "unknown payment" else status.HTTP_200_OK
+    return JSONResponse({"status": answer}, accepted)
 
 
 def _verified(request: Request, body: bytes) -> str:
@@ -93,29 +107,17 @@ def _verified(request: Request, body: bytes) -> str:
     raise BadSignature
 
 
-async def _is_new(tx: Transaction, webhook_id: str, event_type: str) -> bool:
-    marked = await tx.connection.execute(
-        text(
-            "INSERT INTO webhook_deliveries (webhook_id, type) VALUES (:id, :type) ON CONFLICT DO NOTHING"
-            " RETURNING true"
-        ),
-        {"id": webhook_id, "type": event_type},
-    )
-    return marked.scalar_one_or_none() is not None
-
-
-async def _take_in(tx: Transaction, event: Settled | Failed | Returned | SmsSent) -> bool:
+def _told(event: Settled | Failed | Returned | SmsSent) -> BankResult | Sms | None:
     try:
         payment_id = UUID(event.payment_id)
     except ValueError:
-        return False
+        return None
     match event:
         case Settled():
-            told = BankResult(payment_id, "settled", event.settled_on, bank_ref=event.bank_ref)
+            return BankResult(payment_id, "settled", event.settled_on, bank_ref=event.bank_ref)
         case Failed():
-            told = BankResult(payment_id, "failed", business_today(), code=event.code)
+            return BankResult(payment_id, "failed", business_today(), code=event.code)
         case Returned():
-            told = BankResult(payment_id, "returned", event.returned_on, code=event.code)
+            return BankResult(payment_id, "returned", event.returned_on, code=event.code)
         case SmsSent():
-            return await note_sms(tx, payment_id, content=event.text, sent_at=event.sent_at)
-    return await record_result(tx, told)
+            return Sms(payment_id, event.text, event.sent_at)

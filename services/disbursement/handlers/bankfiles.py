@@ -14,7 +14,7 @@ from libs.common.database import Transaction
 from libs.common.money import yuan_text
 from libs.common.privacy import Sealer
 from services.disbursement.bank import Batch, Statement, StatementLine
-from services.disbursement.handlers.results import note_unknown_payment
+from services.disbursement.handlers.deliveries import note_unknown_payment
 from services.disbursement.handlers.statements import take_statement
 
 _HEADINGS = ("payment_id", "收款人", "账号", "开户行", "金额（元）", "补贴项目", "发放周期", "主管部门", "手机号")

@@ -34,22 +34,27 @@ class _Source:
     book_year: int
 
 
-async def may_be_overpaid(tx: Transaction, person_id: str, subsidy: Subsidy, period: Period) -> bool:
-    """Whether a month just settled or returned is to be reviewed: it is paid beyond its entitlement, or was claimed."""
-    found: bool = (
-        await tx.connection.execute(
-            text(
-                "SELECT EXISTS (SELECT FROM recoveries WHERE person_id = :person_id AND subsidy = :subsidy)"
-                " OR (SELECT coalesce(sum(amount_fen), 0) FROM payments WHERE person_id = :person_id"
-                " AND subsidy = :subsidy AND period = :period AND status = 'settled')"
-                " > coalesce((SELECT amount_fen FROM entitled_spans WHERE person_id = :person_id"
-                " AND subsidy = :subsidy AND months @> CAST(:period AS date)), 0)"
-                " OR EXISTS (SELECT FROM disallowances WHERE person_id = :person_id AND subsidy = :subsidy)"
-            ),
-            {"person_id": person_id, "subsidy": subsidy, "period": period.first_day},
-        )
-    ).scalar_one()
-    return found
+async def perhaps_overpaid(tx: Transaction, months: Sequence[tuple[str, Subsidy, date]]) -> set[tuple[str, Subsidy]]:
+    """Whose months (first days), just settled or returned, are to be reviewed: paid beyond the entitlement, or of
+    somebody who has a recovery or a decision already."""
+    found = await tx.connection.execute(
+        text(
+            "SELECT DISTINCT person_id, subsidy FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]),"
+            " CAST(:periods AS date[])) AS t (person_id, subsidy, period)"
+            " WHERE EXISTS (SELECT FROM recoveries r WHERE r.person_id = t.person_id AND r.subsidy = t.subsidy)"
+            " OR EXISTS (SELECT FROM disallowances d WHERE d.person_id = t.person_id AND d.subsidy = t.subsidy)"
+            " OR (SELECT coalesce(sum(p.amount_fen), 0) FROM payments p WHERE p.person_id = t.person_id"
+            " AND p.subsidy = t.subsidy AND p.period = t.period AND p.status = 'settled')"
+            " > coalesce((SELECT s.amount_fen FROM entitled_spans s WHERE s.person_id = t.person_id"
+            " AND s.subsidy = t.subsidy AND s.months @> t.period), 0)"
+        ),
+        {
+            "person_ids": [person_id for person_id, _, _ in months],
+            "subsidies": [subsidy for _, subsidy, _ in months],
+            "periods": [period for _, _, period in months],
+        },
+    )
+    return {(row.person_id, row.subsidy) for row in found}
 
 
 async def review_overpayments(

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from libs.common.database import Transaction
+from libs.common.database import Transaction, rows
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDY_NAMES, ReturnCode
+from libs.common.vocabulary import ReturnCode
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
 from services.disbursement.handlers.locks import lock_submission
 from services.disbursement.handlers.offsets import apply_offset, confirm_offset, reverse_offset
-from services.disbursement.handlers.overpayments import may_be_overpaid, review_overpayments
+from services.disbursement.handlers.overpayments import perhaps_overpaid, review_overpayments
+from services.disbursement.handlers.receipts import check_sms
 from services.disbursement.ledger import Book
 from services.disbursement.payments import Result, Ruling, rule
-from services.disbursement.sms import Announcement, missing_items
 
 _ENTRIES = {
     "settle": ledger.settle,
@@ -43,38 +44,85 @@ class BankResult:
     code: ReturnCode | None = None
 
 
-async def record_result(tx: Transaction, told: BankResult) -> bool:
-    """Takes a result in: status, ledger, events, recoveries, cases. False for a payment that nobody here knows."""
-    payment = await _load(tx, told.payment_id)
-    if payment is None:
-        return False
-    await tx.lock(payment["person_id"])
-    payment = await _load(tx, told.payment_id)
-    assert payment is not None
-    ruling = rule(payment["status"], told.result)
-    contradiction = ruling.contradiction or _other_reference(payment, told)
-    if contradiction:
-        await _open_contradiction(tx, payment, told, contradiction)
-    if contradiction == "result_before_sending":
-        await lock_submission(tx, because=f"the bank knows {told.payment_id}, which was never sent", by="bank result")
-    if ruling.bookings:
-        if ruling.status == "settled":
-            payment |= await confirm_offset(tx, payment, on=told.on)
-        await _save(tx, payment, told, ruling)
-        budget = Book(payment["book_area"], payment["subsidy"], payment["book_year"])
-        entries = [
-            _ENTRIES[name](budget, str(told.payment_id), payment["amount_fen"], on=told.on) for name in ruling.bookings
-        ]
-        await book(tx, entries)
-        await _book_offset(tx, payment, ruling, on=told.on)
-        if ruling.status in ("failed", "returned"):
-            await _block_account(tx, payment, told)
-        if await may_be_overpaid(tx, payment["person_id"], payment["subsidy"], Period.of(payment["period"])):
-            await review_overpayments(tx, [(payment["person_id"], payment["subsidy"])], on=told.on)
-        await check_sms(tx, told.payment_id)
-    elif ruling.status == "returned" and told.result == "settled":
-        await _note_late_settlement(tx, payment, told)
-    return True
+async def record_results(tx: Transaction, told: Sequence[BankResult]) -> set[UUID]:
+    """Takes results in, all at once: status, ledger, events, recoveries, cases. Several of one payment take effect in
+    the order that they are given. The payments that nobody here knows."""
+    if not told:
+        return set()
+    known = await lock_payees(tx, {result.payment_id for result in told})
+    waiting = [result for result in told if result.payment_id in known]
+    while waiting:
+        first: dict[UUID, BankResult] = {}
+        later = []
+        for result in waiting:
+            if first.setdefault(result.payment_id, result) is not result:
+                later.append(result)
+        await _record_one_of_each(tx, first)
+        waiting = later
+    return {result.payment_id for result in told} - known
+
+
+async def lock_payees(tx: Transaction, payment_ids: Collection[UUID]) -> set[UUID]:
+    """Locks the persons of these payments, in one order with everybody else; which of the payments are known."""
+    await tx.lock(*{payment["person_id"] for payment in (await _load(tx, payment_ids)).values()})
+    return set(await _load(tx, payment_ids))
+
+
+@dataclass(slots=True)
+class _Change:
+    """A result that does something, and the payment as it was before."""
+
+    told: BankResult
+    payment: dict[str, Any]
+    ruling: Ruling
+
+    @property
+    def book(self) -> Book:
+        return Book(self.payment["book_area"], self.payment["subsidy"], self.payment["book_year"])
+
+    @property
+    def entries(self) -> list[ledger.Entry]:
+        amount_fen, cause_id = self.payment["amount_fen"], str(self.told.payment_id)
+        return [_ENTRIES[name](self.book, cause_id, amount_fen, on=self.told.on) for name in self.ruling.bookings]
+
+
+async def _record_one_of_each(tx: Transaction, told: Mapping[UUID, BankResult]) -> None:
+    changes = []
+    for payment_id, payment in (await _load(tx, told)).items():
+        result = told[payment_id]
+        ruling = rule(payment["status"], result.result)
+        contradiction = ruling.contradiction or _other_reference(payment, result)
+        if contradiction:
+            await _open_contradiction(tx, payment, result, contradiction)
+        if contradiction == "result_before_sending":
+            await lock_submission(tx, because=f"the bank knows {payment_id}, which was never sent", by="bank result")
+        if ruling.bookings:
+            if ruling.status == "settled":
+                payment |= await confirm_offset(tx, payment, on=result.on)
+            change = _Change(result, payment, ruling)
+            if payment["offset_fen"]:
+                await _take_effect(tx, [change])  # by itself: what it sets off, the next one cannot
+            else:
+                changes.append(change)
+        elif ruling.status == "returned" and result.result == "settled":
+            await _note_late_settlement(tx, payment, result)
+    if changes:
+        await _take_effect(tx, changes)
+
+
+async def _take_effect(tx: Transaction, changes: Sequence[_Change]) -> None:
+    await _save(tx, changes)
+    await book(tx, [entry for change in changes for entry in change.entries])
+    for change in changes:
+        await _book_offset(tx, change.payment, change.ruling, on=change.told.on)
+    await _block_accounts(tx, [change for change in changes if change.ruling.status in ("failed", "returned")])
+    overpaid = await perhaps_overpaid(
+        tx, [(change.payment["person_id"], change.payment["subsidy"], change.payment["period"]) for change in changes]
+    )
+    days = {(change.payment["person_id"], change.payment["subsidy"]): change.told.on for change in changes}
+    for day in sorted({days[pair] for pair in overpaid}):
+        await review_overpayments(tx, sorted(pair for pair in overpaid if days[pair] == day), on=day)
+    await check_sms(tx, [change.told.payment_id for change in changes])
 
 
 async def _book_offset(tx: Transaction, payment: dict[str, Any], ruling: Ruling, *, on: date) -> None:
@@ -85,13 +133,13 @@ async def _book_offset(tx: Transaction, payment: dict[str, Any], ruling: Ruling,
         await reverse_offset(tx, payment, on=on)
 
 
-async def _load(tx: Transaction, payment_id: UUID) -> dict[str, Any] | None:
-    row = (
-        (await tx.connection.execute(text("SELECT * FROM payments WHERE payment_id = :id"), {"id": payment_id}))
-        .mappings()
-        .one_or_none()
+async def _load(tx: Transaction, payment_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """By id, in the order of the ids: whoever books takes them in one order."""
+    found = await tx.connection.execute(
+        text("SELECT * FROM payments WHERE payment_id = ANY(CAST(:ids AS uuid[])) ORDER BY payment_id"),
+        {"ids": list(payment_ids)},
     )
-    return dict(row) if row else None
+    return {row["payment_id"]: row for row in rows(found)}
 
 
 def _other_reference(payment: dict[str, Any], told: BankResult) -> str | None:
@@ -101,42 +149,46 @@ def _other_reference(payment: dict[str, Any], told: BankResult) -> str | None:
     return "settled_twice" if both and known != told.bank_ref else None
 
 
-async def _save(tx: Transaction, payment: dict[str, Any], told: BankResult, ruling: Ruling) -> None:
-    version = payment["version"] + 1
+async def _save(tx: Transaction, changes: Sequence[_Change]) -> None:
+    told = [change.told for change in changes]
     await tx.connection.execute(
         text(
-            "UPDATE payments SET status = :status, version = :version, bank_ref = coalesce(:bank_ref, bank_ref),"
-            " code = :code, settled_on = coalesce(:settled_on, settled_on),"
-            " failed_on = coalesce(:failed_on, failed_on), returned_on = :returned_on"
-            " WHERE payment_id = :id AND period = :period"
+            "UPDATE payments p SET status = n.status, version = p.version + 1,"
+            " bank_ref = coalesce(n.bank_ref, p.bank_ref), code = n.code,"
+            " settled_on = coalesce(n.settled_on, p.settled_on), failed_on = coalesce(n.failed_on, p.failed_on),"
+            " returned_on = n.returned_on FROM unnest(CAST(:ids AS uuid[]), CAST(:periods AS date[]),"
+            " CAST(:statuses AS text[]), CAST(:refs AS text[]), CAST(:codes AS text[]), CAST(:settled AS date[]),"
+            " CAST(:failed AS date[]), CAST(:returned AS date[])) AS n (payment_id, period, status, bank_ref, code,"
+            " settled_on, failed_on, returned_on) WHERE p.payment_id = n.payment_id AND p.period = n.period"
         ),
         {
-            "id": told.payment_id,
-            "period": payment["period"],
-            "status": ruling.status,
-            "version": version,
-            "bank_ref": told.bank_ref,
-            "code": told.code,
-            "settled_on": told.on if told.result == "settled" else None,
-            "failed_on": told.on if told.result == "failed" else None,
-            "returned_on": told.on if told.result == "returned" else None,
+            "ids": [result.payment_id for result in told],
+            "periods": [change.payment["period"] for change in changes],
+            "statuses": [change.ruling.status for change in changes],
+            "refs": [result.bank_ref for result in told],
+            "codes": [result.code for result in told],
+            "settled": [result.on if result.result == "settled" else None for result in told],
+            "failed": [result.on if result.result == "failed" else None for result in told],
+            "returned": [result.on if result.result == "returned" else None for result in told],
         },
     )
-    tx.publish(
-        _EVENTS[ruling.status](
-            person_id=payment["person_id"],
-            version=version,
-            payment_id=told.payment_id,
-            subsidy=payment["subsidy"],
-            period=Period.of(payment["period"]),
-            amount_fen=payment["amount_fen"],
-            offset_fen=payment["offset_fen"],
-            area=payment["area"],
-            status=ruling.status,
-            on=told.on,
-            code=told.code,
+    for change in changes:
+        payment = change.payment
+        tx.publish(
+            _EVENTS[change.ruling.status](
+                person_id=payment["person_id"],
+                version=payment["version"] + 1,
+                payment_id=payment["payment_id"],
+                subsidy=payment["subsidy"],
+                period=Period.of(payment["period"]),
+                amount_fen=payment["amount_fen"],
+                offset_fen=payment["offset_fen"],
+                area=payment["area"],
+                status=change.ruling.status,
+                on=change.told.on,
+                code=change.told.code,
+            )
         )
-    )
 
 
 async def _note_late_settlement(tx: Transaction, payment: dict[str, Any], told: BankResult) -> None:
@@ -150,20 +202,26 @@ async def _note_late_settlement(tx: Transaction, payment: dict[str, Any], told: 
     )
 
 
-async def _block_account(tx: Transaction, payment: dict[str, Any], told: BankResult) -> None:
-    """Nothing more is sent to that account until there is a newer version of it; the entitlement stands."""
-    await tx.connection.execute(
-        text(
-            "UPDATE payees SET failed_version = :payee_version, failed_code = :code"
-            " WHERE person_id = :person_id AND coalesce(failed_version, 0) <= :payee_version"
-            " AND version >= :payee_version"
-        ),
-        {"person_id": payment["person_id"], "payee_version": payment["payee_version"], "code": told.code},
-    )
-    await tx.connection.execute(
-        text("UPDATE heirs SET failed_version = version WHERE person_id = :person_id AND version = :payee_version"),
-        {"person_id": payment["person_id"], "payee_version": payment["payee_version"]},
-    )
+async def _block_accounts(tx: Transaction, changes: Sequence[_Change]) -> None:
+    """Nothing more is sent to these accounts until there is a newer version of each; the entitlements stand."""
+    for change in changes:
+        payment = change.payment
+        await tx.connection.execute(
+            text(
+                "UPDATE payees SET failed_version = :payee_version, failed_code = :code"
+                " WHERE person_id = :person_id AND coalesce(failed_version, 0) <= :payee_version"
+                " AND version >= :payee_version"
+            ),
+            {
+                "person_id": payment["person_id"],
+                "payee_version": payment["payee_version"],
+                "code": change.told.code,
+            },
+        )
+        await tx.connection.execute(
+            text("UPDATE heirs SET failed_version = version WHERE person_id = :person_id AND version = :payee_version"),
+            {"person_id": payment["person_id"], "payee_version": payment["payee_version"]},
+        )
 
 
 async def _open_contradiction(tx: Transaction, payment: dict[str, Any], told: BankResult, contradiction: str) -> None:
@@ -186,64 +244,3 @@ async def _open_contradiction(tx: Transaction, payment: dict[str, Any], told: Ba
 async def note_unknown_payment(tx: Transaction, payment_id: str, event_type: str) -> None:
     """The bank speaks of a payment that is not ours."""
     await open_case(tx, "unknown_payment", payment_id, area="", told=event_type)
-
-
-async def note_sms(tx: Transaction, payment_id: UUID, *, content: str, sent_at: datetime) -> bool:
-    """Keeps the newest SMS of a payment and checks it. False for a payment that nobody here knows."""
-    payment = await _load(tx, payment_id)
-    if payment is None:
-        return False
-    await tx.lock(payment["person_id"])
-    await tx.connection.execute(
-        text(
-            "INSERT INTO sms_receipts (payment_id, text, sent_at) VALUES (:id, :content, :sent_at)"
-            " ON CONFLICT (payment_id) DO UPDATE SET text = excluded.text, sent_at = excluded.sent_at, missing = NULL"
-            " WHERE sms_receipts.sent_at < excluded.sent_at"
-        ),
-        {"id": payment_id, "content": content, "sent_at": sent_at},
-    )
-    await check_sms(tx, payment_id)
-    return True
-
-
-async def check_sms(tx: Transaction, payment_id: UUID) -> Literal["nothing to check", "right", "wrong"]:
-    """Checks the five items once both the SMS and the settlement are here; what is missing is a case (notice 4.3)."""
-    row = (
-        await tx.connection.execute(
-            text(
-                "SELECT s.text, p.subsidy, p.amount_fen - p.offset_fen AS amount_fen,"
-                " p.settled_on, p.period, p.area, p.person_id, p.cycle_id,"
-                " b.department FROM sms_receipts s JOIN payments p USING (payment_id) JOIN batches b USING (batch_id)"
-                " WHERE s.payment_id = :id AND s.missing IS NULL AND p.settled_on IS NOT NULL"
-            ),
-            {"id": payment_id},
-        )
-    ).one_or_none()
-    if row is None:
-        return "nothing to check"
-    due = Announcement(
-        SUBSIDY_NAMES[row.subsidy], row.amount_fen, row.settled_on, row.department, Period.of(row.period)
-    )
-    missing = missing_items(row.text, due)
-    await tx.connection.execute(
-        text(
-            "UPDATE sms_receipts SET missing = :missing, text = CASE WHEN cardinality(CAST(:missing AS text[])) > 0"
-            " THEN text END WHERE payment_id = :id"
-        ),
-        {"id": payment_id, "missing": list(missing)},
-    )
-    if not missing:
-        return "right"
-    await open_case(
-        tx,
-        "sms_incomplete",
-        str(payment_id),
-        area=row.area,
-        period=Period.of(row.period),
-        person_id=row.person_id,
-        payment_id=payment_id,
-        cycle_id=row.cycle_id,
-        missing=missing,
-        amount_fen=row.amount_fen,
-    )
-    return "wrong"

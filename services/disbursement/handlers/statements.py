@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from libs.common.database import Database, Transaction
 from services.disbursement.bank import Bank, OutcomeUnknown, Statement, StatementLine
-from services.disbursement.handlers.results import BankResult, record_result
+from services.disbursement.handlers.results import BankResult, record_results
 
 _LONGEST_PAUSE_S = 60
 
@@ -58,17 +58,15 @@ async def take_statement(tx: Transaction, statement: Statement, *, on: date) -> 
     await _keep_lines(tx, statement, tx.now)
     found = await tx.connection.execute(
         text(
-            "SELECT l.payment_id, p.person_id FROM statement_lines l JOIN payments p USING (payment_id)"
-            " WHERE l.batch_id = :batch_id AND l.status <> 'accepted' AND l.status <> p.status ORDER BY l.payment_id"
+            "SELECT l.payment_id FROM statement_lines l JOIN payments p USING (payment_id)"
+            " WHERE l.batch_id = :batch_id AND l.status <> 'accepted' AND l.status <> p.status"
         ),
         {"batch_id": statement.batch_id},
     )
-    lines = {line.payment_id: line for line in statement.items}
-    news = [row for row in found if row.payment_id in lines]
-    await tx.lock(*{row.person_id for row in news})  # all at once, in one order with everybody else
-    for row in news:
-        for result in results_of(lines[row.payment_id], on=on):
-            await record_result(tx, result)
+    news = set(found.scalars())
+    await record_results(
+        tx, [told for line in statement.items if line.payment_id in news for told in results_of(line, on=on)]
+    )
 
 
 def results_of(line: StatementLine, *, on: date) -> list[BankResult]:
