@@ -6,15 +6,9 @@ import json
 from typing import Any
 
 import structlog
-from sqlalchemy import text
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction
-
-_INSERT = text(
-    "INSERT INTO audit_log (sub, role, area, action, object, person_id, reason, detail, request_id)"
-    " VALUES (:sub, :role, :area, :action, :object, :person_id, :reason, CAST(:detail AS jsonb), :request_id)"
-)
 
 
 async def record(
@@ -31,8 +25,7 @@ async def record(
 
     `detail` must hold no personal data: ids, codes, amounts, dates.
     """
-    await tx.connection.execute(
-        _INSERT,
+    tx.note_deed(
         {
             "sub": principal.sub,
             "role": principal.role,
@@ -43,5 +36,5 @@ async def record(
             "reason": reason,
             "detail": json.dumps(detail, ensure_ascii=False, default=str),
             "request_id": structlog.contextvars.get_contextvars().get("request_id"),
-        },
+        }
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,14 +17,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from uuid_utils.compat import uuid7
 
 from libs.common.events.envelope import EventData, bulk_topic_of, topic_of, write_envelope
-
-_LOCK_BUCKETS = 1024  # bounds the lock table when a bulk job locks ten thousand persons
 
 
 def new_id() -> UUID:
@@ -47,7 +45,11 @@ class Transaction:
     service: str
     now: datetime
     traceparent: str | None = None
+    opened: Any = None
+    """The row that the transaction's first statement answered, where it was asked more than the time."""
     _outgoing: list[_Outgoing] = field(default_factory=list)
+    _deeds: list[Mapping[str, Any]] = field(default_factory=list)
+    _answers: list[Mapping[str, Any]] = field(default_factory=list)
     _held: set[str] = field(default_factory=set)
     """Keys whose locks are held already; they are until the end of the transaction."""
 
@@ -58,7 +60,7 @@ class Transaction:
         """
         wanted = set(keys) - self._held
         if wanted:
-            await self.connection.execute(_LOCK, {"keys": list(wanted), "buckets": _LOCK_BUCKETS})
+            await self.connection.execute(_LOCK, {"keys": list(wanted)})
             self._held |= wanted
 
     def publish(self, data: EventData, *, event_id: UUID | None = None, bulk: bool = False) -> UUID:
@@ -67,46 +69,112 @@ class Transaction:
         self._outgoing.append(_Outgoing(identity, data, bulk))
         return identity
 
+    def holds(self, *keys: str) -> None:
+        """Notes that a statement of the caller's own has taken these locks (`lock_keys` in SQL)."""
+        self._held |= set(keys)
+
+    def note_deed(self, entry: Mapping[str, Any]) -> None:
+        """Queues an entry of the audit log; it is written with the commit."""
+        self._deeds.append(entry)
+
+    def remember_answer(self, answer: Mapping[str, Any]) -> None:
+        """Queues the answer under an idempotency key; it is written with the commit."""
+        self._answers.append(answer)
+
     async def flush(self) -> None:
-        """Writes the queued events into the outbox, behind the locks of their keys."""
-        if not self._outgoing:
-            return
-        await self.lock(*{outgoing.data.key for outgoing in self._outgoing})
-        columns: dict[str, list[Any]] = {
-            name: [] for name in ("event_id", "topic", "key", "type", "aggregate", "version", "body")
-        }
-        for outgoing in self._outgoing:
-            data = outgoing.data
-            columns["event_id"].append(outgoing.event_id)
-            columns["topic"].append((bulk_topic_of if outgoing.bulk else topic_of)(self.service))
-            columns["key"].append(data.key)
-            columns["type"].append(data.type)
-            columns["aggregate"].append(data.aggregate)
-            columns["version"].append(data.aggregate_version)
-            columns["body"].append(
-                write_envelope(
-                    data,
-                    event_id=outgoing.event_id,
-                    source=self.service,
-                    time=self.now,
-                    traceparent=self.traceparent,
-                )
-            )
-        await self.connection.execute(_INSERT_OUTBOX, columns)
+        """Writes what was queued, in one round trip: events behind the locks of their keys, deeds and answers."""
+        if self._outgoing:
+            await self.lock(*{outgoing.data.key for outgoing in self._outgoing})
+        events = _OUTBOX.columns([self._outbox_row(outgoing) for outgoing in self._outgoing])
+        if self._deeds or self._answers:
+            others = _AUDIT_LOG.columns(self._deeds) | _IDEMPOTENCY_KEYS.columns(self._answers)
+            await self.connection.execute(_INSERT_ALL, events | others)
+        elif self._outgoing:
+            await self.connection.execute(_INSERT_EVENTS, events)
         self._outgoing.clear()
+        self._deeds.clear()
+        self._answers.clear()
+
+    def _outbox_row(self, outgoing: _Outgoing) -> dict[str, Any]:
+        data = outgoing.data
+        body = write_envelope(
+            data, event_id=outgoing.event_id, source=self.service, time=self.now, traceparent=self.traceparent
+        )
+        return {
+            "event_id": outgoing.event_id,
+            "topic": (bulk_topic_of if outgoing.bulk else topic_of)(self.service),
+            "key": data.key,
+            "type": data.type,
+            "aggregate": data.aggregate,
+            "version": data.aggregate_version,
+            "body": body,
+        }
 
 
-_NOW = text("SELECT clock_timestamp()")
-_LOCK = text(
-    "SELECT pg_advisory_xact_lock(7001, bucket) FROM (SELECT DISTINCT"
-    " abs(hashtextextended(key, 0) % :buckets)::int AS bucket"
-    " FROM unnest(CAST(:keys AS text[])) AS key ORDER BY 1) AS sorted"
+_LOCK = text("SELECT lock_keys(:keys)")
+Opening = tuple[Executable, Mapping[str, Any]]
+"""A statement with its parameters whose one row has the time as `now`, and more."""
+
+_NOW: Opening = (text("SELECT clock_timestamp() AS now"), {})
+
+
+@dataclass(frozen=True)
+class _Appended:
+    """A table that rows are only appended to, all of a transaction in one statement: its columns with their types."""
+
+    table: str
+    types: Mapping[str, str]
+
+    @property
+    def insert(self) -> str:
+        arrays = ", ".join(f"CAST(:{self.table}_{name} AS {kind}[])" for name, kind in self.types.items())
+        return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+    def columns(self, written: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """The rows as the parameters of `insert`."""
+        return {f"{self.table}_{name}": [row[name] for row in written] for name in self.types}
+
+
+_OUTBOX = _Appended(
+    "outbox",
+    {
+        "event_id": "uuid",
+        "topic": "text",
+        "key": "text",
+        "type": "text",
+        "aggregate": "text",
+        "version": "bigint",
+        "body": "text",
+    },
 )
-_INSERT_OUTBOX = text(
-    "INSERT INTO outbox (event_id, topic, key, type, aggregate, version, body)"
-    " SELECT * FROM unnest(CAST(:event_id AS uuid[]), CAST(:topic AS text[]), CAST(:key AS text[]),"
-    " CAST(:type AS text[]), CAST(:aggregate AS text[]), CAST(:version AS bigint[]), CAST(:body AS text[]))"
+_AUDIT_LOG = _Appended(
+    "audit_log",
+    {
+        "sub": "text",
+        "role": "text",
+        "area": "text",
+        "action": "text",
+        "object": "text",
+        "person_id": "text",
+        "reason": "text",
+        "detail": "jsonb",
+        "request_id": "text",
+    },
 )
+_IDEMPOTENCY_KEYS = _Appended(
+    "idempotency_keys",
+    {
+        "sub": "text",
+        "route": "text",
+        "key": "text",
+        "digest": "text",
+        "status": "integer",
+        "headers": "jsonb",
+        "body": "bytea",
+    },
+)
+_INSERT_EVENTS = text(_OUTBOX.insert)
+_INSERT_ALL = text(f"WITH told AS ({_OUTBOX.insert}), done AS ({_AUDIT_LOG.insert}) {_IDEMPOTENCY_KEYS.insert}")
 
 
 class Database:
@@ -128,11 +196,13 @@ class Database:
         """Set at each commit that published something; the relay waits on it."""
 
     @asynccontextmanager
-    async def transaction(self, *, traceparent: str | None = None) -> AsyncIterator[Transaction]:
-        """Commits when the block ends, rolls back when it raises."""
+    async def transaction(
+        self, *, traceparent: str | None = None, opening: Opening = _NOW
+    ) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises. `opening` asks more of its first round trip."""
         async with self.engine.begin() as connection:
-            now = (await connection.execute(_NOW)).scalar_one()
-            transaction = Transaction(connection, self.service, now, traceparent)
+            opened = (await connection.execute(*opening)).one()
+            transaction = Transaction(connection, self.service, opened.now, traceparent, opened)
             yield transaction
             published = bool(transaction._outgoing)
             await transaction.flush()

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
-from libs.common.database import Transaction
+from libs.common.database import Opening, Transaction
 from libs.common.errors import IdempotencyKeyReused, InvalidInput, StillRunning
 
 HEADER = "idempotency-key"
 _LONGEST_KEY = 255
 
-_FIRST_ANSWER = text("SELECT digest, status, headers, body FROM first_answer(:sub, :route, :key, :wait)")
-_REMEMBER = text(
-    "INSERT INTO idempotency_keys (sub, route, key, digest, status, headers, body)"
-    " VALUES (:sub, :route, :key, :digest, :status, CAST(:headers AS jsonb), :body)"
+_FIRST_ANSWER = text(
+    "SELECT a.digest, a.status, a.headers, a.body, clock_timestamp() AS now"
+    " FROM (VALUES (1)) AS one LEFT JOIN first_answer(:sub, :route, :key, :wait) AS a ON true"
 )
 
 
@@ -42,25 +44,28 @@ class IdempotentCall:
             raise InvalidInput.at(f"header.{HEADER}", f"1 to {_LONGEST_KEY} characters")
         return cls(sub, route, key, hashlib.sha256(body).hexdigest())
 
-    async def first_answer(self, tx: Transaction, *, wait_s: float) -> Response | None:
-        """The stored answer, or None: then do the work. StillRunning when a twin takes longer than `wait_s`."""
+    def opening(self, *, wait_s: float) -> Opening:
+        """What a transaction opens with to see whether the key was used; its row is for `answer_in`."""
         asked = {"sub": self.sub, "route": self.route, "key": self.key, "wait": f"{int(wait_s * 1000)}ms"}
-        try:
-            stored = (await tx.connection.execute(_FIRST_ANSWER, asked)).one_or_none()
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
-                raise StillRunning("the first request with this key has not ended yet") from error
-            raise
-        if stored is None:
-            return None
-        if stored.digest != self.digest:
-            raise IdempotencyKeyReused("use a new key for a new body")
-        return Response(stored.body, stored.status, {**stored.headers, "Idempotent-Replay": "true"})
+        return _FIRST_ANSWER, asked
 
-    async def remember(self, tx: Transaction, response: Response) -> None:
+    def answer_in(self, row: Any) -> Response | None:
+        """The stored answer in the row of `opening`, or None: then do the work. IdempotencyKeyReused: another body."""
+        if row.digest is None:
+            return None
+        if row.digest != self.digest:
+            raise IdempotencyKeyReused("use a new key for a new body")
+        return Response(row.body, row.status, {**row.headers, "Idempotent-Replay": "true"})
+
+    async def first_answer(self, tx: Transaction, *, wait_s: float) -> Response | None:
+        """The stored answer, or None, asked within a transaction."""
+        with twin_told():
+            return self.answer_in((await tx.connection.execute(*self.opening(wait_s=wait_s))).one())
+
+    def remember(self, tx: Transaction, response: Response) -> None:
+        """Stores the answer with the commit."""
         headers = {name: value for name, value in response.headers.items() if name in ("content-type", "location")}
-        await tx.connection.execute(
-            _REMEMBER,
+        tx.remember_answer(
             {
                 "sub": self.sub,
                 "route": self.route,
@@ -69,8 +74,19 @@ class IdempotentCall:
                 "status": response.status_code,
                 "headers": json.dumps(headers),
                 "body": bytes(response.body),
-            },
+            }
         )
+
+
+@contextmanager
+def twin_told() -> Iterator[None]:
+    """StillRunning when a twin takes longer than what was waited for it."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
+            raise StillRunning("the first request with this key has not ended yet") from error
+        raise
 
 
 async def forget_old_keys(tx: Transaction, *, days: int) -> int:

@@ -27,7 +27,7 @@ from libs.common.auth import authenticate
 from libs.common.database import Database, Transaction, is_transient, new_id
 from libs.common.errors import BodyTooLarge, DomainError, InvalidInput, MalformedBody, NotFound, Unavailable
 from libs.common.idempotency import HEADER as IDEMPOTENCY_HEADER
-from libs.common.idempotency import IdempotentCall
+from libs.common.idempotency import IdempotentCall, twin_told
 from libs.common.telemetry import REQUESTS
 
 log = structlog.get_logger(__name__)
@@ -61,17 +61,22 @@ class TransactionalRoute(APIRoute):
 
 async def _in_transaction(request: Request, route: str, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     database: Database = request.app.state.database
-    async with database.transaction(traceparent=request.headers.get("traceparent")) as tx:
-        request.state.tx = tx
-        call = await _idempotent_call(request, route)
-        if call is None:
+    traceparent = request.headers.get("traceparent")
+    call = await _idempotent_call(request, route)
+    if call is None:
+        async with database.transaction(traceparent=traceparent) as tx:
+            request.state.tx = tx
             return await answer(request)
-        stored = await call.first_answer(tx, wait_s=request.app.state.settings.idempotency_wait_s)
-        if stored is not None:
-            return stored
-        response = await answer(request)
-        await call.remember(tx, response)
-        return response
+    opening = call.opening(wait_s=request.app.state.settings.idempotency_wait_s)
+    with twin_told():
+        async with database.transaction(traceparent=traceparent, opening=opening) as tx:
+            stored = call.answer_in(tx.opened)
+            if stored is not None:
+                return stored
+            request.state.tx = tx
+            response = await answer(request)
+            call.remember(tx, response)
+            return response
 
 
 async def _idempotent_call(request: Request, route: str) -> IdempotentCall | None:
@@ -84,7 +89,7 @@ async def _idempotent_call(request: Request, route: str) -> IdempotentCall | Non
     return IdempotentCall.of(principal.sub, route, key, content)
 
 
-def _current_transaction(request: Request) -> Transaction:
+async def _current_transaction(request: Request) -> Transaction:
     tx: Transaction = request.state.tx
     return tx
 

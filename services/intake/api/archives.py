@@ -129,7 +129,7 @@ async def add_document(
         body = Stored(document_id=document.document_id, sha256=document.sha256, size=document.size)
         response = Response(body.model_dump_json(), 201, media_type="application/json")
         if call is not None:
-            await call.remember(tx, response)
+            call.remember(tx, response)
     if stored is not None and not needed:  # somebody was faster with the same content
         await stores.remove(stored.object_name)
     return response

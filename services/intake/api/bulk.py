@@ -90,7 +90,7 @@ async def submit_bulk(request: Request, keys: Keys, submitter: Submitter) -> Bul
         response = Response(answer.model_dump_json(), media_type="application/json")
         async with database.transaction() as tx:
             if await call.first_answer(tx, wait_s=request.app.state.settings.idempotency_wait_s) is None:
-                await call.remember(tx, response)
+                call.remember(tx, response)
     return answer
 
 

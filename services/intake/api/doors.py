@@ -17,7 +17,7 @@ from services.intake.rate import Throttle
 from services.intake.vault import Vault
 
 
-def _vault(request: Request) -> Vault:
+async def _vault(request: Request) -> Vault:
     vault: Vault = request.app.state.vault
     return vault
 
@@ -27,7 +27,7 @@ _SEES_WHOLE: tuple[Role, ...] = ("township", "cdpf", "civil_affairs", "auditor")
 Keys = Annotated[Vault, Depends(_vault)]
 
 
-def _not_too_often(request: Request) -> None:
+async def _not_too_often(request: Request) -> None:
     """Partners are machines: each has so many requests a minute, in each process."""
     principal: Principal | None = getattr(request.state, "principal", None)
     if principal is not None and principal.role == "partner":

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from libs.common.auth import Official, Principal, authenticate, caller
+from libs.common.auth import Official, Principal, authenticate, caller, in_role
 from libs.common.database import Database
 from libs.common.errors import InvalidInput, Unavailable
 from libs.common.web import Tx, router
@@ -24,7 +24,6 @@ api = APIRouter()
 _streamed = APIRouter(prefix="/v1", tags=["evidence"])
 _plain = router(prefix="/v1", tags=["evidence"])
 
-_require_verifier = caller("township", "civil_affairs", "cdpf")
 Reader = Annotated[Principal, Depends(caller("township", "civil_affairs", "cdpf", "auditor"))]
 SubjectKind = Literal["finding", "proof_of_life"]
 
@@ -97,7 +96,7 @@ async def read_evidence(
 
 def _verifier(request: Request) -> Principal:
     authenticate(request)
-    return _require_verifier(request)
+    return in_role(request, "township", "civil_affairs", "cdpf")
 
 
 async def _store(request: Request, parts: PartsOf, subject: Subject, principal: Principal) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from libs.common.areas import Area
-from libs.common.auth import Anyone, Principal, authenticate, caller
+from libs.common.auth import Anyone, Principal, authenticate, caller, in_role
 from libs.common.clock import business_today
 from libs.common.database import Database, new_id, rows
 from libs.common.errors import InvalidInput, NotFound
@@ -34,7 +34,6 @@ LARGEST_BYTES = 2 << 30
 api = APIRouter()
 _streamed = APIRouter(prefix="/v1", tags=["feeds"])
 _plain = router(prefix="/v1", tags=["feeds"])
-_require_sender = caller("partner", "cdpf", "civil_affairs")
 
 Keeper = Annotated[Principal, Depends(caller("cdpf", "civil_affairs"))]
 
@@ -194,7 +193,7 @@ def _rows_read(feed: dict[str, Any], parts: PartsOf) -> int | None:
 def _sender(request: Request) -> Principal:
     # This route opens its own short transactions: a file of gigabytes must not hold one.
     authenticate(request)
-    return _require_sender(request)
+    return in_role(request, "partner", "cdpf", "civil_affairs")
 
 
 def _area_of(principal: Principal, area: str | None) -> str:
