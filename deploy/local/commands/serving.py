@@ -58,6 +58,7 @@ async def _serve(home: Home, play: SamplePlay | None, leave: bool, names: Sequen
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     launcher = Launcher(home, Settings().port, _report, names)
+    watching: asyncio.Task[None] | None = None
     try:
         began = time.monotonic()
         output.print(f"Starting in {home.folder}")
@@ -75,6 +76,9 @@ async def _serve(home: Home, play: SamplePlay | None, leave: bool, names: Sequen
         output.print("Stopping")
         return 130 if leave else 0
     finally:
+        if watching is not None:
+            watching.cancel()  # it would start again what is being stopped
+            await asyncio.wait([watching])
         launcher.stop()
     return 0
 
