@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.areas import Area
+from libs.common.events.eligibility import BenefitComparison
 from libs.common.period import Period
 from libs.common.vocabulary import (
     BenefitKind,
@@ -31,6 +32,7 @@ from services.eligibility.facts import (
     Life,
     LowIncome,
     Residence,
+    SignedChoice,
     Transfer,
 )
 from services.eligibility.policy.remedies import REMEDIES, remedy
@@ -100,6 +102,14 @@ class GivenLife(_Part):
     date: Day
 
 
+class GivenChoice(_Part):
+    """The signed choice (择高声明) that goes with the application."""
+
+    kind: BenefitKind
+    keep: Literal["ours", "other"]
+    signed_on: Day
+
+
 class GivenFacts(_Part):
     """What is known of one person. No list means none; `residence` defaults to the asking area, for ever."""
 
@@ -113,6 +123,7 @@ class GivenFacts(_Part):
     custody: list[GivenCustody] = Field(default=[], max_length=_MOST)
     life: list[GivenLife] = Field(default=[], max_length=_MOST)
     long_term_care: bool | None = None
+    choices: list[GivenChoice] = Field(default=[], max_length=_MOST)
 
     def as_facts(self, area: str) -> Facts:
         """The same as intervals; `area` is where the person lives if nothing is said of it."""
@@ -133,6 +144,7 @@ class GivenFacts(_Part):
             custody=tuple(Custody(c.kind, c.from_, c.to) for c in self.custody),
             life=tuple(Life(event.event, event.date) for event in self.life),
             care_needs=() if self.long_term_care is None else (CareNeed(self.long_term_care, BEGINNING),),
+            choices=tuple(SignedChoice(c.kind, c.keep, c.signed_on) for c in self.choices),
         )
 
 
@@ -162,6 +174,9 @@ class AssessedDecision(_Part):
     would_change: list[str] = Field(
         default=[], description="why not payable, and what would change it: everything listed has to become otherwise"
     )
+    comparison: BenefitComparison | None = Field(
+        default=None, description="which is higher, where another benefit of the class is paid for the month"
+    )
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
@@ -182,6 +197,7 @@ class AssessedDecision(_Part):
                 for r in decision.reasons
             ],
             would_change=[REMEDIES[r.rule] for r in decision.reasons if r.outcome == "fail"],
+            comparison=decision.comparison,
         )
 
 

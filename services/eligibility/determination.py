@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from libs.common.events.eligibility import BenefitComparison
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.vocabulary import BENEFIT_NAMES, SUBSIDIES, Subsidy
+from services.eligibility.choices import CITATION, compare, kept_other
 from services.eligibility.columns import FactColumns, columns_of
 from services.eligibility.days import Days, spread
 from services.eligibility.facts import Facts
@@ -37,14 +39,17 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One subsidy in one month. `area` and `level` are those of the day that decides."""
+    """One subsidy in one month. `area`, `level` and `standard_fen` are those of the day that decides; the standard is 0
+    where no day qualifies. `comparison`: with another benefit of the class, where one is paid for the month."""
 
     subsidy: Subsidy
     eligible: bool
     amount_fen: int
     area: str | None
     level: int | None
+    standard_fen: int
     reasons: tuple[Reason, ...]
+    comparison: BenefitComparison | None = None
 
 
 class Judgement:
@@ -95,6 +100,7 @@ class Determination:
             amount_fen=months.amount_fen(row) if eligible else 0,
             area=lives_in,
             level=int(days.level[row]) or None,
+            standard_fen=max(months.amount_fen(row), 0) if qualifies else 0,
             reasons=(
                 *self._rule_reasons(months, run, row),
                 _area_reason(qualifies, pays_here, lives_in),
@@ -138,6 +144,23 @@ class Determination:
             "养老服务补贴、高龄津贴等可叠加享受 (elderly service, old-age and in-part child allowances never matter)"
         )
         yield Reason("stacking_benefits", "pass" if stacked else "not_applicable", "notice 2.3; notice 2.4", detail)
+
+
+def weighed(decision: Decision, facts: Facts, period: Period, policy: PolicySet) -> Decision:
+    """The decision with the comparison of notice 2.2, refused where the person has chosen to keep the other benefit."""
+    same_class = policy.value(f"{decision.subsidy}.same_class_benefits", decision.area or "", period.first_day) or []
+    kept = kept_other(facts, decision.subsidy, same_class)
+    comparison = compare(facts, decision.subsidy, period, decision.standard_fen, same_class)
+    if kept is None:
+        return replace(decision, comparison=comparison)
+    detail = f"{kept.signed_on} 的择高声明保留{BENEFIT_NAMES[kept.kind]} (the signed choice keeps the other benefit)"
+    return replace(
+        decision,
+        eligible=False,
+        amount_fen=0,
+        comparison=comparison,
+        reasons=(*decision.reasons, Reason("choice", "fail", CITATION, detail)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from libs.common.vocabulary import (
     BenefitKind,
@@ -109,6 +110,15 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedChoice:
+    """The signed choice (择高声明) between one of our subsidies and another benefit of its class (notice 2.2)."""
+
+    kind: BenefitKind
+    keep: Literal["ours", "other"]
+    signed_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything about one person that rules look at. An empty tuple means: none known."""
 
@@ -121,3 +131,4 @@ class Facts:
     custody: tuple[Custody, ...] = ()
     life: tuple[Life, ...] = ()
     care_needs: tuple[CareNeed, ...] = ()
+    choices: tuple[SignedChoice, ...] = ()

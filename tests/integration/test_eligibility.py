@@ -22,6 +22,7 @@ from libs.common.events.intake import (
     ApplicationReviewed,
     ApplicationSubmitted,
     ApplicationWithdrawn,
+    BenefitChoice,
     CertificateClaim,
     LowIncomeClaim,
 )
@@ -620,3 +621,22 @@ async def test_a_decision_as_known_on_a_day_uses_the_facts_applications_and_poli
         f"/v1/persons/{PERSON}/decisions/living/2026-06", headers=issuer.bearer("auditor", "530102")
     )
     assert june.json()["amount_fen"] == 12000
+
+
+async def test_an_assessment_says_which_benefit_is_higher_and_what_was_chosen(eligibility: Eligibility) -> None:
+    elderly = {"kind": "elderly_care", "amount_fen": 12000, "source": "benefits", "until": date(2026, 4, 30)}
+    await eligibility.take(fact(BenefitStarted, date(2025, 1, 1), **elderly), submitted())
+    unsigned = (await eligibility.published("application.assessed.v1"))[-1]["decisions"][1]
+    assert (unsigned["eligible"], unsigned["first_period"]) == (True, "2026-05")
+    told = unsigned["comparison"]
+    assert (told["other"], told["higher"], told["by_fen"], told["keep"]) == ("elderly_care", "other", 1000, None)
+    assert (told["ours_fen"], told["other_fen"], told["ours_from"]) == (11000, 12000, "2026-05")
+
+    kept = BenefitChoice(kind="elderly_care", keep="other", signed_on=date(2026, 3, 10))
+    await eligibility.take(reviewed(facts=facts_of_application(choices=(kept,))))
+    living, care = (await eligibility.published("application.assessed.v1"))[-1]["decisions"]
+    assert living["eligible"]
+    assert living["comparison"] is None
+    assert not care["eligible"]
+    assert care["comparison"]["keep"] == "other"
+    assert [reason["rule"] for reason in care["reasons"] if reason["outcome"] == "fail"] == ["choice"]

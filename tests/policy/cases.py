@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from libs.common.period import Period
+from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.assessments import GivenFacts
+from services.eligibility.determination import Decision, Determination, weighed
 from services.eligibility.facts import CareNeed, Facts
 from services.eligibility.policy.parameters import PolicySet, read_layer, shipped
 
 _FILES = sorted(Path(__file__).parent.glob("*.yaml"))
+
+_MEMBERS = {"name", "area", "period", "facts", "care_needs", "expect", "unmet", "compared"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Case:
     facts: Facts
     expect: dict[str, int]
     unmet: dict[str, str]
+    compared: dict[str, dict[str, Any]]
+    """What the comparison with another benefit of the class says, by subsidy; empty where nothing is compared."""
     policy: PolicySet
     """The sample province, and on it the layers of the case's file."""
 
@@ -43,7 +50,14 @@ def read_cases() -> list[Case]:
     return cases
 
 
+def decisions_of(case: Case, judged: Determination, position: int = 0) -> dict[Subsidy, Decision]:
+    """What the case's person is told of both subsidies, being the one at a position of what was judged."""
+    decisions = {s: judged.decision(position, s, case.period, case.area) for s in SUBSIDIES}
+    return {s: weighed(decision, case.facts, case.period, case.policy) for s, decision in decisions.items()}
+
+
 def _case(entry: dict[str, Any], shared: dict[str, Any], policy: PolicySet) -> Case:
+    assert not set(entry) - _MEMBERS, entry  # a name with a comma in it needs quotes
     area = entry.get("area", "530102")
     given = GivenFacts.model_validate({**shared, **entry.get("facts", {})})
     facts = given.as_facts(area)
@@ -57,5 +71,10 @@ def _case(entry: dict[str, Any], shared: dict[str, Any], policy: PolicySet) -> C
         facts=facts,
         expect=entry["expect"],
         unmet=entry.get("unmet", {}),
+        compared={s: {k: _as_json(v) for k, v in told.items()} for s, told in entry.get("compared", {}).items()},
         policy=policy,
     )
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

@@ -15,7 +15,7 @@ import numpy as np
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.determination import Determination
 from services.eligibility.policy.rules import RULES, Rule
-from tests.policy.cases import Case, read_cases
+from tests.policy.cases import Case, decisions_of, read_cases
 
 REPORT = Path(__file__).parents[2] / "docs" / "policy-mutations.md"
 
@@ -68,7 +68,7 @@ def failing_cases(cases: list[Case]) -> list[str]:
         batch = [case for case in cases if case.policy is policy]
         judged = Determination([case.facts for case in batch], policy, since=min(case.period for case in batch))
         for position, case in enumerate(batch):
-            decisions = {s: judged.decision(position, s, case.period, case.area) for s in SUBSIDIES}
+            decisions = decisions_of(case, judged, position)
             fen = {subsidy: decision.amount_fen for subsidy, decision in decisions.items()}
             failed = {(s, r.rule) for s, decision in decisions.items() for r in decision.reasons if r.outcome == "fail"}
             if fen != case.expect or not set(case.unmet.items()) <= failed:

@@ -7,20 +7,19 @@ import re
 import pytest
 
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDIES
 from services.eligibility.assessments import AssessedDecision
 from services.eligibility.determination import Determination
 from services.eligibility.policy.parameters import shipped
 from services.eligibility.policy.remedies import REMEDIES
 from services.eligibility.policy.rules import RULES
-from tests.policy.cases import Case, read_cases
+from tests.policy.cases import Case, decisions_of, read_cases
 
 _CHINESE_AND_ENGLISH = re.compile(r"[\u4e00-\u9fff].*\([ -~]+\)")
 
 
 def decisions(case: Case) -> list[AssessedDecision]:
     judged = Determination([case.facts], case.policy, since=case.period)
-    return [AssessedDecision.of(judged.decision(0, s, case.period, case.area)) for s in SUBSIDIES]
+    return [AssessedDecision.of(decision) for decision in decisions_of(case, judged).values()]
 
 
 def test_every_rule_says_in_chinese_and_english_what_holds_and_what_would_change_it() -> None:

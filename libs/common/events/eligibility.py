@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import StateEvent, event
 from libs.common.period import Period
-from libs.common.vocabulary import Category, Level, Subsidy
+from libs.common.vocabulary import BenefitKind, Category, Level, Subsidy
 
 
 class _Value(BaseModel):
@@ -27,14 +27,34 @@ class Reason(_Value):
     would_change: str | None = Field(default=None, description="of a failing rule: what has to become otherwise")
 
 
+class BenefitComparison(_Value):
+    """One of our subsidies beside another benefit of its class in the same month (notice 2.2, 择高), in fen a month.
+
+    `higher` is unknown where the other office told no amount. `keep` and `signed_on` are those of the signed choice,
+    null before there is one; `ours_from` is the first month that can be ours, null while the other has no known end.
+    """
+
+    other: BenefitKind
+    other_fen: int = Field(ge=0)
+    ours_fen: int = Field(ge=0)
+    higher: Literal["ours", "other", "equal", "unknown"]
+    by_fen: int = Field(ge=0)
+    keep: Literal["ours", "other"] | None = None
+    signed_on: date | None = None
+    ours_from: Period | None = None
+    detail: str
+
+
 class SubsidyDecision(_Value):
-    """`eligible`: at least one month is payable. `first_period` is the first of them."""
+    """`eligible`: at least one month is payable. `first_period` is the first of them. `comparison`: with another
+    benefit of the class that is paid for the month of application."""
 
     subsidy: Subsidy
     eligible: bool
     first_period: Period | None = None
     amount_fen: int = Field(default=0, ge=0, description="of the first payable month")
     reasons: tuple[Reason, ...]
+    comparison: BenefitComparison | None = None
 
 
 @event

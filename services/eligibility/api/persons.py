@@ -18,7 +18,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDIES, SUBSIDY_NAMES, Subsidy
 from libs.common.web import Tx, router
 from services.eligibility.assessments import AssessedDecision
-from services.eligibility.determination import Determination
+from services.eligibility.determination import Determination, weighed
 from services.eligibility.disagreements import Disagreement, disagreements
 from services.eligibility.folding import Assertion
 from services.eligibility.handlers.entitlements import Person, end_of, load_persons
@@ -79,8 +79,9 @@ async def explain_month(
     month = parse_period(period)
     person = await _visible(tx, caller, person_id, as_known_on)
     policy = await load_policy(tx, None if as_known_on is None else end_of(as_known_on))
-    judged = Determination([person.facts()], policy, since=month)
-    return AssessedDecision.of(judged.decision(0, subsidy, month))
+    facts = person.facts()
+    decision = Determination([facts], policy, since=month).decision(0, subsidy, month)
+    return AssessedDecision.of(weighed(decision, facts, month, policy))
 
 
 @api.get("/timeline")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -25,10 +25,10 @@ from libs.common.events.intake import (
 )
 from libs.common.events.matching import CandidateIdentified
 from libs.common.period import SHANGHAI, Period
-from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.vocabulary import SUBSIDIES, BenefitKind, Subsidy
 from services.eligibility.claims import assertions_of
-from services.eligibility.determination import Determination
-from services.eligibility.facts import BEGINNING, Application, Facts, Residence
+from services.eligibility.determination import Determination, weighed
+from services.eligibility.facts import BEGINNING, Application, Facts, Residence, SignedChoice
 from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.entitlements import Person, load_persons, recompute
 from services.eligibility.handlers.facts import store_assertions, take_facts
@@ -159,29 +159,38 @@ def _assessment(item: _Open, person: Person, policy: PolicySet) -> ApplicationAs
     # Before the last review nobody knows the day of decision: the end of the month, or today if that is past.
     decided_on = item.reviewed_on if item.final else max(month_end, item.reviewed_on or month_end)
     applications = tuple(Application(subsidy, item.applied_on, decided_on) for subsidy in item.subsidies)
+    choices = tuple(
+        SignedChoice(cast(BenefitKind, choice.kind), choice.keep, choice.signed_on) for choice in item.facts.choices
+    )
     return ApplicationAssessed(
         person_id=item.person_id,
         version=item.assessed + 1,
         application_id=item.application_id,
         application_version=item.version,
         policy_version=policy.version(item.area),
-        decisions=_decide(replace(known, applications=applications), policy, item.applied_on),
+        decisions=_decide(replace(known, applications=applications, choices=choices), policy, item.applied_on),
     )
 
 
 def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyDecision, ...]:
-    """Each subsidy: whether any month is payable, from when on, and the reasons of that month, else of the first."""
-    judged = Determination([facts], policy, since=Period.of(applied_on))
+    """Each subsidy: whether any month is payable, from when on, and the reasons of that month, else of the first. The
+    comparison is that of the month of application, in which the person has to choose."""
+    applied_in = Period.of(applied_on)
+    judged = Determination([facts], policy, since=applied_in)
 
     def decision(subsidy: Subsidy) -> SubsidyDecision:
         entitlements = judged.schedule(0, subsidy).entitlements
         first = entitlements[0] if entitlements else None
-        month = judged.decision(0, subsidy, first.from_ if first else Period.of(applied_on))
+        asked = weighed(judged.decision(0, subsidy, applied_in), facts, applied_in, policy)
+        month = (
+            asked if first is None else weighed(judged.decision(0, subsidy, first.from_), facts, first.from_, policy)
+        )
+        eligible = month.eligible
         return SubsidyDecision(
             subsidy=subsidy,
-            eligible=first is not None,
-            first_period=first.from_ if first else None,
-            amount_fen=first.amount_fen if first else 0,
+            eligible=eligible,
+            first_period=first.from_ if first and eligible else None,
+            amount_fen=month.amount_fen,
             reasons=tuple(
                 Reason(
                     rule=r.rule,
@@ -192,6 +201,7 @@ def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyD
                 )
                 for r in month.reasons
             ),
+            comparison=asked.comparison,
         )
 
     return tuple(decision(subsidy) for subsidy in SUBSIDIES)

@@ -34,8 +34,8 @@ def _count(least: int, most: int) -> Callable[[Value], str | None]:
     return problem
 
 
-def _flag(value: Value) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
+def _yes(value: Value) -> str | None:
+    return None if value is True else "must be true: this release knows no other way"
 
 
 def _one_of(*words: str) -> Callable[[Value], str | None]:
@@ -93,7 +93,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("care.excluding_benefits", "不享受护理补贴的其他待遇", "benefit", "narrow", _benefits),
         ParameterName("care.same_class_benefits", "与护理补贴同类、只享其一的待遇", "benefit", "narrow", _benefits),
         ParameterName("long_term_care.presumed_levels", "推定需要长期照护的等级", "level", "widen", _levels),
-        ParameterName("low_income.grace_counts", "渐退期内仍视为低保", "yes or no", "set", _flag),
+        ParameterName("low_income.grace_counts", "渐退期内仍视为低保", "yes or no", "set", _yes),
         ParameterName("low_income.last_paid_month_ends", "只给末次发放月份的退出日", "day", "set", _one_of("last_day")),
         ParameterName("certificate.expired_gap_arrears_months", "过期换证的补发上限", "months", "set", _count(0, 3)),
         ParameterName("certificate.frozen_gap_arrears_months", "冻结期间的补发上限", "months", "set", _count(0, 3)),

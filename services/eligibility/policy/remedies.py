@@ -26,6 +26,8 @@ REMEDIES: dict[str, str] = {
     "no_excluding_benefit": "该待遇停发后的次月, 重新申请 (a new application in the month after that benefit ends)",
     "one_of_its_class": "择高声明选择本补贴, 且另一补贴停发后, 自次月起计发"
     " (choose this subsidy in writing; it is paid from the month after the other's last)",
+    "choice": "重新签署择高声明选择本补贴; 另一补贴停发后, 自次月起计发"
+    " (a new signed choice of this subsidy; it is paid from the month after the other's last)",
     "paying_area": "由当月首个符合条件之日的户籍地发放, 请向该地查询 (ask the area that pays this month)",
     "application": "本人或代理人提出申请, 自申请当月计发 (an application; paid from its own month on)",
 }
