@@ -77,6 +77,30 @@ class CaseResolved(Conflict):
     type = "case-resolved"
 
 
+class MonthNotOver(Conflict):
+    """A month is closed once it is over."""
+
+    type = "month-not-over"
+
+
+class MonthClosed(Conflict):
+    """This month, or a later one, is closed already."""
+
+    type = "month-closed"
+
+
+class CyclesUnderWay(Conflict):
+    """Cycles of this month were submitted and are not closed yet."""
+
+    type = "cycles-under-way"
+
+
+class NotReconciled(Conflict):
+    """The month has differences that nobody has resolved."""
+
+    type = "not-reconciled"
+
+
 class SubmissionLocked(Conflict):
     """Nothing is submitted until the books agree with the bank's again: the database may have been set back."""
 

@@ -14,6 +14,7 @@ from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
 from services.disbursement.api import (
     bankfiles,
+    closings,
     cycles,
     extracts,
     heirs,
@@ -32,6 +33,7 @@ from services.disbursement.api import (
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.deliveries import Door
 from services.disbursement.handlers.lifting import UPSTREAMS
+from services.disbursement.handlers.rosters import forget_old_rosters
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.national import NationalSystem, StatisticsReceiver
 from services.disbursement.subscriptions import subscriptions
@@ -69,6 +71,7 @@ def _service(sealer: Sealer) -> Service:
             heirs.api,
             reconciliations.bank_side,
             reconciliations.api,
+            closings.api,
             extracts.api,
             restores.api,
             schedules.api,
@@ -86,6 +89,7 @@ def _service(sealer: Sealer) -> Service:
         daily_tasks=[
             DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries),
             DailyTask("late payments", schedules.alarm_late_payments),
+            DailyTask("rosters of others", forget_old_rosters),
         ],
         invariants=INVARIANTS,
         workers=[_sending, _following],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import TextClause, text
 
@@ -12,36 +13,50 @@ _FOLDER = Path(__file__).parent / "sql"
 
 @functools.cache
 def query(name: str) -> TextClause:
-    """The statement in `sql/<name>.sql`, with the expressions of `sql/months.sql` where it asks for them."""
+    """The statement in `sql/<name>.sql`, with the text of `sql/months.sql` or `sql/listed_rosters.sql` where it
+    asks for it."""
     return text(sql(name))
 
 
 def sql(name: str) -> str:
     """Its text."""
     body = (_FOLDER / f"{name}.sql").read_text("utf-8")
-    return body.replace("/* months */", (_FOLDER / "months.sql").read_text("utf-8").rstrip())
+    for part in ("months", "listed_rosters"):
+        body = body.replace(f"/* {part} */", (_FOLDER / f"{part}.sql").read_text("utf-8").rstrip())
+    return body
+
+
+Scope = Literal["cycles", "area", "period"]
 
 
 @functools.cache
-def opening_cases(name: str) -> TextClause:
-    """Opens a case for each difference that `sql/<name>.sql` finds; see `handlers/cases.py` for when one comes back."""
-    return text(
-        "INSERT INTO cases (kind, subject, payment_id, area, period, person_id, cycle_id, detail) "
-        + sql(name)
-        + " ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(), resolved_at = NULL,"
-        " resolved_by = NULL, resolution = NULL WHERE cases.detail <> excluded.detail"
-    )
+def keeping_cases(name: str, scope: Scope) -> TextClause:
+    """Opens a case for each difference that `sql/<name>.sql` finds, and resolves those of `:kinds` within the scope
+    that it finds no more; how many were opened. See `handlers/cases.py` for when a resolved one comes back."""
+    return text(_KEEPING.replace("/* differences */", sql(name)).replace("/* scope */", _SCOPES[scope]))
 
 
-@functools.cache
-def resolving_void_cases(name: str) -> TextClause:
-    """Resolves the cases of these cycles and kinds that `sql/<name>.sql` finds no more."""
-    return text(_RESOLVING.replace("/* differences */", sql(name)))
+_SCOPES: dict[Scope, str] = {
+    "cycles": "cycle_id = ANY(CAST(:cycle_ids AS uuid[]))",
+    "area": "area LIKE :area || '%' AND coalesce(period, CAST(:upto AS date)) <= CAST(:upto AS date)",
+    "period": "period = CAST(:period AS date)",
+}
 
-
-_RESOLVING = """
-WITH differing AS (/* differences */)
-UPDATE cases SET resolved_at = now(), resolved_by = 'reconciliation', resolution = 'it differs no more'
-WHERE cycle_id = ANY(CAST(:cycle_ids AS uuid[])) AND kind = ANY(CAST(:kinds AS text[])) AND resolved_at IS NULL
-  AND NOT EXISTS (SELECT FROM differing d WHERE d.kind = cases.kind AND d.subject = cases.subject)
+_KEEPING = """
+WITH differing AS MATERIALIZED (/* differences */),
+opened AS (
+    INSERT INTO cases (kind, subject, payment_id, area, period, person_id, cycle_id, detail)
+    SELECT kind, subject, payment_id, area, period, person_id, cycle_id, detail FROM differing
+    ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(), due_on = DEFAULT,
+        assigned_to = NULL, assigned_by = NULL, assigned_from = NULL, assigned_at = NULL, demand = NULL,
+        resolved_at = NULL, resolved_by = NULL, resolution = NULL
+    WHERE cases.detail <> excluded.detail OR cases.resolved_by = 'reconciliation'
+    RETURNING case_id
+),
+void AS (
+    UPDATE cases SET resolved_at = now(), resolved_by = 'reconciliation', resolution = '再次核对时已无差异'
+    WHERE /* scope */ AND kind = ANY(CAST(:kinds AS text[])) AND resolved_at IS NULL
+      AND NOT EXISTS (SELECT FROM differing d WHERE d.kind = cases.kind AND d.subject = cases.subject)
+)
+SELECT count(*) FROM opened
 """

@@ -7,9 +7,9 @@ from functools import partial
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyReevaluated
 from libs.common.events.intake import PayeeChanged
-from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened
+from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.privacy import Sealer
-from services.disbursement.handlers import projections
+from services.disbursement.handlers import projections, rosters
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
@@ -22,4 +22,6 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(FindingOpened, projections.keep_findings),
         Subscription(FindingDismissed, projections.keep_findings),
         Subscription(FindingConfirmed, projections.keep_findings),
+        Subscription(RosterListed, rosters.keep_listed),
+        Subscription(RosterReceived, rosters.keep_received),
     ]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Dialect, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.types import TypeDecorator
 
@@ -93,6 +105,12 @@ cases = Table(
     Column("cycle_id", UUID),
     Column("detail", JSONB),
     Column("opened_at", DateTime(timezone=True)),
+    Column("due_on", Date),
+    Column("assigned_to", Text),
+    Column("assigned_by", Text),
+    Column("assigned_from", Text),
+    Column("assigned_at", DateTime(timezone=True)),
+    Column("demand", Text),
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text),
     Column("resolution", Text),
@@ -111,4 +129,29 @@ recoveries = Table(
     Column("opened_on", Date),
     Column("closed_on", Date),
     Column("plan", JSONB),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("reconciliation_id", UUID, primary_key=True),
+    Column("area", Text),
+    Column("period", PeriodColumn),
+    Column("clean", Boolean),
+    Column("certificate", JSONB),
+    Column("digest", Text),
+    Column("run_by", Text),
+    Column("run_at", DateTime(timezone=True)),
+)
+
+period_closings = Table(
+    "period_closings",
+    metadata,
+    Column("area", Text, primary_key=True),
+    Column("period", PeriodColumn, primary_key=True),
+    Column("reconciliation_id", UUID),
+    Column("balances", JSONB),
+    Column("digest", Text),
+    Column("closed_by", Text),
+    Column("closed_at", DateTime(timezone=True)),
 )

@@ -203,6 +203,11 @@ _ALL = (
         "全国系统名册",
         (_id_number(), _word("subsidy", "补贴项目", ("living", "care")), _area(), *_interval()),
     ),
+    Source(
+        "paper_roster",
+        "纸质名册",
+        (_id_number(), _word("subsidy", "补贴项目", ("living", "care")), _area(), *_interval()),
+    ),
 )
 
 SOURCES: dict[str, Source] = {source.name: source for source in _ALL}

@@ -184,3 +184,24 @@ async def test_what_is_refused_apart_is_refused_with_its_reason(matching: Matchi
 async def test_a_process_that_is_killed_apart_gives_no_answer_but_an_error() -> None:
     with pytest.raises(DiedApart):
         await apart(signal.raise_signal, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("roster", ["national", "paper"])
+async def test_a_roster_that_others_keep_is_told_person_by_person_without_resident_ids(
+    matching: Matching, roster: str
+) -> None:
+    person = await matching.recipient(subsidy="care")
+    csv = (
+        "id_number,subsidy,area,from,to\n"
+        f"{person.id_number},living,{TOWNSHIP},2026-01-01,\n{person.id_number},care,{TOWNSHIP},2025-03-01,2026-04-30\n"
+        f"{person.id_number},care,{TOWNSHIP},2026-04-30,2026-04-01\n"
+    )
+    feed = (await matching.upload(f"{roster}_roster", csv)).json()
+    [told] = await matching.told(person.person_id, "roster.listed")
+    assert (told["roster"], told["feed_id"]) == (roster, feed["feed_id"])
+    assert [(entry["subsidy"], entry["from"], entry["to"]) for entry in told["entries"]] == [
+        ("care", "2025-03", "2026-04"),
+        ("living", "2026-01", None),
+    ]
+    [received] = await matching.told(feed["feed_id"], "roster.received")
+    assert (received["persons"], received["as_of"]) == (1, "2026-04-30")

@@ -6,12 +6,12 @@ from datetime import date
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import EventData, FactEvent, Sealed, StateEvent, event
 from libs.common.events.intake import Component
 from libs.common.period import Period
-from libs.common.vocabulary import BenefitKind, Category, CustodyKind, FindingStatus, IncomeCategory, Level
+from libs.common.vocabulary import BenefitKind, Category, CustodyKind, FindingStatus, IncomeCategory, Level, Subsidy
 
 
 class _Certificate(FactEvent):
@@ -197,6 +197,60 @@ class FactRetracted(FactEvent):
 
     retracts: UUID
     reason: str | None = None
+
+
+class ListedMonths(BaseModel):
+    """From and to are periods, both included."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    subsidy: Subsidy
+    area: str | None = None
+    from_: Period = Field(alias="from")
+    to: Period | None = None
+
+
+class _OtherRoster(StateEvent):
+    """Of a roster that somebody else keeps: the national system, or a county on paper. Sent once, whole."""
+
+    producer: ClassVar[str] = "matching"
+
+    version: int = 1
+    feed_id: UUID
+    roster: Literal["national", "paper"]
+    area: str
+    as_of: date
+
+
+@event
+class RosterListed(_OtherRoster):
+    """What the roster says of one person."""
+
+    type: ClassVar[str] = "roster.listed.v1"
+
+    entries: tuple[ListedMonths, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return f"roster:{self.feed_id}:{self.person_id}"
+
+
+@event
+class RosterReceived(_OtherRoster):
+    """The roster has so many persons; `person_id` is empty."""
+
+    type: ClassVar[str] = "roster.received.v1"
+
+    person_id: str = ""
+    persons: int = Field(ge=0)
+
+    @property
+    def key(self) -> str:
+        return str(self.feed_id)
+
+    @property
+    def aggregate(self) -> str:
+        return f"roster:{self.feed_id}"
 
 
 class FindingState(StateEvent):

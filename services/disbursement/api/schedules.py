@@ -14,7 +14,7 @@ from libs.common.auth import CivilAffairs, Official
 from libs.common.database import Transaction, rows
 from libs.common.period import Period
 from libs.common.web import Page, Tx, router
-from services.disbursement.queries import opening_cases
+from services.disbursement.queries import keeping_cases
 
 api = router(prefix="/v1/payment-schedules", tags=["schedules"])
 
@@ -51,7 +51,10 @@ async def list_schedules(tx: Tx, reader: Official) -> Page:
 
 
 async def alarm_late_payments(tx: Transaction, as_of: date) -> int:
-    """Opens a case for each area whose pay day of the month has passed; how many."""
-    scope: dict[str, Any] = {"as_of": as_of, "period": Period.of(as_of).first_day}
-    opened = await tx.connection.execute(opening_cases("late"), scope)
-    return opened.rowcount
+    """Opens a case for each area whose pay day has passed, this month's or the last one's, and ends those of areas that
+    have paid; how many it opened."""
+    opened = 0
+    for period in (Period.of(as_of).previous, Period.of(as_of)):
+        scope: dict[str, Any] = {"as_of": as_of, "period": period.first_day, "kinds": ["payment_late"]}
+        opened += (await tx.connection.execute(keeping_cases("late", "period"), scope)).scalar_one()
+    return opened

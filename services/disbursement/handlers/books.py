@@ -19,16 +19,19 @@ from services.disbursement.queries import query
 
 
 async def book(tx: Transaction, entries: Iterable[Entry]) -> None:
-    """Appends entries. The database refuses a cause that is booked already: whoever books has asked before."""
+    """Appends entries; what happened in a closed month is booked in the open one. The database refuses a cause that is
+    booked already: whoever books has asked before."""
     lines = [(entry, posting) for entry in entries for posting in entry.postings]
     if not lines:
         return
     await tx.connection.execute(
         text(
             "INSERT INTO postings (cause, cause_id, book_area, subsidy, book_year, debit, credit, amount_fen,"
-            " booked_on) SELECT * FROM unnest(CAST(:cause AS text[]), CAST(:cause_id AS text[]), CAST(:area AS text[]),"
-            " CAST(:subsidy AS text[]), CAST(:year AS int[]), CAST(:debit AS text[]), CAST(:credit AS text[]),"
-            " CAST(:amount AS bigint[]), CAST(:booked_on AS date[]))"
+            " booked_on) SELECT cause, cause_id, area, subsidy, year, debit, credit, amount_fen,"
+            " greatest(happened_on, first_open_day(area)) FROM unnest(CAST(:cause AS text[]),"
+            " CAST(:cause_id AS text[]), CAST(:area AS text[]), CAST(:subsidy AS text[]), CAST(:year AS int[]),"
+            " CAST(:debit AS text[]), CAST(:credit AS text[]), CAST(:amount AS bigint[]), CAST(:happened_on AS date[]))"
+            " AS entry (cause, cause_id, area, subsidy, year, debit, credit, amount_fen, happened_on)"
         ),
         {
             "cause": [entry.cause for entry, _ in lines],
@@ -39,7 +42,7 @@ async def book(tx: Transaction, entries: Iterable[Entry]) -> None:
             "debit": [posting.debit for _, posting in lines],
             "credit": [posting.credit for _, posting in lines],
             "amount": [posting.amount_fen for _, posting in lines],
-            "booked_on": [entry.on for entry, _ in lines],
+            "happened_on": [entry.on for entry, _ in lines],
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,8 @@ async def open_case(
         text(
             "INSERT INTO cases (kind, subject, area, period, person_id, payment_id, cycle_id, detail)"
             " VALUES (:kind, :subject, :area, :period, :person_id, :payment_id, :cycle_id, CAST(:detail AS jsonb))"
-            " ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(),"
+            " ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(), due_on = DEFAULT,"
+            " assigned_to = NULL, assigned_by = NULL, assigned_from = NULL, assigned_at = NULL, demand = NULL,"
             " resolved_at = NULL, resolved_by = NULL, resolution = NULL WHERE cases.detail <> excluded.detail"
         ),
         {
@@ -52,8 +54,40 @@ async def open_case(
     )
 
 
+async def assign_case(
+    tx: Transaction, principal: Principal, case_id: UUID, *, to: str, due_on: date, demand: str | None
+) -> None:
+    """Names who sees to a case, by when; from an office above it is a demand (督办). NotFound, `CaseResolved`."""
+    await _load_open(tx, principal, case_id)
+    await tx.connection.execute(
+        text(
+            "UPDATE cases SET assigned_to = :to, assigned_by = :sub, assigned_from = :area, assigned_at = :now,"
+            " due_on = :due_on, demand = :demand WHERE case_id = :id"
+        ),
+        {
+            "id": case_id,
+            "to": to,
+            "due_on": due_on,
+            "demand": demand,
+            "sub": principal.sub,
+            "area": principal.area,
+            "now": tx.now,
+        },
+    )
+    await audit.record(tx, principal, "assign case", str(case_id), reason=demand, to=to, due_on=due_on)
+
+
 async def resolve_case(tx: Transaction, principal: Principal, case_id: UUID, resolution: str) -> None:
     """Says what came of a case. NotFound outside one's area, `CaseResolved` the second time."""
+    case = await _load_open(tx, principal, case_id)
+    await tx.connection.execute(
+        text("UPDATE cases SET resolved_at = :now, resolved_by = :sub, resolution = :resolution WHERE case_id = :id"),
+        {"id": case_id, "now": tx.now, "sub": principal.sub, "resolution": resolution},
+    )
+    await audit.record(tx, principal, "resolve case", str(case_id), person_id=case.person_id, reason=resolution)
+
+
+async def _load_open(tx: Transaction, principal: Principal, case_id: UUID) -> Any:
     case = (
         await tx.connection.execute(text("SELECT * FROM cases WHERE case_id = :id FOR UPDATE"), {"id": case_id})
     ).one_or_none()
@@ -61,8 +95,4 @@ async def resolve_case(tx: Transaction, principal: Principal, case_id: UUID, res
         raise NotFound("no such case")
     if case.resolved_at is not None:
         raise CaseResolved
-    await tx.connection.execute(
-        text("UPDATE cases SET resolved_at = :now, resolved_by = :sub, resolution = :resolution WHERE case_id = :id"),
-        {"id": case_id, "now": tx.now, "sub": principal.sub, "resolution": resolution},
-    )
-    await audit.record(tx, principal, "resolve case", str(case_id), person_id=case.person_id, reason=resolution)
+    return case

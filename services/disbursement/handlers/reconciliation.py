@@ -14,7 +14,7 @@ from libs.common.database import Transaction, rows
 from libs.common.events.disbursement import CycleClosed
 from libs.common.period import Period
 from services.disbursement.handlers.cycles import load_cycle
-from services.disbursement.queries import opening_cases, resolving_void_cases
+from services.disbursement.queries import keeping_cases
 from services.disbursement.tables import cases
 
 _OF_CYCLES = (
@@ -27,6 +27,14 @@ _OF_CYCLES = (
     "not_ours",
 )
 _OF_AREAS = ("due_unpaid", "account_shared")
+_OF_ROSTERS = (
+    "not_on_national_roster",
+    "only_on_national_roster",
+    "national_area_differs",
+    "not_on_paper_roster",
+    "only_on_paper_roster",
+    "paper_area_differs",
+)
 
 SMS_GRACE = timedelta(seconds=60)
 """How long after settling a missing SMS may still be on its way."""
@@ -99,18 +107,22 @@ async def close_if_clean(tx: Transaction, cycle_id: UUID) -> bool:
 
 
 async def reconcile(tx: Transaction, area: str, period: Period) -> list[dict[str, Any]]:
-    """The unresolved cases of the cycles of that period in that area, and of its entitled months, after comparing all
-    of them."""
+    """The unresolved cases of the cycles of that period in that area, of its entitled months and of the rosters that
+    others keep, after comparing all of them."""
     cycle_ids = await cycles_in(tx, area, period)
     await _compare(tx, cycle_ids, sms_is_due=True)
-    await tx.connection.execute(opening_cases("unpaid"), {"area": area, "upto": period.first_day})
+    scope = {"area": area, "upto": period.first_day, "period": period.first_day}
+    await tx.connection.execute(keeping_cases("unpaid", "area"), scope | {"kinds": list(_OF_AREAS)})
+    await tx.connection.execute(keeping_cases("rosters", "area"), scope | {"kinds": list(_OF_ROSTERS)})
     found = await tx.connection.execute(
         select(cases)
         .where(
             cases.c.resolved_at.is_(None),
             or_(
                 cases.c.cycle_id.in_(cycle_ids),
-                cases.c.kind.in_(_OF_AREAS) & cases.c.area.startswith(area, autoescape=True),
+                cases.c.kind.in_(_OF_AREAS + _OF_ROSTERS)
+                & cases.c.area.startswith(area, autoescape=True)
+                & (cases.c.period.is_(None) | (cases.c.period <= period)),
             ),
         )
         .order_by(cases.c.kind, cases.c.case_id)
@@ -120,9 +132,8 @@ async def reconcile(tx: Transaction, area: str, period: Period) -> list[dict[str
 
 async def _compare(tx: Transaction, cycle_ids: Sequence[UUID], *, sms_is_due: bool) -> None:
     """Opens a case for each difference, and resolves those that are none any more."""
-    scope = {"cycle_ids": list(cycle_ids), "sms_is_due": sms_is_due}
-    await tx.connection.execute(opening_cases("differences"), scope)
-    await tx.connection.execute(resolving_void_cases("differences"), scope | {"kinds": list(_OF_CYCLES)})
+    scope = {"cycle_ids": list(cycle_ids), "sms_is_due": sms_is_due, "kinds": list(_OF_CYCLES)}
+    await tx.connection.execute(keeping_cases("differences", "cycles"), scope)
 
 
 async def _sms_awaited(tx: Transaction, cycle: dict[str, Any]) -> bool:

@@ -125,6 +125,24 @@ CREATE TABLE reevaluations (
     absorbed_at timestamptz
 );
 
+-- Rosters that others keep (roster.received, roster.listed): the national system's, or one on paper. One is compared once
+-- all its persons are here.
+CREATE TABLE listed_rosters (
+    feed_id uuid PRIMARY KEY,
+    roster  text NOT NULL CHECK (roster IN ('national', 'paper')),
+    area    text NOT NULL,
+    as_of   date NOT NULL,
+    persons integer NOT NULL CHECK (persons >= 0)
+);
+CREATE TABLE listed_persons (
+    feed_id   uuid NOT NULL,
+    person_id text NOT NULL,
+    subsidy   text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    months    daterange NOT NULL CHECK (NOT isempty(months)),
+    area      text,
+    PRIMARY KEY (feed_id, person_id, subsidy, months)
+);
+
 -- Budget and ledger ---------------------------------------------------------------------------------------------------
 
 CREATE TABLE appropriations (
@@ -138,6 +156,22 @@ CREATE TABLE appropriations (
     recorded_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (area, subsidy, year, document_no)
 );
+
+-- What a reconciliation found (对账单), with the figures of every side: append-only, each chained to the one before it of
+-- its area by its digest.
+CREATE TABLE reconciliations (
+    reconciliation_id uuid PRIMARY KEY DEFAULT uuidv7(),
+    area              text NOT NULL,
+    period            date NOT NULL CHECK (extract(day FROM period) = 1),
+    clean             boolean NOT NULL,
+    certificate       jsonb NOT NULL,
+    digest            text NOT NULL,
+    run_by            text NOT NULL,
+    run_at            timestamptz NOT NULL
+);
+CREATE INDEX reconciliations_by_area ON reconciliations (area text_pattern_ops, period);
+CREATE TRIGGER reconciliations_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON reconciliations
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Append-only double entry: each row moves an amount from `credit` to `debit`. Booked once per cause and book.
 CREATE TABLE postings (
@@ -158,6 +192,39 @@ CREATE TABLE postings (
 CREATE INDEX postings_by_book ON postings (book_area, subsidy, book_year);
 CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Months of the books that are closed (结账): nothing is booked into them or before them any more. A closing covers the
+-- books of its area and below.
+CREATE TABLE period_closings (
+    area              text NOT NULL,
+    period            date NOT NULL CHECK (extract(day FROM period) = 1),
+    reconciliation_id uuid NOT NULL REFERENCES reconciliations,
+    -- Per book what each account held at the end of the month, and its digest.
+    balances          jsonb NOT NULL,
+    digest            text NOT NULL,
+    closed_by         text NOT NULL,
+    closed_at         timestamptz NOT NULL,
+    PRIMARY KEY (area, period)
+);
+CREATE TRIGGER period_closings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON period_closings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The first day that a book is open: what happened in a closed month is booked on it.
+CREATE FUNCTION first_open_day(book_area text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce((max(period) + interval '1 month')::date, '-infinity')
+    FROM period_closings
+    WHERE area IN ('', left(book_area, 2), left(book_area, 4), left(book_area, 6), book_area)
+$$;
+
+CREATE FUNCTION refuse_closed_month() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM booked GROUP BY book_area HAVING min(booked_on) < first_open_day(book_area)) THEN
+        RAISE EXCEPTION 'the month is closed' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER postings_in_open_months AFTER INSERT ON postings REFERENCING NEW TABLE AS booked
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_closed_month();
 
 CREATE VIEW balances AS
 SELECT book_area, subsidy, book_year, account, sum(amount_fen)::bigint AS balance_fen
@@ -341,7 +408,8 @@ CREATE TABLE sms_receipts (
     CHECK (text IS NOT NULL OR missing = '{}')
 );
 
--- Differences and oddities for a person to resolve. One per kind and subject; it comes back if it changes.
+-- Differences and oddities for a person to resolve. One per kind and subject; it comes back if it changes. Who has to
+-- see to it is the office that its kind names, or whoever it was assigned to; by an office above, that is 督办.
 CREATE TABLE cases (
     case_id     uuid PRIMARY KEY DEFAULT uuidv7(),
     kind        text NOT NULL,
@@ -353,10 +421,17 @@ CREATE TABLE cases (
     cycle_id    uuid,
     detail      jsonb NOT NULL DEFAULT '{}',
     opened_at   timestamptz NOT NULL DEFAULT now(),
+    due_on      date NOT NULL DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date + 14,
+    assigned_to text,
+    assigned_by text,
+    assigned_from text,
+    assigned_at timestamptz,
+    demand      text,
     resolved_at timestamptz,
     resolved_by text,
     resolution  text,
     UNIQUE (kind, subject),
+    CHECK ((assigned_to IS NULL) = (assigned_by IS NULL) AND (assigned_to IS NULL) = (assigned_at IS NULL)),
     CHECK ((resolved_at IS NULL) = (resolved_by IS NULL) AND (resolved_at IS NULL) = (resolution IS NULL))
 );
 CREATE INDEX cases_by_area ON cases (area text_pattern_ops, period);

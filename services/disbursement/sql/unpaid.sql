@@ -1,5 +1,5 @@
 -- Entitled months of an area that are due with nothing in the way and nothing on its way, and accounts that several
--- persons share without being an institution's.
+-- persons share, one of them in the area, without being an institution's.
 WITH scope AS (
     SELECT DISTINCT person_id, subsidy
     FROM entitled_spans
@@ -13,9 +13,11 @@ FROM judged
 WHERE area LIKE :area || '%' AND entitled_fen > paid_fen + sent_fen + pending_fen
   AND hold_kind IS NULL AND obstacle IS NULL
 UNION ALL
-SELECT 'account_shared', number_token, NULL, min(area), NULL, NULL, NULL,
+SELECT 'account_shared', number_token, NULL, min(area) FILTER (WHERE area LIKE :area || '%'), NULL, NULL, NULL,
        jsonb_build_object('persons', count(*), 'last4', min(number_last4))
 FROM payees
-WHERE number_token IS NOT NULL AND holder <> 'institution' AND area LIKE :area || '%'
+WHERE holder <> 'institution' AND number_token IN (
+    SELECT number_token FROM payees WHERE number_token IS NOT NULL AND area LIKE :area || '%'
+)
 GROUP BY number_token
 HAVING count(*) > 1

@@ -56,8 +56,8 @@ _MAY_END_BY_PERIOD = ("low_income.exited", "benefit.ended")
 
 class PushedEvent(BaseModel):
     """One change. Besides the common fields each kind takes those of its event; `occurred_on` is the first day of the
-    new state, and of a death its day. Exits may give `last_paid_period`, which then decides: a time of grace (渐退期) is
-    still dibao, and a month that was paid was one of entitlement."""
+    new state, and of a death its day. Exits may give `last_paid_period`, which then decides: a time of grace (渐退期)
+    is still dibao, and a month that was paid was one of entitlement."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -62,6 +62,8 @@ SOURCES: Words = {
     "court_declarations": ("法院宣告", "quiet"),
     "prisons": ("监狱服刑", "quiet"),
     "benefits": ("其他补贴", "quiet"),
+    "national_roster": ("全国系统名册", "quiet"),
+    "paper_roster": ("纸质名册", "quiet"),
     "verification": ("核实", "quiet"),
 }
 

@@ -29,6 +29,7 @@ from services.matching.formats import UnreadableFeed
 from services.matching.handlers.exports import export_known, export_roster
 from services.matching.handlers.facts import Assertion, new_fact
 from services.matching.handlers.findings import assert_authoritative
+from services.matching.handlers.rosters import LISTED_ROSTERS, tell_roster
 from services.matching.sources import SOURCES, Source
 from services.matching.tables import feeds
 
@@ -271,6 +272,8 @@ class FeedIntake:
                 async with self._database.transaction() as tx:
                     await _assert_changes(tx, feed, changes[start : start + _FACTS_AT_ONCE])
             asserted = len(changes)
+        if feed["source"] in LISTED_ROSTERS:
+            await tell_roster(self._database, self._folder, feed)
         async with self._database.transaction() as tx:
             await tx.connection.execute(
                 update(feeds)
