@@ -31,7 +31,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.database import Database, asyncpg_dsn, is_transient, new_id
-from libs.common.events.envelope import Envelope, bulk_topic_of, topic_of
+from libs.common.events.envelope import BULK_PRODUCERS, Envelope, bulk_topic_of, topic_of
 from libs.common.settings import Settings
 from libs.common.telemetry import OUTBOX_PUBLISHED, WATERMARK_AGE
 from libs.common.watermark import WATERMARK_TYPE, Watermark
@@ -55,7 +55,7 @@ class Relay:
         self._settings = settings
         self._service = database.service
         self._topics = [topic_of(self._service)]
-        if self._service == "eligibility":
+        if self._service in BULK_PRODUCERS:
             self._topics.append(bulk_topic_of(self._service))
         self._upstream_topics = [topic_of(name) for name in upstreams]
         self._stopping = asyncio.Event()

@@ -76,7 +76,11 @@ CustodyKind = Literal["serving", "detention_serving", "detained", "probation", "
 
 LifeEvent = Literal["died", "declared_dead", "declared_missing", "missing", "reappeared"]
 
-Channel = Literal["counter", "online", "cross_province", "one_thing"]
+DoorChannel = Literal["counter", "online", "cross_province", "one_thing"]
+"""The ways on which a person applies."""
+
+Channel = Literal["counter", "online", "cross_province", "one_thing", "roster"]
+"""How an application came to be: a person applied, or it stood on a roster that was taken over (存量接管)."""
 
 Stage = Literal["township", "cdpf", "civil_affairs"]
 STAGES: tuple[Stage, ...] = ("township", "cdpf", "civil_affairs")

@@ -23,6 +23,12 @@ class PolicyUnderReevaluation(Conflict):
     type = "policy-under-reevaluation"
 
 
+class RosterUnderTakeover(Conflict):
+    """A roster of this area is being taken over; draw the cycle up once everybody on it has come."""
+
+    type = "roster-under-takeover"
+
+
 class DocumentBookedOtherwise(Conflict):
     """This document number was booked with another amount."""
 

@@ -8,16 +8,16 @@ from services.disbursement.queries import sql
 INVARIANTS = [
     Invariant(
         "books balance",
-        "in every book debits equal credits, and no account but what was appropriated is overdrawn",
+        "in every book debits equal credits, and no account but those of what came in is overdrawn",
         "SELECT book_area, subsidy, book_year, CAST(NULL AS text) AS account, sum(balance_fen) AS balance_fen"
         " FROM balances GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) <> 0"
         " UNION ALL SELECT book_area, subsidy, book_year, account, balance_fen FROM balances"
-        " WHERE account <> 'appropriated' AND balance_fen < 0",
+        " WHERE account NOT IN ('appropriated', 'brought_forward') AND balance_fen < 0",
     ),
     Invariant(
         "ledger equals payments",
         "per book: committed is what is not sent, clearing what is with the bank, and what was paid, claimed, repaid"
-        " and written off is what was settled",
+        " and written off is what was settled here or paid elsewhere before",
         sql("control"),
     ),
     Invariant(

@@ -14,9 +14,20 @@ from typing import Literal
 
 from libs.common.vocabulary import Subsidy
 
-Account = Literal["appropriated", "available", "committed", "clearing", "paid", "receivable", "refunded", "written_off"]
+Account = Literal[
+    "appropriated",
+    "brought_forward",
+    "available",
+    "committed",
+    "clearing",
+    "paid",
+    "receivable",
+    "refunded",
+    "written_off",
+]
 ACCOUNT_NAMES: dict[Account, str] = {
     "appropriated": "拨入资金",
+    "brought_forward": "期初转入",
     "available": "可用资金",
     "committed": "待发资金",
     "clearing": "在途资金",
@@ -25,10 +36,12 @@ ACCOUNT_NAMES: dict[Account, str] = {
     "refunded": "缴回国库",
     "written_off": "核销损失",
 }
-"""Every account but `appropriated` has a debit balance; together they equal what was appropriated."""
+"""Every account but the first two has a debit balance; together they equal what was appropriated here, and what was
+spent elsewhere before it was brought forward."""
 
 Cause = Literal[
     "appropriation",
+    "opening",
     "commitment",
     "release",
     "sending",
@@ -82,6 +95,11 @@ class Entry:
 def appropriate(book: Book, document_no: str, amount_fen: int, *, on: date) -> Entry:
     """Money is appropriated (下达) by a numbered document."""
     return Entry("appropriation", document_no, book, on, (Posting("available", "appropriated", amount_fen),))
+
+
+def bring_forward(book: Book, entry_id: str, amount_fen: int, *, on: date) -> Entry:
+    """What was paid elsewhere for months of this book, before its recipients were taken over (期初已发)."""
+    return Entry("opening", entry_id, book, on, (Posting("paid", "brought_forward", amount_fen),))
 
 
 def commit(book: Book, cycle_id: str, amount_fen: int, *, on: date) -> Entry:
@@ -150,7 +168,7 @@ def write_off(book: Book, write_off_id: str, amount_fen: int, *, on: date) -> En
 
 
 def balances(entries: Iterable[Entry]) -> dict[tuple[Book, Account], int]:
-    """Debits less credits per account, in fen; `appropriated` is negative. Their sum is always 0."""
+    """Debits less credits per account, in fen; what came in is negative. Their sum is always 0."""
     totals: Counter[tuple[Book, Account]] = Counter()
     for entry in entries:
         for posting in entry.postings:

@@ -85,7 +85,7 @@ def _service(sealer: Sealer) -> Service:
         ],
         subscriptions=subscriptions(sealer),
         listens_to=UPSTREAMS,
-        bulk_from=("eligibility",),
+        bulk_from=("intake", "eligibility"),
         daily_tasks=[
             DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries),
             DailyTask("late payments", schedules.alarm_late_payments),

@@ -6,10 +6,10 @@ from functools import partial
 
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyReevaluated
-from libs.common.events.intake import PayeeChanged
+from libs.common.events.intake import OpeningEntered, PayeeChanged, RosterImported
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.privacy import Sealer
-from services.disbursement.handlers import projections, rosters
+from services.disbursement.handlers import opening, projections, rosters
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
@@ -18,6 +18,8 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(EntitlementChanged, projections.keep_schedules),
         Subscription(JudgementBlocked, projections.keep_blocked),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),
+        Subscription(RosterImported, opening.keep_takeovers),
+        Subscription(OpeningEntered, opening.enter_openings),
         Subscription(PayeeChanged, keep_payees),
         Subscription(FindingOpened, projections.keep_findings),
         Subscription(FindingDismissed, projections.keep_findings),

@@ -127,6 +127,7 @@ class Following:
         async with self._database.transaction() as tx:
             await lifting.lift_answered_holds(tx, self._settings)
             await lifting.absorb_reevaluations(tx, self._settings)
+            await lifting.absorb_takeovers(tx, self._settings)
         return False
 
     async def follow(self) -> bool:

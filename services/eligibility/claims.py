@@ -11,14 +11,14 @@ from libs.common.events.intake import ApplicationFacts
 from libs.common.vocabulary import Stage
 from services.eligibility.facts import BEGINNING
 from services.eligibility.folding import Assertion
-from services.eligibility.sources import REVIEW, rank_of
+from services.eligibility.sources import rank_of
 
 _UNCONFIRMED = datetime.min.replace(tzinfo=UTC)
 """What is only declared counts as known before anything else: whoever knows better about the same day prevails."""
 
 
 def assertions_of(
-    application_id: UUID, applied_on: date, facts: ApplicationFacts, known_at: datetime, *, approved: bool
+    application_id: UUID, applied_on: date, facts: ApplicationFacts, known_at: datetime, *, source: str, approved: bool
 ) -> list[Assertion]:
     """The application's facts; the same application gives the same ids. Unless `approved`, a fact that its stage has
     not confirmed yields to everything known of the same day."""
@@ -27,7 +27,7 @@ def assertions_of(
         return known_at if approved or stage in facts.confirmed else _UNCONFIRMED
 
     return [
-        Assertion(str(uuid5(application_id, kind)), kind, on, vouched_by(stage), rank_of(REVIEW), data)
+        Assertion(str(uuid5(application_id, kind)), kind, on, vouched_by(stage), rank_of(source), data)
         for stage, kind, on, data in _claims(applied_on, facts)
     ]
 

@@ -67,6 +67,7 @@ SERVICE = Service(
     routers=[assessments.api, persons.api, policies.api, corrections.api, publication.api, simulations.api],
     subscriptions=SUBSCRIPTIONS,
     listens_to=("intake", "matching"),
+    bulk_from=("intake",),
     upstreams=("intake", "matching"),
     daily_tasks=[DailyTask("correction cases", _open_cases)],
     invariants=INVARIANTS,

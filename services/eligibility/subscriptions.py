@@ -17,6 +17,7 @@ _FACTS: list[type[EventData]] = [payload for payload in event_types().values() i
 _APPLICATIONS: tuple[type[EventData], ...] = (
     intake.ApplicationSubmitted,
     intake.ApplicationReviewed,
+    intake.ApplicationImported,
     intake.ApplicationApproved,
     intake.ApplicationRejected,
     intake.ApplicationWithdrawn,

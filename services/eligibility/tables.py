@@ -44,6 +44,7 @@ applications = Table(
     Column("person_id", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("area", Text, nullable=False),
+    Column("channel", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("subsidies", ARRAY(Text), nullable=False),
     Column("applied_on", Date, nullable=False),

@@ -49,6 +49,7 @@ CHANNELS: Words = {
     "online": ("网上", "quiet"),
     "cross_province": ("跨省通办", "quiet"),
     "one_thing": ("一件事一次办", "quiet"),
+    "roster": ("存量接管", "quiet"),
 }
 OUTCOMES: Words = {"pass": ("符合", "good"), "fail": ("不符合", "bad"), "not_applicable": ("不适用", "quiet")}
 

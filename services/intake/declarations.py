@@ -26,7 +26,7 @@ from libs.common.identity import (
     parse_name,
     parse_phone,
 )
-from libs.common.vocabulary import BenefitKind, Channel, IncomeCategory, Subsidy
+from libs.common.vocabulary import BenefitKind, DoorChannel, IncomeCategory, Subsidy
 from services.intake.applications import require_components
 from services.intake.payee import (
     Account,
@@ -133,7 +133,7 @@ class Declaration(BaseModel):
     guardian: Guardian | None = None
     subsidies: Annotated[tuple[Subsidy, ...], Field(min_length=1, max_length=2)]
     applied_on: date
-    channel: Channel
+    channel: DoorChannel
     accepted_area: Area | None = None
     account: Account | None = None
     commitment: Commitment

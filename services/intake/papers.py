@@ -287,6 +287,7 @@ _CHANNELS: dict[Channel, str] = {
     "online": "网上办理",
     "cross_province": "跨省通办",
     "one_thing": "一件事一次办",
+    "roster": "存量接管",
 }
 _STAGES: dict[Stage, str] = {
     "township": "乡镇（街道）初审",

@@ -67,7 +67,7 @@ SERVICE = Service(
     title="Liangbu matching (数据比对)",
     routers=ROUTERS,
     listens_to=("intake", "eligibility", "notification"),
-    bulk_from=("eligibility",),
+    bulk_from=("intake", "eligibility"),
     daily_tasks=[
         DailyTask("flag overdue findings", flag_overdue),
         DailyTask("let outreach lapse or alarm", lapse_outreach),

@@ -50,7 +50,7 @@ def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
         routers=[api.api],
         subscriptions=subscriptions(sealer),
         listens_to=("intake", "matching", "eligibility", "disbursement"),
-        bulk_from=("eligibility",),
+        bulk_from=("intake", "eligibility"),
         daily_tasks=[
             DailyTask("coming changes told", partial(handlers.tell_coming_changes, sealer=sealer)),
             DailyTask("unsent texts made letters", letters.turn_unsent_into_letters),

@@ -220,10 +220,10 @@ class World:
         database: Database = self.app.state.database
         return database
 
-    async def tell(self, service: str, data: EventData, *, event_id: UUID | None = None) -> None:
+    async def tell(self, service: str, data: EventData, *, event_id: UUID | None = None, bulk: bool = False) -> None:
         async with self.seniors[service].transaction() as tx:
             await tx.lock(data.key)
-            tx.publish(data, event_id=event_id)
+            tx.publish(data, event_id=event_id, bulk=bulk)
 
     async def person(self, area: str, *, account: str | None = None) -> Person:
         """Someone with a card of their own."""

@@ -45,9 +45,23 @@ class BenefitComparison(_Value):
     detail: str
 
 
+class EntitledMonths(_Value):
+    """Consecutive months `from` to `to` (inclusive; null: open) that are payable alike. `area` pays."""
+
+    from_: Period = Field(alias="from")
+    to: Period | None
+    amount_fen: int = Field(gt=0)
+    area: str
+    level: Level
+    category: Category | None = None
+    policy_version: str
+    cause: str = Field(description="why these months begin or differ, e.g. application.approved")
+
+
 class SubsidyDecision(_Value):
-    """`eligible`: at least one month is payable. `first_period` is the first of them. `comparison`: with another
-    benefit of the class that is paid for the month of application."""
+    """`eligible`: at least one month is payable. `first_period` is the first of them; `months` are all of them, told of
+    an application that is taken over from a roster. `comparison`: with another benefit of the class that is paid for
+    the month of application."""
 
     subsidy: Subsidy
     eligible: bool
@@ -55,6 +69,7 @@ class SubsidyDecision(_Value):
     amount_fen: int = Field(default=0, ge=0, description="of the first payable month")
     reasons: tuple[Reason, ...]
     comparison: BenefitComparison | None = None
+    months: tuple[EntitledMonths, ...] = ()
 
 
 @event
@@ -89,19 +104,6 @@ class CandidatePrescreened(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"prescreening:{self.outreach_id}"
-
-
-class EntitledMonths(_Value):
-    """Consecutive months `from` to `to` (inclusive; null: open) that are payable alike. `area` pays."""
-
-    from_: Period = Field(alias="from")
-    to: Period | None
-    amount_fen: int = Field(gt=0)
-    area: str
-    level: Level
-    category: Category | None = None
-    policy_version: str
-    cause: str = Field(description="why these months begin or differ, e.g. application.approved")
 
 
 @event

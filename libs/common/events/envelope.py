@@ -21,6 +21,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PRODUCERS = ("intake", "matching", "eligibility", "disbursement", "notification")
+BULK_PRODUCERS = ("intake", "eligibility")
+"""Those with a bulk lane: rosters that are taken over, re-evaluations."""
 
 Sealed = Annotated[str, Field(pattern=r"^sm4\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$", description="sealed, see privacy.py")]
 
@@ -137,7 +139,7 @@ def topic_of(producer: str) -> str:
 
 
 def bulk_topic_of(producer: str) -> str:
-    """The lane for re-evaluations by the million, so that they never delay an urgent stop."""
+    """The lane for what comes by the million, so that it never delays an urgent stop."""
     return f"liangbu.{producer}.bulk"
 
 

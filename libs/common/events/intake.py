@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import FactEvent, Sealed, StateEvent, event
+from libs.common.period import Period
 from libs.common.vocabulary import (
     ApplicationStatus,
     Category,
@@ -111,6 +112,17 @@ class ApplicationReviewed(ApplicationState):
 
 
 @event
+class ApplicationImported(ApplicationState):
+    """An entry of a roster that is taken over (存量接管), with the facts as that roster has them. No office reviews it:
+    the assessment on these facts decides. `applied_on` is the first day of its first month."""
+
+    type: ClassVar[str] = "application.imported.v1"
+
+    import_id: UUID
+    imported_on: date
+
+
+@event
 class ApplicationApproved(ApplicationState):
     """Decided (审定): `granted` subsidies accrue from the month of `applied_on`, on the facts confirmed."""
 
@@ -210,3 +222,53 @@ class PersonIdCorrected(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"id-correction:{self.person_id}"
+
+
+class PaidMonths(_Value):
+    """Consecutive months, both included, that were paid alike: so many fen each."""
+
+    from_: Period = Field(alias="from")
+    to: Period
+    amount_fen: int = Field(gt=0)
+
+
+@event
+class OpeningEntered(StateEvent):
+    """What was paid elsewhere before a recipient was taken over (期初已发), month by month: it is never paid again.
+
+    Of one imported application's subsidies; an application without paid months has none.
+    """
+
+    type: ClassVar[str] = "opening.entered.v1"
+    producer: ClassVar[str] = "intake"
+
+    application_id: UUID
+    import_id: UUID
+    area: str
+    paid: dict[Subsidy, tuple[PaidMonths, ...]]
+
+    @property
+    def aggregate(self) -> str:
+        return f"opening:{self.application_id}"
+
+
+@event
+class RosterImported(StateEvent):
+    """A roster of `area` is being taken over, or is: everybody on it has been decided on and told. `person_id` is
+    empty. No cycle over the area is drawn up in between."""
+
+    type: ClassVar[str] = "roster.imported.v1"
+    producer: ClassVar[str] = "intake"
+
+    person_id: str = ""
+    import_id: UUID
+    area: str
+    status: Literal["started", "finished"]
+
+    @property
+    def key(self) -> str:
+        return str(self.import_id)
+
+    @property
+    def aggregate(self) -> str:
+        return f"roster-import:{self.import_id}"

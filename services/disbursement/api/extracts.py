@@ -24,6 +24,8 @@ _FILES = {
     "payments.csv": "SELECT payment_id, person_id, subsidy, to_char(period, 'YYYY-MM') AS period, area, level, attempt,"
     " amount_fen, offset_fen, status, code, bank_ref, settled_on, returned_on FROM payments"
     " WHERE period = :period AND area LIKE :area || '%' ORDER BY payment_id",
+    "paid_elsewhere.csv": "SELECT person_id, subsidy, to_char(period, 'YYYY-MM') AS period, area, amount_fen, import_id"
+    " FROM opening_months WHERE period = :period AND area LIKE :area || '%' ORDER BY person_id, subsidy",
     "shared_accounts.csv": "SELECT number_token, min(number_last4) AS last4, count(*) AS persons,"
     " string_agg(person_id, ' ' ORDER BY person_id) AS person_ids FROM payees WHERE number_token IS NOT NULL"
     " AND holder <> 'institution' AND area LIKE :area || '%' GROUP BY number_token HAVING count(*) > 1",

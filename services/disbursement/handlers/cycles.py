@@ -17,9 +17,9 @@ from libs.common.errors import FourEyes, NotFound
 from libs.common.period import Period
 from libs.common.settings import Settings
 from libs.common.vocabulary import SUBSIDIES, CycleStatus, Subsidy
-from services.disbursement.errors import PolicyUnderReevaluation, WrongState
+from services.disbursement.errors import PolicyUnderReevaluation, RosterUnderTakeover, WrongState
 from services.disbursement.handlers.books import require_funds
-from services.disbursement.handlers.lifting import absorb_reevaluations, lift_answered_holds
+from services.disbursement.handlers.lifting import absorb_reevaluations, absorb_takeovers, lift_answered_holds
 from services.disbursement.handlers.locks import require_unlocked
 from services.disbursement.queries import query
 
@@ -44,13 +44,15 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     """Draws up the draft of this area, period and subsidy, anew if it exists; its id.
 
     Months of earlier periods that are due are in it. A further cycle for the same period holds what became due since.
-    Raises `PolicyUnderReevaluation`.
+    Raises `PolicyUnderReevaluation`, `RosterUnderTakeover`.
     """
     for subsidy in order.subsidies:
         await _lock_area(tx, order.area, subsidy)
     await lift_answered_holds(tx, settings)
     await absorb_reevaluations(tx, settings)
+    await absorb_takeovers(tx, settings)
     await _require_settled_policy(tx, order.area)
+    await _require_complete_roster(tx, order.area)
     cycle_id = await _draft_for(tx, principal, order)
     await tx.connection.execute(
         text(
@@ -94,6 +96,20 @@ async def _require_settled_policy(tx: Transaction, area: str) -> None:
     ).scalar_one_or_none()
     if waiting is not None:
         raise PolicyUnderReevaluation(f"policy {waiting}")
+
+
+async def _require_complete_roster(tx: Transaction, area: str) -> None:
+    waiting = (
+        await tx.connection.execute(
+            text(
+                "SELECT import_id FROM takeovers WHERE absorbed_at IS NULL"
+                " AND (starts_with(area, :area) OR starts_with(:area, area)) LIMIT 1"
+            ),
+            {"area": area},
+        )
+    ).scalar_one_or_none()
+    if waiting is not None:
+        raise RosterUnderTakeover(f"roster import {waiting}")
 
 
 async def _draft_for(tx: Transaction, principal: Principal, order: Order) -> UUID:

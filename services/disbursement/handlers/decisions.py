@@ -44,8 +44,11 @@ async def open_recovery(
         Period.of(row.period): row
         for row in await tx.connection.execute(
             text(
-                "SELECT period, sum(amount_fen)::bigint AS fen, min(area) AS area FROM payments"
-                " WHERE person_id = :person_id AND subsidy = :subsidy AND status = 'settled' GROUP BY period"
+                "SELECT period, sum(amount_fen)::bigint AS fen, min(area) AS area FROM ("
+                " SELECT period, amount_fen, area FROM payments"
+                " WHERE person_id = :person_id AND subsidy = :subsidy AND status = 'settled'"
+                " UNION ALL SELECT period, amount_fen, area FROM opening_months"
+                " WHERE person_id = :person_id AND subsidy = :subsidy) AS paid GROUP BY period"
             ),
             {"person_id": person_id, "subsidy": subsidy},
         )

@@ -39,6 +39,22 @@ async def lift_answered_holds(tx: Transaction, settings: Settings) -> int:
     return lifted.rowcount
 
 
+async def absorb_takeovers(tx: Transaction, settings: Settings) -> int:
+    """Notes the rosters that are taken over and of which every payee, every month paid elsewhere and every schedule has
+    been read; how many. Schedules were told before intake called the takeover finished: it had heard of them itself."""
+    read_until = await _read(tx, settings, [bulk_topic_of("intake"), bulk_topic_of("eligibility")])
+    if read_until is None:
+        return 0
+    absorbed = await tx.connection.execute(
+        text(
+            "UPDATE takeovers SET absorbed_at = :now"
+            " WHERE status = 'finished' AND absorbed_at IS NULL AND told_at < :read_until"
+        ),
+        {"now": tx.now, "read_until": read_until},
+    )
+    return absorbed.rowcount
+
+
 async def absorb_reevaluations(tx: Transaction, settings: Settings) -> int:
     """Notes the finished re-evaluations whose schedules, which come on the bulk lane, have all been read; how many."""
     read_until = await _read(tx, settings, [bulk_topic_of("eligibility"), topic_of("eligibility")])

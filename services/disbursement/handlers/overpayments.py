@@ -45,6 +45,8 @@ async def perhaps_overpaid(tx: Transaction, months: Sequence[tuple[str, Subsidy,
             " OR EXISTS (SELECT FROM disallowances d WHERE d.person_id = t.person_id AND d.subsidy = t.subsidy)"
             " OR (SELECT coalesce(sum(p.amount_fen), 0) FROM payments p WHERE p.person_id = t.person_id"
             " AND p.subsidy = t.subsidy AND p.period = t.period AND p.status = 'settled')"
+            " + (SELECT coalesce(sum(o.amount_fen), 0) FROM opening_months o WHERE o.person_id = t.person_id"
+            " AND o.subsidy = t.subsidy AND o.period = t.period)"
             " > coalesce((SELECT s.amount_fen FROM entitled_spans s WHERE s.person_id = t.person_id"
             " AND s.subsidy = t.subsidy AND s.months @> t.period), 0)"
         ),

@@ -143,6 +143,43 @@ CREATE TABLE listed_persons (
     PRIMARY KEY (feed_id, person_id, subsidy, months)
 );
 
+-- Rosters that are being taken over (roster.imported): no cycle is drawn up over them until everybody on them has come.
+CREATE TABLE takeovers (
+    import_id   uuid PRIMARY KEY,
+    version     bigint NOT NULL,
+    area        text NOT NULL,
+    status      text NOT NULL CHECK (status IN ('started', 'finished')),
+    told_at     timestamptz NOT NULL,
+    absorbed_at timestamptz
+);
+
+-- What was paid elsewhere before a person was taken over (opening.entered), so many fen for each of the months; booked
+-- with the entry that it came in.
+CREATE TABLE openings (
+    person_id  text NOT NULL,
+    subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
+    months     daterange NOT NULL CHECK (NOT isempty(months) AND lower_inc(months) AND upper(months) IS NOT NULL),
+    amount_fen bigint NOT NULL CHECK (amount_fen > 0),
+    area       text NOT NULL,
+    import_id  uuid NOT NULL,
+    entry_id   uuid NOT NULL,
+    entered_at timestamptz NOT NULL,
+    CHECK (extract(day FROM lower(months)) = 1 AND extract(day FROM upper(months)) = 1),
+    PRIMARY KEY (person_id, subsidy, months WITHOUT OVERLAPS)
+);
+CREATE INDEX openings_by_person ON openings (person_id, subsidy);
+CREATE TRIGGER openings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON openings
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The same, month by month, with the book that it is charged to: its county's, of the year paid for.
+CREATE VIEW opening_months AS
+SELECT person_id, subsidy, month::date AS period, amount_fen, area, left(area, 6) AS book_area,
+       extract(year FROM month)::integer AS book_year, import_id, entry_id
+FROM openings
+CROSS JOIN LATERAL generate_series(
+    lower(months)::timestamp, upper(months) - interval '1 month', interval '1 month'
+) AS month;
+
 -- Budget and ledger ---------------------------------------------------------------------------------------------------
 
 CREATE TABLE appropriations (

@@ -3,6 +3,8 @@ WITH scope AS (
     SELECT person_id, subsidy FROM entitlements WHERE person_id = :person_id
     UNION
     SELECT person_id, subsidy FROM payments WHERE person_id = :person_id
+    UNION
+    SELECT person_id, subsidy FROM openings WHERE person_id = :person_id
 ),
 /* months */
 SELECT subsidy, period, entitled_fen, paid_fen, offset_fen, sent_fen, pending_fen, hold_kind, obstacle

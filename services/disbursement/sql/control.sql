@@ -11,6 +11,8 @@ FROM (
     FROM payments p
     JOIN cycles c USING (cycle_id)
     WHERE p.status IN ('pending', 'sent', 'settled') AND c.submitted_at IS NOT NULL
+    UNION ALL
+    SELECT book_area, subsidy, book_year, 'settled', 0, amount_fen FROM opening_months
 ) AS sides
 GROUP BY book_area, subsidy, book_year, control
 HAVING sum(ledger_fen) <> sum(payments_fen)

@@ -10,7 +10,8 @@ touched AS (
     SELECT r.person_id, r.subsidy FROM scope JOIN recoveries r USING (person_id, subsidy)
 )
 SELECT m.person_id, m.subsidy, m.period, m.settled_fen - m.entitled_fen AS excess_fen,
-       p.area, p.book_area, p.book_year
+       coalesce(p.area, o.area) AS area, coalesce(p.book_area, o.book_area) AS book_area,
+       coalesce(p.book_year, o.book_year) AS book_year
 FROM touched
 JOIN months m USING (person_id, subsidy)
 LEFT JOIN LATERAL (
@@ -20,5 +21,6 @@ LEFT JOIN LATERAL (
     ORDER BY attempt DESC
     LIMIT 1
 ) AS p ON true
+LEFT JOIN opening_months o ON o.person_id = m.person_id AND o.subsidy = m.subsidy AND o.period = m.period
 WHERE m.settled_fen > 0
 ORDER BY m.person_id, m.subsidy, m.period

@@ -6,6 +6,8 @@ WITH scope AS (
     WHERE area LIKE :area || '%' AND months @> CAST(:upto AS date)
     UNION
     SELECT person_id, subsidy FROM payments WHERE area LIKE :area || '%' AND period = CAST(:upto AS date)
+    UNION
+    SELECT person_id, subsidy FROM openings WHERE area LIKE :area || '%' AND months @> CAST(:upto AS date)
 ),
 /* months */,
 parts AS (

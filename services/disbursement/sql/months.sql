@@ -23,6 +23,11 @@ sides AS (
     JOIN payments p USING (person_id, subsidy)
     WHERE p.period <= CAST(:upto AS date)
     UNION ALL
+    SELECT o.person_id, o.subsidy, o.period, 0, NULL, NULL, o.amount_fen, 0, 0, 0, 0, 0
+    FROM scope
+    JOIN opening_months o USING (person_id, subsidy)
+    WHERE o.period <= CAST(:upto AS date)
+    UNION ALL
     SELECT r.person_id, r.subsidy, m.period, 0, NULL, NULL, 0, 0, m.repaid_fen, 0, 0, 0
     FROM scope
     JOIN recoveries r USING (person_id, subsidy)

@@ -14,7 +14,10 @@ CROSS JOIN LATERAL generate_series(
     lower(s.months)::timestamp, least(upper(s.months) - interval '1 month', d.period), interval '1 month'
 ) AS month
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount_fen) FILTER (WHERE status IN ('pending', 'sent', 'settled')), 0) AS live_fen,
+    SELECT coalesce(sum(amount_fen) FILTER (WHERE status IN ('pending', 'sent', 'settled')), 0) + coalesce((
+               SELECT sum(o.amount_fen) FROM opening_months o
+               WHERE o.person_id = s.person_id AND o.subsidy = s.subsidy AND o.period = month::date
+           ), 0) AS live_fen,
            coalesce(bool_or(status IN ('pending', 'sent')), false) AS on_its_way,
            coalesce(max(greatest(settled_on, failed_on, returned_on)), '-infinity') AS last_news_on
     FROM payments

@@ -13,6 +13,10 @@ FROM (
     FROM payments p JOIN cycles c USING (cycle_id) LEFT JOIN batches b USING (batch_id)
     WHERE p.person_id = :person_id
     UNION ALL
+    SELECT entered_at, 'opening.entered', subsidy, lower(months), amount_fen,
+           concat('to ', to_char(upper(months) - interval '1 month', 'YYYY-MM')), import_id::text
+    FROM openings WHERE person_id = :person_id
+    UNION ALL
     SELECT c.created_at, concat('cycle.', x.outcome), x.subsidy, x.period, x.amount_fen, x.reason, c.cycle_id::text
     FROM cycle_exceptions x JOIN cycles c USING (cycle_id)
     WHERE x.person_id = :person_id

@@ -1,8 +1,12 @@
 -- Months settled beyond their entitlement by more, or less, than is claimed for them.
 WITH paid AS (
     SELECT person_id, subsidy, period, sum(amount_fen) AS settled_fen
-    FROM payments
-    WHERE status = 'settled'
+    FROM (
+        SELECT person_id, subsidy, period, amount_fen FROM payments WHERE status = 'settled'
+        UNION ALL
+        -- Of who is taken over the schedule is still to come.
+        SELECT person_id, subsidy, period, amount_fen FROM opening_months JOIN entitlements USING (person_id, subsidy)
+    ) AS either
     GROUP BY person_id, subsidy, period
 ),
 claimed AS (

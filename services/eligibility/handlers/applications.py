@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -19,23 +20,24 @@ from libs.common.events.eligibility import ApplicationAssessed, CandidatePrescre
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationFacts,
+    ApplicationImported,
     ApplicationReviewed,
     ApplicationState,
     ApplicationSubmitted,
 )
 from libs.common.events.matching import CandidateIdentified
 from libs.common.period import SHANGHAI, Period
-from libs.common.vocabulary import SUBSIDIES, BenefitKind, Subsidy
+from libs.common.vocabulary import SUBSIDIES, BenefitKind, Channel, Subsidy
 from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination, weighed
 from services.eligibility.facts import BEGINNING, Application, Facts, Residence, SignedChoice
 from services.eligibility.folding import Assertion, fold
-from services.eligibility.handlers.entitlements import Person, load_persons, recompute
+from services.eligibility.handlers.entitlements import Person, load_persons, recompute, told_months
 from services.eligibility.handlers.facts import store_assertions, take_facts
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.policy.remedies import remedy
-from services.eligibility.sources import REVIEW
+from services.eligibility.sources import source_of
 
 
 async def follow_applications(tx: Transaction, received: Sequence[Received]) -> None:
@@ -47,19 +49,28 @@ async def follow_applications(tx: Transaction, received: Sequence[Received]) -> 
     await store_assertions(
         tx,
         (
-            (event.person_id, REVIEW, assertion)
+            (event.person_id, source_of(event.channel), assertion)
             for event, at in events
             if event.granted
             for assertion in _confirmed(event, at)
         ),
     )
     decided = [event for event, _ in events if event.granted or event.withdrawn_on is not None]
-    if decided:
-        causes = {event.person_id: event.type.removesuffix(".v1") for event in decided}
-        await recompute(tx, causes, areas={event.person_id: event.area for event in decided})
-    told = [e.application_id for e, _ in events if isinstance(e, ApplicationSubmitted | ApplicationReviewed)]
+    for bulk in (False, True):
+        if some := [event for event in decided if _comes_in_bulk(event) == bulk]:
+            causes = {event.person_id: event.type.removesuffix(".v1") for event in some}
+            await recompute(tx, causes, areas={event.person_id: event.area for event in some}, bulk=bulk)
+    told = [e.application_id for e, _ in events if isinstance(e, _JUDGED)]
     if told:
         await assess_applications(tx, told)
+
+
+_JUDGED = (ApplicationSubmitted, ApplicationReviewed, ApplicationImported)
+
+
+def _comes_in_bulk(event: ApplicationState) -> bool:
+    """A roster is taken over by the million; whatever else happens to who is on it is as urgent as ever."""
+    return event.channel == "roster" and event.withdrawn_on is None
 
 
 async def reassess_open(tx: Transaction, person_ids: Collection[str]) -> None:
@@ -79,10 +90,13 @@ def _confirmed(event: ApplicationState, at: datetime) -> list[Assertion]:
     """The facts of an approved application. Any later state of it tells them too, should the approval be lost: under
     ids of their own and as known on the day of decision, so that the approval itself counts wherever it arrived."""
     if isinstance(event, ApplicationApproved):
-        return assertions_of(event.application_id, event.applied_on, event.facts, at, approved=True)
+        return assertions_of(
+            event.application_id, event.applied_on, event.facts, at, source=source_of(event.channel), approved=True
+        )
     decided_at = datetime.combine(event.decided_on or event.applied_on, time(), SHANGHAI)
     survivor = uuid5(event.application_id, "state")
-    return assertions_of(survivor, event.applied_on, event.facts, decided_at, approved=True)
+    source = source_of(event.channel)
+    return assertions_of(survivor, event.applied_on, event.facts, decided_at, source=source, approved=True)
 
 
 async def prescreen_candidates(tx: Transaction, received: Sequence[Received]) -> None:
@@ -90,22 +104,25 @@ async def prescreen_candidates(tx: Transaction, received: Sequence[Received]) ->
     candidates: dict[str, CandidateIdentified] = {item.data.person_id: item.data for item in received}
     await tx.lock(*candidates)
     policy = await load_policy(tx)
+    judged: list[CandidateIdentified] = []
+    as_if_applied: list[Facts] = []
     for person in await load_persons(tx, candidates):
         known = person.facts()
         for candidate in (candidates[member] for member in person.members if member in candidates):
             day, residences = candidate.identified_on, known.residences or (Residence(candidate.area, BEGINNING),)
             applications = tuple(Application(subsidy, day) for subsidy in SUBSIDIES)
-            facts = replace(known, applications=applications, residences=residences)
-            decisions = _decide(facts, policy, day)
-            tx.publish(
-                CandidatePrescreened(
-                    person_id=candidate.person_id,
-                    version=candidate.version,
-                    outreach_id=candidate.outreach_id,
-                    eligible=tuple(decision.subsidy for decision in decisions if decision.eligible),
-                    decisions=decisions,
-                )
+            judged.append(candidate)
+            as_if_applied.append(replace(known, applications=applications, residences=residences))
+    for candidate, decisions in zip(judged, await asyncio.to_thread(_decide, as_if_applied, policy), strict=True):
+        tx.publish(
+            CandidatePrescreened(
+                person_id=candidate.person_id,
+                version=candidate.version,
+                outreach_id=candidate.outreach_id,
+                eligible=tuple(decision.subsidy for decision in decisions if decision.eligible),
+                decisions=decisions,
             )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,7 @@ class _Open:
     applied_on: date
     facts: ApplicationFacts
     told_at: datetime
+    channel: Channel
     reviewed_on: date | None
     final: bool
     assessed: int
@@ -142,18 +160,36 @@ async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> N
         for person in await load_persons(tx, {item.person_id for item in applications})
         for member in person.members
     }
-    assessed = []
-    for item in applications:
-        answer = _assessment(item, persons[item.person_id], policy)
+    facts = [_facts_as_declared(item, persons[item.person_id]) for item in applications]
+    taken_over = {i for i, item in enumerate(applications) if item.channel == "roster"}
+    in_bulk = {applications[i].application_id for i in taken_over}
+    judged = await asyncio.to_thread(_decide, facts, policy, taken_over)
+    assessed: list[ApplicationAssessed] = []
+    for item, decisions in zip(applications, judged, strict=True):
+        answer = ApplicationAssessed(
+            person_id=item.person_id,
+            version=item.assessed + 1,
+            application_id=item.application_id,
+            application_version=item.version,
+            policy_version=policy.version(item.area),
+            decisions=decisions,
+        )
         if item.version > item.assessed_state or answer.model_dump(mode="json")["decisions"] != item.decisions:
             assessed.append(answer)
     await _save_assessments(tx, assessed)
     for answer in assessed:
-        tx.publish(answer)
+        tx.publish(answer, bulk=answer.application_id in in_bulk)
 
 
-def _assessment(item: _Open, person: Person, policy: PolicySet) -> ApplicationAssessed:
-    claims = assertions_of(item.application_id, item.applied_on, item.facts, item.told_at, approved=item.final)
+def _facts_as_declared(item: _Open, person: Person) -> Facts:
+    claims = assertions_of(
+        item.application_id,
+        item.applied_on,
+        item.facts,
+        item.told_at,
+        source=source_of(item.channel),
+        approved=item.final,
+    )
     known = fold([*person.assertions, *claims])
     month_end = Period.of(item.applied_on).last_day
     # Before the last review nobody knows the day of decision: the end of the month, or today if that is past.
@@ -162,28 +198,26 @@ def _assessment(item: _Open, person: Person, policy: PolicySet) -> ApplicationAs
     choices = tuple(
         SignedChoice(cast(BenefitKind, choice.kind), choice.keep, choice.signed_on) for choice in item.facts.choices
     )
-    return ApplicationAssessed(
-        person_id=item.person_id,
-        version=item.assessed + 1,
-        application_id=item.application_id,
-        application_version=item.version,
-        policy_version=policy.version(item.area),
-        decisions=_decide(replace(known, applications=applications, choices=choices), policy, item.applied_on),
-    )
+    return replace(known, applications=applications, choices=choices)
 
 
-def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyDecision, ...]:
-    """Each subsidy: whether any month is payable, from when on, and the reasons of that month, else of the first. The
-    comparison is that of the month of application, in which the person has to choose."""
-    applied_in = Period.of(applied_on)
-    judged = Determination([facts], policy, since=applied_in)
+def _decide(
+    applying: Sequence[Facts], policy: PolicySet, month_by_month: Collection[int] = ()
+) -> list[tuple[SubsidyDecision, ...]]:
+    """Of each applicant every subsidy: whether any month is payable, from when on, and the reasons of that month, else
+    of the first. The comparison is that of the month of application, in which the person has to choose. Of the
+    applicants at the positions `month_by_month` every payable month is told."""
+    if not applying:
+        return []
+    judged = Determination(applying, policy)
 
-    def decision(subsidy: Subsidy) -> SubsidyDecision:
-        entitlements = judged.schedule(0, subsidy).entitlements
+    def decision(i: int, facts: Facts, subsidy: Subsidy) -> SubsidyDecision:
+        entitlements = judged.schedule(i, subsidy).entitlements
         first = entitlements[0] if entitlements else None
-        asked = weighed(judged.decision(0, subsidy, applied_in), facts, applied_in, policy)
+        applied_in = Period.of(facts.applications[0].applied_on)
+        asked = weighed(judged.decision(i, subsidy, applied_in), facts, applied_in, policy)
         month = (
-            asked if first is None else weighed(judged.decision(0, subsidy, first.from_), facts, first.from_, policy)
+            asked if first is None else weighed(judged.decision(i, subsidy, first.from_), facts, first.from_, policy)
         )
         eligible = month.eligible
         return SubsidyDecision(
@@ -202,9 +236,10 @@ def _decide(facts: Facts, policy: PolicySet, applied_on: date) -> tuple[SubsidyD
                 for r in month.reasons
             ),
             comparison=asked.comparison,
+            months=told_months(entitlements) if eligible and i in month_by_month else (),
         )
 
-    return tuple(decision(subsidy) for subsidy in SUBSIDIES)
+    return [tuple(decision(i, facts, subsidy) for subsidy in SUBSIDIES) for i, facts in enumerate(applying)]
 
 
 async def _save_states(tx: Transaction, events: list[tuple[ApplicationState, datetime]]) -> None:
@@ -223,10 +258,20 @@ async def _save_states(tx: Transaction, events: list[tuple[ApplicationState, dat
         columns["facts"].append(event.facts.model_dump_json(by_alias=True))
         columns["told_at"].append(at)
         columns["decided_on"].append(event.decided_on)
-        reviewed = event if isinstance(event, ApplicationReviewed) else None
-        columns["reviewed_on"].append(reviewed.reviewed_on if reviewed else None)
-        columns["final"].append(reviewed is not None and reviewed.final)
+        reviewed_on, final = _last_word(event)
+        columns["channels"].append(event.channel)
+        columns["reviewed_on"].append(reviewed_on)
+        columns["final"].append(final)
     await tx.connection.execute(_SAVE_STATES, columns)
+
+
+def _last_word(event: ApplicationState) -> tuple[date | None, bool]:
+    """When it was last reviewed, and whether the assessment now asked for decides."""
+    if isinstance(event, ApplicationReviewed):
+        return event.reviewed_on, event.final
+    if isinstance(event, ApplicationImported):
+        return event.imported_on, True
+    return None, False
 
 
 async def _save_outcomes(tx: Transaction, events: list[ApplicationState]) -> None:
@@ -270,16 +315,16 @@ async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]
 
 _SAVE_STATES = text(
     """
-    INSERT INTO applications (application_id, person_id, version, area, status, subsidies, applied_on, facts, told_at,
-        reviewed_on, final, decided_on)
-    SELECT id, person_id, version, area, status, string_to_array(subsidies, ' '), applied_on, CAST(facts AS jsonb),
-        told_at, reviewed_on, final, decided_on
+    INSERT INTO applications (application_id, person_id, version, area, channel, status, subsidies, applied_on, facts,
+        told_at, reviewed_on, final, decided_on)
+    SELECT id, person_id, version, area, channel, status, string_to_array(subsidies, ' '), applied_on,
+        CAST(facts AS jsonb), told_at, reviewed_on, final, decided_on
     FROM unnest(CAST(:ids AS uuid[]), CAST(:person_ids AS text[]), CAST(:versions AS bigint[]), CAST(:areas AS text[]),
-        CAST(:statuses AS text[]), CAST(:subsidies AS text[]), CAST(:applied_on AS date[]), CAST(:facts AS text[]),
-        CAST(:told_at AS timestamptz[]), CAST(:reviewed_on AS date[]), CAST(:final AS boolean[]),
-        CAST(:decided_on AS date[]))
-        AS given (id, person_id, version, area, status, subsidies, applied_on, facts, told_at, reviewed_on, final,
-            decided_on)
+        CAST(:channels AS text[]), CAST(:statuses AS text[]), CAST(:subsidies AS text[]), CAST(:applied_on AS date[]),
+        CAST(:facts AS text[]), CAST(:told_at AS timestamptz[]), CAST(:reviewed_on AS date[]),
+        CAST(:final AS boolean[]), CAST(:decided_on AS date[]))
+        AS given (id, person_id, version, area, channel, status, subsidies, applied_on, facts, told_at, reviewed_on,
+            final, decided_on)
     ON CONFLICT (application_id) DO UPDATE SET version = excluded.version, area = excluded.area,
         status = excluded.status, subsidies = excluded.subsidies, applied_on = excluded.applied_on,
         facts = excluded.facts, told_at = excluded.told_at, reviewed_on = excluded.reviewed_on, final = excluded.final,
@@ -307,7 +352,7 @@ _SAVE_WITHDRAWALS = text(
 
 _OPEN = text(
     """
-    SELECT a.application_id, a.person_id, a.version, a.area, a.subsidies, a.applied_on, a.facts, a.told_at,
+    SELECT a.application_id, a.person_id, a.version, a.area, a.subsidies, a.applied_on, a.facts, a.told_at, a.channel,
         a.reviewed_on, a.final, coalesce(s.version, 0) AS assessed,
         coalesce(s.application_version, 0) AS assessed_state, s.decisions
     FROM applications a LEFT JOIN LATERAL (

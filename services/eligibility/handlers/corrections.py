@@ -28,6 +28,7 @@ from services.eligibility.folding import fold
 from services.eligibility.handlers.entitlements import load_persons
 from services.eligibility.policy.lint import conflicts
 from services.eligibility.policy.parameters import PolicySet
+from services.eligibility.sources import source_of
 
 
 class StillAtOdds(Conflict):
@@ -134,7 +135,8 @@ async def _list_wrongly_refused(tx: Transaction, case: Mapping[str, Any], policy
     facts: list[Facts] = []
     for row in rejected:
         declared = ApplicationFacts.model_validate(row.facts)
-        claims = assertions_of(row.application_id, row.applied_on, declared, row.told_at, approved=True)
+        source = source_of(row.channel)
+        claims = assertions_of(row.application_id, row.applied_on, declared, row.told_at, source=source, approved=True)
         refused_on = row.decided_on or business_date(row.told_at)
         applications = tuple(Application(subsidy, row.applied_on, refused_on) for subsidy in row.subsidies)
         facts.append(fold([*persons[row.person_id].assertions, *claims], applications))
@@ -191,7 +193,7 @@ _RESOLVE = text(
 
 _REJECTED = text(
     """
-    SELECT application_id, person_id, subsidies, applied_on, facts, told_at, decided_on FROM applications
+    SELECT application_id, person_id, channel, subsidies, applied_on, facts, told_at, decided_on FROM applications
     WHERE status = 'rejected' AND area LIKE :prefix AND applied_on >= :since ORDER BY application_id
     """
 ).columns(facts=JSONB)

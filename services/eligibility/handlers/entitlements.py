@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from services.eligibility.facts import Application, Facts
 from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
-from services.eligibility.schedules import Schedule
+from services.eligibility.schedules import Entitlement, Schedule
 
 _COMPARED = ("from", "to", "amount_fen", "area", "level", "category")
 """What makes a schedule another one. A new policy that changes no month leaves every entitlement as it is."""
@@ -114,22 +114,27 @@ def _changed(
         person_id=person.person_id,
         version=person.versions.get(subsidy, 0) + 1,
         subsidy=subsidy,
-        schedule=tuple(
-            EntitledMonths.model_construct(  # our own values: nothing to check, and there are many
-                from_=entry.from_,
-                to=entry.to,
-                amount_fen=entry.amount_fen,
-                area=entry.area,
-                level=entry.level,
-                category=entry.category,
-                policy_version=entry.policy_version,
-                cause=entry.cause,
-            )
-            for entry in schedule.entitlements
-        ),
+        schedule=told_months(schedule.entitlements),
         cause=cause,
         stopped_because=stopped_because,
         area=person.area or "",
+    )
+
+
+def told_months(entitlements: Iterable[Entitlement]) -> tuple[EntitledMonths, ...]:
+    """The months as events tell them. They are our own values: nothing to check, and there are many."""
+    return tuple(
+        EntitledMonths.model_construct(
+            from_=entry.from_,
+            to=entry.to,
+            amount_fen=entry.amount_fen,
+            area=entry.area,
+            level=entry.level,
+            category=entry.category,
+            policy_version=entry.policy_version,
+            cause=entry.cause,
+        )
+        for entry in entitlements
     )
 
 

@@ -13,7 +13,7 @@ from libs.common.auth import Official
 from libs.common.database import rows
 from libs.common.errors import InvalidInput
 from libs.common.period import Period
-from libs.common.vocabulary import Channel
+from libs.common.vocabulary import DoorChannel
 from libs.common.web import Tx, router
 
 api = router(prefix="/v1", tags=["statistics"])
@@ -28,7 +28,7 @@ class ChannelStatistics(BaseModel):
     """Of the applications received in the month. `share` of all channels; `effective`: approved ÷ submitted (有效率),
     null while none was submitted."""
 
-    channel: Channel
+    channel: DoorChannel
     submitted: int
     share: float
     approved: int

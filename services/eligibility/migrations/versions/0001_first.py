@@ -50,6 +50,7 @@ _STATEMENTS = (
         person_id      text NOT NULL,
         version        bigint NOT NULL CHECK (version > 0),
         area           text NOT NULL,
+        channel        text NOT NULL,
         status         text NOT NULL,
         subsidies      text[] NOT NULL CHECK (cardinality(subsidies) > 0 AND subsidies <@ '{living,care}'),
         applied_on     date NOT NULL,

@@ -1,0 +1,141 @@
+"""Recipients who are taken over: what was paid elsewhere is in the books, and is not paid again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.common.events.intake import OpeningEntered, PaidMonths, RosterImported
+from libs.common.period import Period
+from tests.conftest import Databases, Issuer, eventually
+from tests.integration.disbursement import Person, World, world
+
+
+@pytest.fixture(scope="module")
+async def here(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
+    async with world(databases, issuer, roles="api,relay,consumer,worker") as made:
+        yield made
+
+
+async def opened(here: World, person: Person, *spans: tuple[str, str, int], application_id: UUID | None = None) -> None:
+    paid = tuple(
+        PaidMonths.model_validate({"from": first, "to": last, "amount_fen": amount_fen})
+        for first, last, amount_fen in spans
+    )
+    told = OpeningEntered(
+        person_id=person.person_id,
+        version=1,
+        application_id=application_id or uuid4(),
+        import_id=uuid4(),
+        area=person.area,
+        paid={"living": paid},
+    )
+    await here.tell("intake", told, bulk=True)
+
+
+async def taken_over(here: World, area: str, import_id: UUID, status: str) -> None:
+    version = 1 if status == "started" else 2
+    told = RosterImported(import_id=import_id, version=version, area=area, status=status)  # type: ignore[arg-type]
+    await here.tell("intake", told, bulk=status == "finished")
+
+
+async def months_paid(person: Person) -> list[tuple[str, int]]:
+    return [(payment["period"], payment["amount_fen"]) for payment in await person.payments()]
+
+
+async def test_exactly_the_months_that_were_not_paid_elsewhere_are_paid(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    # 2025-10 was paid in part, 2025-12 not at all.
+    await opened(here, person, ("2025-09", "2025-09", 10_000), ("2025-10", "2025-10", 6_000))
+    await opened(here, person, ("2025-11", "2025-11", 10_000), ("2026-01", "2026-02", 10_000))
+    await here.heard()
+    await here.invariants_hold()  # nobody is entitled yet, and nothing is claimed back for it
+    assert (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"] == []
+
+    await person.entitled("2025-09")
+    await here.heard()
+    await here.paid(area, "2026-03")
+    assert await months_paid(person) == [("2025-10", 4_000), ("2025-12", 10_000), ("2026-03", 10_000)]
+    assert (await person.account_of("2026-01"))["paid_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_what_was_paid_elsewhere_beyond_the_entitlement_is_claimed_in_either_order(here: World) -> None:
+    area = here.county()
+    for opening_first in (True, False):
+        person = await here.person(area)
+        if opening_first:
+            await opened(here, person, ("2025-11", "2026-02", 10_000))
+            await here.heard()
+        await person.entitled("2025-11", "2025-12", stopped_because="certificate")
+        await here.heard()
+        if not opening_first:
+            await opened(here, person, ("2025-11", "2026-02", 10_000))
+            await here.heard()
+        [case] = (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"]
+        assert (case["cause"], case["amount_fen"]) == ("certificate", 20_000)
+        assert [month["period"] for month in case["months"] if month["amount_fen"]] == ["2026-01", "2026-02"]
+    await here.invariants_hold()
+
+
+async def test_a_month_is_entered_once_whoever_tells_it(here: World) -> None:
+    area = here.county()
+    person = await here.person(area)
+    await opened(here, person, ("2025-11", "2026-01", 9_000))
+    await opened(here, person, ("2025-10", "2026-02", 10_000))
+    await here.heard()
+    found = await here.sql(
+        "SELECT period::text, amount_fen FROM opening_months WHERE person_id = :id ORDER BY period", id=person.person_id
+    )
+    assert [row["amount_fen"] for row in found] == [10_000, 9_000, 9_000, 9_000, 10_000]
+    booked = await here.sql(
+        "SELECT book_year, sum(amount_fen)::bigint AS fen FROM postings WHERE cause = 'opening' AND book_area = :area"
+        " GROUP BY 1 ORDER BY 1",
+        area=area,
+    )
+    assert [(row["book_year"], row["fen"]) for row in booked] == [(2025, 28_000), (2026, 19_000)]
+    await here.invariants_hold()
+
+
+async def test_no_cycle_is_drawn_up_over_a_roster_that_is_being_taken_over(here: World) -> None:
+    area, import_id = here.county(), uuid4()
+    person = await here.person(area)
+    await person.entitled("2026-01")
+    await taken_over(here, area, import_id, "started")
+    await here.heard()
+    for refused_area in (area, area[:4]):
+        answer = await here.call("POST", "/v1/cycles", "civil_affairs", area=refused_area, period="2026-01")
+        assert (answer.status_code, answer.json()["type"].rsplit("/")[-1]) == (409, "roster-under-takeover")
+    await here.drawn_up(here.county(), "2026-01")
+
+    await taken_over(here, area, import_id, "finished")
+
+    async def may_be_drawn_up() -> bool:
+        answer = await here.call("POST", "/v1/cycles", "civil_affairs", area=area, period="2026-01")
+        return answer.status_code == 201
+
+    await eventually(may_be_drawn_up)
+
+
+async def test_a_month_paid_elsewhere_may_be_disallowed_by_decision(here: World) -> None:
+    person = await here.person(here.county())
+    await opened(here, person, ("2026-01", "2026-01", 10_000))
+    await person.entitled("2026-01")
+    await here.heard()
+    case = await here.post(
+        "/v1/recoveries",
+        "civil_affairs",
+        person_id=person.person_id,
+        subsidy="living",
+        cause="fraud",
+        source="tip_off",
+        reason="举报核实：隐瞒收入",
+        months=[{"period": "2026-01", "amount_fen": 4_000}],
+    )
+    assert (case["cause"], case["amount_fen"]) == ("fraud", 4_000)
+    assert Period.parse(case["months"][0]["period"]) == Period(2026, 1)
+    await here.invariants_hold()
