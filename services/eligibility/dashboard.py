@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from nicegui import ui
@@ -61,30 +60,6 @@ CAUSES: dict[str, str] = {
     "policy.changed": "政策调整",
     "standard.changed": "标准调整",
     "spell.resumed": "恢复发放",
-}
-
-VALUES: dict[str, str] = {
-    "dibao": "低保",
-    "borderline": "低保边缘",
-    "tekun": "特困供养",
-    "rigid": "刚性支出困难",
-    "monitored": "防返贫监测",
-    "orphan": "孤儿基本生活费",
-    "unattended_child_full": "事实无人抚养儿童补贴（全额）",
-    "unattended_child_part": "事实无人抚养儿童补贴（差额）",
-    "elderly_care": "老年人护理补贴",
-    "elderly_service": "养老服务补贴",
-    "old_age": "高龄津贴",
-    "work_injury_care": "工伤生活护理费",
-    "retired_cadre_living": "离休人员生活补贴",
-    "retired_cadre_care": "离休人员护理费",
-    "duty_disability_living": "因公致残生活补贴",
-    "duty_disability_care": "因公致残护理费",
-    "other_living": "其他福利性生活补贴",
-    "other_care": "其他护理补贴",
-    "ltc_insurance": "长期护理保险待遇",
-    "acceptance": "迁入地接收后延续",
-    "automatic": "自动延续",
 }
 
 _MONTHS = [
@@ -147,27 +122,15 @@ async def policies(desk: Desk) -> None:
                 problem(refusal)
                 return
             with section(full_name_of(area.value, business_today())):
-                table(_PARAMETERS, [{**item, "value": _value(item)} for item in found["items"]])
+                table(_PARAMETERS, found["items"])
 
     ask.on_click(show)
     await show()
 
 
-def _value(parameter: Mapping[str, Any]) -> str:
-    """A parameter's value as one text; amounts in yuan."""
-    value, in_fen = parameter["value"], str(parameter.get("unit", "")).startswith("fen")
-    if isinstance(value, dict):
-        return "；".join(f"{key}级 {as_yuan(item)} 元" if in_fen else f"{key}：{item}" for key, item in value.items())
-    if isinstance(value, list):
-        return "、".join(VALUES.get(str(item), str(item)) for item in value) or "—"
-    if isinstance(value, bool):
-        return "是" if value else "否"
-    return f"{as_yuan(value)} 元" if in_fen else VALUES.get(str(value), as_text(value))
-
-
 _PARAMETERS = [
     Column("title", "参数", wide=True),
-    Column("value", "取值", wide=True),
+    Column("words", "取值", wide=True),
     Column("layer", "层级", show=lambda layer: "全国" if layer == "nation" else as_area(layer)),
     Column("since", "自"),
     Column("source", "依据", wide=True),

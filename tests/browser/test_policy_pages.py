@@ -12,9 +12,10 @@ from tests.e2e.world import World
 async def test_anybody_reads_the_policy_of_an_area_without_signing_in(visitor: Visitor, world: World) -> None:
     await visitor.page.goto(world.url("eligibility", "/v1/public/policy?area=530114&on=2026-03-01"))
     main = visitor.page.get_by_role("main")
-    await expect(main.get_by_role("heading", level=1)).to_have_text("云南省昆明市呈贡区残疾人两项补贴政策")
+    await expect(main.get_by_role("heading", level=1)).to_have_text("云南省昆明市呈贡区残疾人两项补贴政策和办事指南")
     await expect(main.get_by_text("每人每月 100.00 元").first).to_be_visible()
-    await expect(main.get_by_role("heading", name="变更记录")).to_be_visible()
+    for title in ("申请材料", "办理流程", "变更记录"):
+        await expect(main.get_by_role("heading", name=title)).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)
 
 

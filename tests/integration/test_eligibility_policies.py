@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from libs.common.clock import business_today
 from libs.common.events.intake import ApplicationRejected, CertificateClaim, LowIncomeClaim
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.main import build
@@ -143,6 +144,41 @@ async def test_the_policy_page_needs_no_login_and_says_what_holds_in_words(servi
     nowhere = await service.http.get("/v1/public/policy", params={"area": "110101", "on": "2025-12-31"})
     assert "没有公布的补贴标准" in nowhere.text
     assert (await service.http.get("/v1/public/policy", params={"area": "nowhere"})).status_code == 422
+
+
+async def test_materials_and_process_are_published_by_area_with_the_day_of_each_change(
+    service: Running, issuer: Issuer
+) -> None:
+    steps = "[{step: 在社区一次办结, who: 街道, deadline: review.township_days}]"
+    for name, value in (("guide.materials", "[身份证, 残疾人证]"), ("guide.process", steps)):
+        await _approve(service, issuer, layer("5309", name, value), "5309")
+    today = business_today().isoformat()
+    for area, on, words, absent in (
+        (
+            "530902",
+            "2026-05-01",
+            ("<li>身份证</li>", "街道：在社区一次办结（3 个工作日内）", today),
+            "居民身份证或户口簿</li>",
+        ),
+        ("530902", "2026-04-30", ("居民身份证或户口簿</li>",), "<li>身份证</li>"),
+        ("530702", "2026-05-01", ("居民身份证或户口簿</li>",), "<li>身份证</li>"),
+    ):
+        page = (await service.http.get("/v1/public/policy", params={"area": area, "on": on})).text
+        assert all(word in page for word in words), (area, on)
+        assert absent not in page
+    listed = (await service.http.get("/v1/policies", params={"area": "530902", "on": "2026-05-01"})).json()["items"]
+    [materials] = [item for item in listed if item["name"] == "guide.materials"]
+    assert (materials["value"], materials["layer"], materials["words"]) == (
+        ["身份证", "残疾人证"],
+        "5309",
+        "身份证；残疾人证",
+    )
+    history = await service.http.get("/v1/policies/history", params={"area": "530902", "name": "guide.materials"})
+    assert [(item["since"], item["published_on"]) for item in history.json()["items"]] == [
+        ("2026-05-01", today),
+        ("2022-11-01", None),
+        ("2016-01-01", None),
+    ]
 
 
 async def test_other_services_are_told_what_each_area_decided(service: Running, issuer: Issuer) -> None:

@@ -20,7 +20,7 @@ from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.lint import check_layer
 from services.eligibility.policy.names import NAMES
 from services.eligibility.policy.parameters import BadLayer, read_layer
-from services.eligibility.publication import history
+from services.eligibility.publication import history, in_words
 
 api = router(prefix="/v1/policies", tags=["policies"])
 
@@ -41,6 +41,7 @@ async def list_parameters(
                 "name": parameter.name,
                 "title": NAMES[parameter.name].title,
                 "value": parameter.value,
+                "words": in_words(parameter.name, parameter.value),
                 "unit": parameter.unit,
                 "layer": parameter.layer or "nation",
                 "source": parameter.source,

@@ -12,7 +12,7 @@ from libs.common.areas import Area
 from libs.common.clock import business_today
 from libs.common.web import Tx, router
 from services.eligibility.handlers.policies import load_policy
-from services.eligibility.publication import page
+from services.eligibility.public_page import page
 
 api = router(prefix="/v1/public", tags=["public"])
 

@@ -73,6 +73,24 @@ def _extensions(value: Value) -> str | None:
     return None
 
 
+def _lines(value: Value) -> str | None:
+    fits = isinstance(value, list) and value and all(isinstance(line, str) and line.strip() for line in value)
+    return None if fits else "must be a list of lines of text"
+
+
+def _steps(value: Value) -> str | None:
+    if not isinstance(value, list) or not value or not all(isinstance(step, dict) for step in value):
+        return "must be a list of {step, who?, deadline?}"
+    for step in value:
+        unknown = set(step) - {"step", "who", "deadline"}
+        if unknown or not all(isinstance(text, str) and text.strip() for text in (step.get("step"), *step.values())):
+            return "must be a list of {step, who?, deadline?}"
+        if step.get("deadline", _DEADLINES[0]) not in _DEADLINES:
+            return f"deadline must be one of {', '.join(_DEADLINES)}"
+    return None
+
+
+_DEADLINES = ("review.township_days", "review.cdpf_days", "review.civil_affairs_days", "application.completion_days")
 _incomes = _words(get_args(IncomeCategory))
 _benefits = _words(get_args(BenefitKind))
 _months = _count(0, 60)
@@ -110,5 +128,10 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
         ParameterName("correction.deadline_days", "与上级规定不一致的纠正期限", "days", "set", _days),
         ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "set", _months),
+        ParameterName("guide.applicants", "可以提出申请的人", "text", "set", _lines),
+        ParameterName("guide.channels", "申请渠道", "text", "set", _lines),
+        ParameterName("guide.materials", "申请材料", "text", "set", _lines),
+        ParameterName("guide.process", "办理流程", "steps", "set", _steps),
+        ParameterName("guide.contact", "咨询和监督电话", "text", "set", _lines),
     )
 }
