@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, func, insert, literal_column, select, text, update
+from sqlalchemy import RowMapping, bindparam, insert, select, text, update
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction
@@ -22,28 +22,15 @@ from libs.common.events.intake import (
     ApplicationSubmitted,
     ApplicationWithdrawn,
 )
-from libs.common.period import Period
-from libs.common.vocabulary import STAGES, Subsidy
+from libs.common.vocabulary import STAGES
 from services.intake.applications import OPEN, Application, Opinion, Refusal
 from services.intake.declarations import Declaration
-from services.intake.errors import AlreadyApplied
-from services.intake.tables import applications, applied_subsidies, reviews, transfers
+from services.intake.tables import applications, reviews, transfers
 from services.intake.vault import Vault
 
 # Built once: building them anew costs as much as running them.
 _SELECT = select(applications).where(applications.c.application_id == bindparam("key"))
 _SELECT_LOCKED = _SELECT.with_for_update()
-_FILED = (
-    insert(applications)
-    .values({column.name: bindparam(f"filed_{column.name}", type_=column.type) for column in applications.c})
-    .returning(applications.c.application_id, applications.c.person_id, applications.c.subsidies)
-    .cte("filed")
-)
-# One round trip for both tables.
-_INSERT_WITH_SUBSIDIES = insert(applied_subsidies).from_select(
-    ["application_id", "person_id", "subsidy", "state"],
-    select(_FILED.c.application_id, _FILED.c.person_id, func.unnest(_FILED.c.subsidies), literal_column("'open'")),
-)
 _UPDATE = update(applications).where(applications.c.application_id == bindparam("key"))
 _INSERT_REVIEW = insert(reviews)
 
@@ -65,9 +52,10 @@ class Filed:
         return Declaration.model_validate_json(text)
 
 
-async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declaration: Declaration) -> None:
+def application_row(tx: Transaction, vault: Vault, filed: Filed, declaration: Declaration) -> dict[str, Any]:
+    """The row of an application that is filed."""
     application = filed.application
-    row = {
+    return {
         "application_id": application.application_id,
         "receipt_no": filed.receipt_no,
         "person_id": application.person_id,
@@ -76,6 +64,8 @@ async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declar
         "channel": application.channel,
         "subsidies": application.subsidies,
         "applied_on": application.applied_on,
+        "committed_on": declaration.commitment.signed_on,
+        "commitment_version": declaration.commitment.version,
         "received_on": filed.received_on,
         "sealed_declaration": _sealed(vault, application.application_id, declaration),
         "account_token": account_token(vault, declaration),
@@ -83,7 +73,6 @@ async def insert_application(tx: Transaction, vault: Vault, filed: Filed, declar
         "submitted_at": tx.now,
         **_changing(application),
     }
-    await tx.connection.execute(_INSERT_WITH_SUBSIDIES, {f"filed_{name}": value for name, value in row.items()})
 
 
 async def load_application(
@@ -161,31 +150,6 @@ async def record_opinion(tx: Transaction, application: Application, opinion: Opi
         "reviewed_at": tx.now,
     }
     await tx.connection.execute(_INSERT_REVIEW, row)
-
-
-async def require_free(tx: Transaction, person_id: str, subsidies: Sequence[Subsidy], *, on: date) -> None:
-    """AlreadyApplied when one of the subsidies is open or granted. The person must be locked.
-
-    A granted one is over once a schedule newer than the grant has no month after that of `on`; it is then marked ended.
-    """
-    found = await tx.connection.execute(
-        text(
-            "SELECT s.application_id, s.subsidy, s.state = 'granted' AND e.version > s.granted_after_version"
-            " AND NOT e.is_open AND COALESCE(e.last_period, '-infinity') <= :this_period AS has_ended"
-            " FROM applied_subsidies s LEFT JOIN entitlements e USING (person_id, subsidy)"
-            " WHERE s.person_id = :person_id AND s.subsidy = ANY(:subsidies) AND s.state IN ('open', 'granted')"
-            " ORDER BY s.subsidy"
-        ),
-        {"person_id": person_id, "subsidies": list(subsidies), "this_period": Period.of(on).first_day},
-    )
-    for row in found.all():
-        if not row.has_ended:
-            raise AlreadyApplied(row.application_id, row.subsidy)
-        await tx.connection.execute(
-            update(applied_subsidies)
-            .where(applied_subsidies.c.application_id == row.application_id, applied_subsidies.c.subsidy == row.subsidy)
-            .values(state="ended")
-        )
 
 
 async def settle_subsidies(tx: Transaction, application: Application) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from libs.common.working_days import working_days_after
 from services.intake.errors import AlreadyForwarded, NotDecidedYet, ResultTold
-from services.intake.parameters import days_of
+from services.intake.parameters import Parameters
 
 Step = Literal["forward", "decide", "tell", "done"]
 
@@ -51,29 +51,29 @@ class Forwarding:
         }[self.step]
 
 
-def accepted(application_id: UUID, accepted_area: str, deciding_area: str, *, on: date) -> Forwarding:
+def accepted(application_id: UUID, accepting: Parameters, deciding_area: str, *, on: date) -> Forwarding:
     """Accepted `on` that day: the accepting place's clock starts."""
     return Forwarding(
         application_id,
-        accepted_area,
+        accepting.area,
         deciding_area,
-        forward_due_on=working_days_after(on, days_of("cross_province.forward", accepted_area, on)),
+        forward_due_on=working_days_after(on, accepting.days("cross_province.forward_days", on)),
     )
 
 
-def forwarded(forwarding: Forwarding, *, by: str, on: date) -> Forwarding:
+def forwarded(forwarding: Forwarding, deciding: Parameters, *, by: str, on: date) -> Forwarding:
     """With the deciding place, whose clock starts. AlreadyForwarded."""
     if forwarding.step != "forward":
         raise AlreadyForwarded(f"on {forwarding.forwarded_on}")
-    days = days_of("cross_province.decide", forwarding.deciding_area, on)
+    days = deciding.days("cross_province.decide_days", on)
     return replace(forwarding, forwarded_on=on, forwarded_by=by, decide_due_on=working_days_after(on, days))
 
 
-def decided(forwarding: Forwarding, *, on: date | None) -> Forwarding:
+def decided(forwarding: Forwarding, accepting: Parameters, *, on: date | None) -> Forwarding:
     """Decided `on` that day: the accepting place has to tell. None: under review again, after an objection."""
     if on is None:
         return replace(forwarding, decided_on=None, tell_due_on=None, told_on=None, told_by=None)
-    days = days_of("cross_province.tell", forwarding.accepted_area, on)
+    days = accepting.days("cross_province.tell_days", on)
     return replace(forwarding, decided_on=on, tell_due_on=working_days_after(on, days))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -56,9 +56,7 @@ _LOOK_ALIKES = text(
 async def find_person(tx: Transaction, vault: Vault, person_id: str) -> Person | None:
     found = await tx.connection.execute(_SELECT_PERSON, {"key": person_id})
     row = found.mappings().one_or_none()
-    if row is not None and row["merged_into"] is not None:
-        raise PersonMerged(f"it is {row['merged_into']} now", person_id=row["merged_into"])
-    return None if row is None else _person(vault, row)
+    return None if row is None else person_in(vault, row)
 
 
 async def look_alikes(tx: Transaction, person_id: str, account_token: str | None) -> Sequence[dict[str, Any]]:
@@ -76,8 +74,13 @@ async def load_person(tx: Transaction, vault: Vault, person_id: str) -> Person:
 
 
 async def save_person(tx: Transaction, vault: Vault, person: Person) -> None:
+    await tx.connection.execute(_UPSERT_PERSON, person_row(vault, person))
+
+
+def person_row(vault: Vault, person: Person) -> dict[str, Any]:
+    """The row of a person, but for when it was made."""
     key = person.person_id
-    row = {
+    return {
         "person_id": key,
         "area": person.area,
         "sealed_name": vault.seal(person.name, "persons", key, "name"),
@@ -92,10 +95,9 @@ async def save_person(tx: Transaction, vault: Vault, person: Person) -> None:
         "phone_token": person.phone and vault.persons.token("phone", person.phone),
         "name_birth_token": vault.persons.token("name and birth", f"{person.name} {person.id_number[6:14]}"),
     }
-    await tx.connection.execute(_UPSERT_PERSON, row)
 
 
-def name_in(vault: Vault, row: RowMapping | dict[str, Any]) -> str:
+def name_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> str:
     """The name in a row that has `person_id` and `sealed_name`."""
     return vault.sealer.open(row["sealed_name"], "persons", row["person_id"], "name")
 
@@ -243,8 +245,11 @@ def _holder(recorded: RecordedAccount) -> Any:
     return "institution" if recorded.institution else recorded.account.holder
 
 
-def _person(vault: Vault, row: RowMapping) -> Person:
-    key = row["person_id"]
+def person_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> Person:
+    """The person in a row of the table, or in the same as JSON. PersonMerged when it goes on under another id."""
+    if row["merged_into"] is not None:
+        raise PersonMerged(f"it is {row['merged_into']} now", person_id=row["merged_into"])
+    key, adult_on = row["person_id"], row["adult_on"]
     id_number = vault.sealer.open(row["sealed_id_number"], "persons", key, "id_number")
     return Person(
         person_id=key,
@@ -252,7 +257,7 @@ def _person(vault: Vault, row: RowMapping) -> Person:
         name=name_in(vault, row),
         id_number=id_number,
         phone=vault.open(row["sealed_phone"], "persons", key, "phone"),
-        adult_on=row["adult_on"],
+        adult_on=date.fromisoformat(adult_on) if isinstance(adult_on, str) else adult_on,
         certificate=row["certificate"] and CertificateClaim.model_validate(row["certificate"]),
         incapacity=row["incapacity"] and Incapacity.model_validate(row["incapacity"]),
         payee_version=row["payee_version"],

@@ -50,6 +50,8 @@ applications = Table(
     Column("channel", Text),
     Column("subsidies", ARRAY(Text)),
     Column("applied_on", Date),
+    Column("committed_on", Date),
+    Column("commitment_version", Text),
     Column("accrues_from", Date),
     Column("received_on", Date),
     Column("status", Text),

@@ -23,7 +23,13 @@ from libs.common.auth import Role
 from libs.common.clock import business_today, utc_now
 from libs.common.consumer import Received
 from libs.common.database import new_id, rows
-from libs.common.events.eligibility import ApplicationAssessed, EntitledMonths, EntitlementChanged, SubsidyDecision
+from libs.common.events.eligibility import (
+    ApplicationAssessed,
+    EntitledMonths,
+    EntitlementChanged,
+    PolicyChanged,
+    SubsidyDecision,
+)
 from libs.common.events.envelope import Envelope, EventData
 from libs.common.period import Period
 from libs.common.settings import Settings
@@ -624,3 +630,20 @@ def schedule(person_id: str, version: int, *, last: Period | None) -> Entitlemen
     return EntitlementChanged(
         person_id=person_id, version=version, subsidy="living", schedule=(months,), cause="test", area="530102"
     )
+
+
+async def test_a_deadline_follows_the_policy_of_the_area(office: Office) -> None:
+    values = [{"parameter": "review.township_days", "since": "2016-01-01", "value": 7}]
+    values.append({"parameter": "objection.answer_days", "since": "2016-01-01", "value": 9})
+    told = {"version": 1, "area": office.area, "policy_version": f"of {office.area}", "values": values}
+    before = await office.submit()
+    await office.tell(PolicyChanged.model_validate(told))
+    after = await office.submit()
+    assert before["due_on"] == str(working_days_after(business_today(), 3))
+    assert after["due_on"] == str(working_days_after(business_today(), 7))
+
+    await office.review(after["application_id"], "township", "reject", reason="材料不实")
+    objection = {"application_id": after["application_id"], "text": "材料属实"}
+    assert (await office.post("/objections", "partner", objection)).status_code == 201
+    filed = (await office.get("/objections")).json()["items"][0]
+    assert filed["due_on"] == str(working_days_after(business_today(), 9))

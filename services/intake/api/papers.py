@@ -23,7 +23,6 @@ from libs.common.web import Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys
 from services.intake.application_records import Filed, filed_in, load_application
 from services.intake.archives import missing_kinds
-from services.intake.handlers.policies import policy_of
 from services.intake.notice import Notice, notice
 from services.intake.papers import (
     DOCUMENT_NAMES,
@@ -36,7 +35,7 @@ from services.intake.papers import (
     paper_of,
     public_list,
 )
-from services.intake.parameters import days_of, hotline_of
+from services.intake.policy_records import parameters_of, policy_of
 from services.intake.tables import applications, assessments, documents, reviews
 from services.intake.vault import Vault
 
@@ -93,7 +92,7 @@ async def show_list(tx: Tx, keys: Keys, area: Annotated[Area, Query()], period: 
     return {
         "area": area,
         "period": str(period),
-        "hotline": hotline_of(area, today),
+        "hotline": (await parameters_of(tx, area)).hotline(today),
         "items": [
             {
                 "name": mask_name(item.name),
@@ -119,7 +118,14 @@ async def print_list(
     listed = await _listed(tx, keys, area, period, today)
     await record(tx, poster, "print public list", f"{area}:{period}", form=form, names=len(listed))
     return await answer_with(
-        public_list(area, str(period), listed, hotline_of(area, today), Maker(poster.sub, today)), form
+        public_list(
+            area,
+            str(period),
+            listed,
+            (await parameters_of(tx, area)).hotline(today),
+            Maker(poster.sub, today),
+        ),
+        form,
     )
 
 
@@ -152,7 +158,7 @@ async def _case(tx: Transaction, keys: Vault, filed: Filed) -> Case:
 
 async def _listed(tx: Transaction, keys: Vault, area: str, period: Period, today: date) -> list[Listed]:
     """Those approved in the month whose days are not over."""
-    days = timedelta(days=days_of("public_list", area, today))
+    days = timedelta(days=(await parameters_of(tx, area)).days("public_list.days", today))
     latest = (
         select(assessments.c.decisions)
         .where(assessments.c.application_id == applications.c.application_id)

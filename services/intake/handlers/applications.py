@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
@@ -11,13 +11,12 @@ from uuid import UUID
 from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
+from libs.common.errors import DomainError
 from libs.common.identity import AccountWarning, ResidentId, account_warnings
 from services.intake.application_records import (
     Filed,
-    insert_application,
     load_application,
     record_opinion,
-    require_free,
     save_application,
     save_declaration,
     settle_subsidies,
@@ -35,11 +34,12 @@ from services.intake.declarations import (
     repaired,
     repaired_account,
 )
+from services.intake.filings import Filing, Standing, file, note_ended, standings
 from services.intake.handlers.forwardings import accept_for_elsewhere, follow_decision, require_forwarded
-from services.intake.parameters import deadlines_of
 from services.intake.payee import Account, comes_of_age_on, require_rightful
-from services.intake.person_records import current_account, find_person, save_person, tell_contact
+from services.intake.person_records import tell_contact
 from services.intake.persons import Person
+from services.intake.policy_records import parameters_of
 from services.intake.vault import Vault
 
 _RECEIPT_CHARACTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -58,18 +58,93 @@ async def submit_application(
     tx: Transaction, vault: Vault, caller: Principal, declaration: Declaration, *, on: date
 ) -> Submission:
     """Files an application received `on` that day. Refused by Forbidden (area), InvalidInput, AlreadyApplied."""
-    area = declaration.applicant.hukou_area
-    if not _accepts_for_elsewhere(caller, declaration):
-        caller.require_area(area)
-    declaration = repaired(declaration, on=on)
-    person_id = vault.persons.person_id(declaration.applicant.id_number)
-    await tx.lock(person_id)
-    await require_free(tx, person_id, declaration.subsidies, on=on)
-    if declaration.account is not None and declaration.account.holder == "guardian":
-        await _require_no_own_card(tx, vault, person_id, declaration)
-    # Nothing is refused from here on, and nothing was written before: the lines of a bulk share a transaction.
-    await _note_person(tx, vault, person_id, declaration, on=on)
+    [outcome] = await submit_applications(tx, vault, caller, [declaration], on=on)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
 
+
+async def submit_applications(
+    tx: Transaction, vault: Vault, caller: Principal, declarations: Sequence[Declaration], *, on: date
+) -> list[Submission | DomainError]:
+    """Files those that nothing refuses, all in a few round trips; what became of each, in their order."""
+    outcomes: dict[int, Submission | DomainError] = {}
+    sound: dict[int, tuple[str, Declaration]] = {}
+    for place, declaration in enumerate(declarations):
+        try:
+            sound[place] = _judged(vault, caller, declaration, on=on)
+        except DomainError as refusal:
+            outcomes[place] = refusal
+    while sound:
+        # One of each person at a time: a second one of the same person sees what became of the first.
+        first_places: dict[str, int] = {}
+        for place, (person_id, _) in sound.items():
+            first_places.setdefault(person_id, place)
+        some = {place: sound.pop(place)[1] for place in first_places.values()}
+        outcomes |= await _file_some(tx, vault, caller, dict(zip(first_places, some.items(), strict=True)), on=on)
+    return [outcomes[place] for place in range(len(declarations))]
+
+
+def _judged(vault: Vault, caller: Principal, declaration: Declaration, *, on: date) -> tuple[str, Declaration]:
+    """The person and the declaration, repaired, if the caller may file it and it can stand."""
+    if not _accepts_for_elsewhere(caller, declaration):
+        caller.require_area(declaration.applicant.hukou_area)
+    declaration = repaired(declaration, on=on)
+    return vault.persons.person_id(declaration.applicant.id_number), declaration
+
+
+async def _file_some(
+    tx: Transaction, vault: Vault, caller: Principal, declared: Mapping[str, tuple[int, Declaration]], *, on: date
+) -> dict[int, Submission | DomainError]:
+    """Files the declarations of different persons, given with their places."""
+    areas = {person_id: declaration.applicant.hukou_area for person_id, (_, declaration) in declared.items()}
+    standing = await standings(tx, areas, on=on)
+    outcomes: dict[int, Submission | DomainError] = {}
+    filings: list[Filing] = []
+    for person_id, (place, declaration) in declared.items():
+        try:
+            filing = _filing(tx, vault, caller, person_id, declaration, standing[person_id], on=on)
+        except DomainError as refusal:
+            outcomes[place] = refusal
+            continue
+        filings.append(filing)
+        number = declaration.account and declaration.account.number
+        outcomes[place] = Submission(filing.filed, account_warnings(number) if number else [])
+    if not filings:
+        return outcomes
+    for filing in filings:
+        await note_ended(tx, standing[filing.filed.application.person_id].ended, filing.declaration.subsidies)
+    await file(tx, vault, filings)
+    for filing in filings:
+        await accept_for_elsewhere(tx, caller, filing.filed, on=on)
+        tell_submitted(tx, filing.filed.application)
+        await _record(tx, caller, "submit application", filing.filed.application)
+    return outcomes
+
+
+def _filing(
+    tx: Transaction,
+    vault: Vault,
+    caller: Principal,
+    person_id: str,
+    declaration: Declaration,
+    standing: Standing,
+    *,
+    on: date,
+) -> Filing:
+    """The application as it is filed. AlreadyApplied, OwnCardFirst, PersonMerged."""
+    known = standing.person(vault)
+    standing.require_free(declaration.subsidies)
+    if declaration.account is not None and declaration.account.holder == "guardian" and standing.has_own_card:
+        require_rightful(
+            declaration.account,
+            person_name=declaration.applicant.name,
+            guardian=declaration.guardian,
+            cannot_act=True,
+            own_card_active=True,
+            path="account.",
+        )
+    area = declaration.applicant.hukou_area
     application = submitted(
         new_id(),
         person_id,
@@ -79,7 +154,7 @@ async def submit_application(
         applied_on=declaration.applied_on,
         facts=facts_of(declaration, on=on),
         on=on,
-        deadlines=deadlines_of(area, on),
+        deadlines=standing.parameters.deadlines(on),
     )
     filed = Filed(
         application=application,
@@ -89,12 +164,7 @@ async def submit_application(
         submitted_by=caller.sub,
         sealed_declaration="",
     )
-    await insert_application(tx, vault, filed, declaration)
-    await accept_for_elsewhere(tx, caller, filed, on=on)
-    tell_submitted(tx, application)
-    await _record(tx, caller, "submit application", application)
-    number = declaration.account and declaration.account.number
-    return Submission(filed, account_warnings(number) if number else [])
+    return Filing(filed, declaration, _person_to_note(tx, vault, person_id, declaration, known, on=on))
 
 
 async def review_application(
@@ -109,7 +179,7 @@ async def review_application(
         sub=caller.sub,
         role=caller.role,
         on=on,
-        deadlines=deadlines_of(filed.application.area, on),
+        deadlines=(await parameters_of(tx, filed.application.area)).deadlines(on),
     )
     await save_application(tx, application)
     await record_opinion(tx, application, opinion, caller.sub)
@@ -137,7 +207,7 @@ async def complete_application(
         filed.application,
         choices=benefit_choices(choices),
         on=on,
-        deadlines=deadlines_of(filed.application.area, on),
+        deadlines=(await parameters_of(tx, filed.application.area)).deadlines(on),
     )
     if account is not None:
         declaration = filed.declaration(vault)
@@ -176,13 +246,14 @@ def _accepts_for_elsewhere(caller: Principal, declaration: Declaration) -> bool:
     return declaration.channel == "cross_province" and accepted_area is not None and caller.covers(accepted_area)
 
 
-async def _note_person(tx: Transaction, vault: Vault, person_id: str, declaration: Declaration, *, on: date) -> None:
-    """Keeps who applied. A person who is paid already is reached as before until this application is approved: whoever
-    submits it could else turn the notices about their money away from them."""
+def _person_to_note(
+    tx: Transaction, vault: Vault, person_id: str, declaration: Declaration, known: Person | None, *, on: date
+) -> Person | None:
+    """Who applied, to be saved, where something is new. A person who is paid already is reached as before until this
+    application is approved: whoever submits it could else turn the notices about their money away from them."""
     applicant = declaration.applicant
-    known = await find_person(tx, vault, person_id)
     if known is not None and known.payee_version > 0:
-        return
+        return None
     adult_on = comes_of_age_on(ResidentId.parse(applicant.id_number, on=on).birth_date)
     person = replace(
         known or Person(person_id, applicant.hukou_area, applicant.name, applicant.id_number),
@@ -191,22 +262,7 @@ async def _note_person(tx: Transaction, vault: Vault, person_id: str, declaratio
         phone=applicant.phone or (known.phone if known else None),
         adult_on=adult_on if adult_on > on else None,
     )
-    if person != known:
-        await save_person(tx, vault, tell_contact(tx, vault, person))
-
-
-async def _require_no_own_card(tx: Transaction, vault: Vault, person_id: str, declaration: Declaration) -> None:
-    """OwnCardFirst when the person is paid to their own card already (notice 4.4)."""
-    current = await current_account(tx, vault, person_id)
-    if current is not None and declaration.account is not None:
-        require_rightful(
-            declaration.account,
-            person_name=declaration.applicant.name,
-            guardian=declaration.guardian,
-            cannot_act=True,
-            own_card_active=current.is_active_own_card,
-            path="account.",
-        )
+    return None if person == known else tell_contact(tx, vault, person)
 
 
 def _new_receipt_no(area: str, on: date) -> str:

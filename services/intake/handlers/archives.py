@@ -31,7 +31,8 @@ from services.intake.archives import (
     opened_key,
 )
 from services.intake.errors import ArchiveClosed
-from services.intake.parameters import days_of
+from services.intake.parameters import Parameters
+from services.intake.policy_records import parameters_of
 from services.intake.stores import Store, TwoStores
 from services.intake.tables import completion_tasks, contents, documents, national_uploads
 from services.intake.vault import Vault
@@ -180,7 +181,7 @@ async def list_archive(
         "items": items,
         "missing": missing,
         "complete": not missing,
-        "retain_until": _retain_until(filed, on),
+        "retain_until": _retain_until(filed, await parameters_of(tx, filed.application.area), on),
     }
 
 
@@ -260,11 +261,11 @@ async def _require_open(tx: Transaction, filed: Filed, kind: DocumentKind) -> No
         raise ArchiveClosed(f"its status is {application.status}")
 
 
-def _retain_until(filed: Filed, on: date) -> date | None:
+def _retain_until(filed: Filed, parameters: Parameters, on: date) -> date | None:
     """Counted from the last decision; None while there is none yet, or the subsidy may still be paid."""
     application = filed.application
     ended_on = application.withdrawn_on or (application.decided_on if application.status == "rejected" else None)
     if ended_on is None:
         return None
-    year = ended_on.year + days_of("archive.retention", application.area, on)
+    year = ended_on.year + parameters.days("archive.retention_years", on)
     return date(year, 12, 31)

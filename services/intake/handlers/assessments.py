@@ -21,7 +21,6 @@ from services.intake.application_records import (
 )
 from services.intake.applications import Application, decide
 from services.intake.handlers.forwardings import follow_decision
-from services.intake.parameters import deadlines_of
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
@@ -33,6 +32,7 @@ from services.intake.person_records import (
     tell_payee,
 )
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.policy_records import parameters_of
 from services.intake.tables import assessments, entitlements
 from services.intake.vault import Vault
 
@@ -104,9 +104,8 @@ async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
 async def _decide_application(
     tx: Transaction, vault: Vault, filed: Filed, assessed: ApplicationAssessed, *, on: date
 ) -> None:
-    application = decide(
-        filed.application, assessed.decisions, on=on, deadlines=deadlines_of(filed.application.area, on)
-    )
+    parameters = await parameters_of(tx, filed.application.area)
+    application = decide(filed.application, assessed.decisions, on=on, deadlines=parameters.deadlines(on))
     await save_application(tx, application)
     if application.status != "approved":
         return  # back at civil affairs, which says so with its next opinion

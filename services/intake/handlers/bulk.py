@@ -12,10 +12,10 @@ import structlog
 from pydantic import ValidationError
 
 from libs.common.auth import Principal
-from libs.common.database import Database, Transaction, is_transient
+from libs.common.database import Database, is_transient
 from libs.common.errors import DomainError, InvalidInput, MalformedBody
 from services.intake.declarations import Declaration
-from services.intake.handlers.applications import Submission, submit_application
+from services.intake.handlers.applications import Submission, submit_applications
 from services.intake.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -62,10 +62,12 @@ _Read = tuple[int, Declaration | DomainError]
 async def _submit_together(
     database: Database, vault: Vault, caller: Principal, some: Sequence[_Read], *, on: date
 ) -> list[Line]:
+    declared = [(number, read) for number, read in some if isinstance(read, Declaration)]
     async with database.transaction() as tx:
-        # All at once and sorted: two bulks with the same persons wait for each other, and do not block each other.
-        await tx.lock(*_person_ids(vault, some))
-        return [await _submit(tx, vault, caller, number, read, on=on) for number, read in some]
+        outcomes = await submit_applications(tx, vault, caller, [declaration for _, declaration in declared], on=on)
+    results = dict(zip([number for number, _ in declared], outcomes, strict=True))
+    results |= {number: read for number, read in some if isinstance(read, DomainError)}
+    return [_line(number, results[number]) for number, _ in some]
 
 
 async def _submit_alone(database: Database, vault: Vault, caller: Principal, one: _Read, *, on: date) -> list[Line]:
@@ -78,20 +80,10 @@ async def _submit_alone(database: Database, vault: Vault, caller: Principal, one
         return [Line(one[0])]
 
 
-async def _submit(
-    tx: Transaction, vault: Vault, caller: Principal, number: int, read: Declaration | DomainError, *, on: date
-) -> Line:
-    if isinstance(read, DomainError):
-        return Line(number, refusal=read)
-    try:
-        return Line(number, await submit_application(tx, vault, caller, read, on=on))
-    except DomainError as refusal:
-        return Line(number, refusal=refusal)
-
-
-def _person_ids(vault: Vault, some: Sequence[_Read]) -> set[str]:
-    """Of those lines whose ID is written canonically, as nearly all are; the others are locked one by one."""
-    return {vault.persons.person_id(read.applicant.id_number) for _, read in some if isinstance(read, Declaration)}
+def _line(number: int, outcome: Submission | DomainError) -> Line:
+    if isinstance(outcome, DomainError):
+        return Line(number, refusal=outcome)
+    return Line(number, outcome)
 
 
 def _declaration(line: bytes) -> Declaration | DomainError:

@@ -18,6 +18,7 @@ from services.intake.application_records import Filed, load_application
 from services.intake.applications import Application
 from services.intake.errors import NotForwarded
 from services.intake.forwardings import Forwarding, accepted, decided, forwarded, told
+from services.intake.policy_records import parameters_of
 from services.intake.tables import forwardings
 
 _DECIDED = ("approved", "rejected", "withdrawn")
@@ -29,16 +30,17 @@ async def accept_for_elsewhere(tx: Transaction, caller: Principal, filed: Filed,
     application = filed.application
     if application.channel != "cross_province" or filed.accepted_area is None:
         return
-    forwarding = accepted(application.application_id, filed.accepted_area, application.area, on=on)
+    accepting = await parameters_of(tx, filed.accepted_area)
+    forwarding = accepted(application.application_id, accepting, application.area, on=on)
     if caller.covers(application.area):
-        forwarding = forwarded(forwarding, by=caller.sub, on=on)
+        forwarding = forwarded(forwarding, await parameters_of(tx, application.area), by=caller.sub, on=on)
     await tx.connection.execute(insert(forwardings).values(**asdict(forwarding)))
 
 
 async def forward_application(tx: Transaction, caller: Principal, application_id: UUID, *, on: date) -> Forwarding:
     """Forwards an application to where it is decided. AlreadyForwarded; NotFound outside the accepting place."""
     forwarding, filed = await _of_accepting_place(tx, caller, application_id)
-    forwarding = forwarded(forwarding, by=caller.sub, on=on)
+    forwarding = forwarded(forwarding, await parameters_of(tx, forwarding.deciding_area), by=caller.sub, on=on)
     await _save(tx, forwarding)
     person_id = filed.application.person_id
     await record(tx, caller, "forward application", str(application_id), person_id=person_id)
@@ -72,7 +74,8 @@ async def follow_decision(tx: Transaction, application: Application, *, on: date
         return
     is_decided = application.status in _DECIDED
     if is_decided != (forwarding.decided_on is not None):
-        await _save(tx, decided(forwarding, on=on if is_decided else None))
+        accepting = await parameters_of(tx, forwarding.accepted_area)
+        await _save(tx, decided(forwarding, accepting, on=on if is_decided else None))
 
 
 async def find_forwarding(tx: Transaction, application_id: UUID) -> Forwarding | None:

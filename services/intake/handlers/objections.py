@@ -17,16 +17,16 @@ from libs.common.vocabulary import Subsidy
 from libs.common.working_days import working_days_after
 from services.intake.application_records import (
     load_application,
-    require_free,
     save_application,
     settle_subsidies,
     tell_reviewed,
 )
 from services.intake.applications import reopen
 from services.intake.errors import ObjectionDecided
+from services.intake.filings import note_ended, standings
 from services.intake.handlers.forwardings import follow_decision
-from services.intake.parameters import days_of, deadlines_of
 from services.intake.person_records import load_person
+from services.intake.policy_records import parameters_of
 from services.intake.tables import objections
 from services.intake.vault import Vault
 
@@ -107,8 +107,10 @@ async def decide_objection(
     )
     if outcome == "upheld" and filed is not None and filed.application.status == "rejected":
         before = filed.application
-        await require_free(tx, before.person_id, before.subsidies, on=on)
-        application = reopen(before, on=on, deadlines=deadlines_of(before.area, on))
+        standing = (await standings(tx, {before.person_id: before.area}, on=on))[before.person_id]
+        standing.require_free(before.subsidies)
+        await note_ended(tx, standing.ended, before.subsidies)
+        application = reopen(before, on=on, deadlines=standing.parameters.deadlines(on))
         await save_application(tx, application)
         await settle_subsidies(tx, application)
         await follow_decision(tx, application, on=on)
@@ -142,6 +144,7 @@ async def _file(
     tx: Transaction, vault: Vault, caller: Principal, words: str, *, on: date, person_id: str, area: str, **about: Any
 ) -> UUID:
     objection_id: UUID = new_id()
+    days = (await parameters_of(tx, area)).days("objection.answer_days", on)
     await tx.connection.execute(
         insert(objections).values(
             objection_id=objection_id,
@@ -151,7 +154,7 @@ async def _file(
             filed_by=caller.sub,
             filed_on=on,
             filed_at=tx.now,
-            due_on=working_days_after(on, days_of("objection", area, on)),
+            due_on=working_days_after(on, days),
             area=area,
             **about,
         )

@@ -19,7 +19,7 @@ from libs.common.period import Period
 from libs.common.working_days import working_days_after
 from services.intake.archives import DocumentKind
 from services.intake.errors import ItemJudged
-from services.intake.parameters import days_of
+from services.intake.policy_records import parameters_of
 from services.intake.sampling import drawn
 from services.intake.tables import applications, archive_check_items, archive_checks, completion_tasks
 
@@ -95,7 +95,8 @@ async def judge_archive(
         .values(verdict=verdict, missing=kinds, judged_by=caller.sub, judged_at=tx.now)
     )
     if kinds:
-        due_on = working_days_after(on, days_of("archive.completion", item.area, on))
+        days = (await parameters_of(tx, item.area)).days("archive.completion_days", on)
+        due_on = working_days_after(on, days)
         task = {
             "archive_check_id": check_id,
             "application_id": application_id,

@@ -20,8 +20,8 @@ from libs.common.errors import Forbidden, FourEyes, InvalidInput, NotFound
 from libs.common.events.intake import TransferAccepted
 from libs.common.working_days import working_days_after
 from services.intake.errors import TransferDecided, TransferOpen
-from services.intake.parameters import days_of
 from services.intake.person_records import current_account, load_person, save_person, tell_contact, tell_payee
+from services.intake.policy_records import parameters_of
 from services.intake.tables import transfers
 from services.intake.vault import Vault
 
@@ -56,6 +56,7 @@ async def propose_transfer(
     )
     if (transfer_id := (await tx.connection.execute(waiting)).scalar_one_or_none()) is not None:
         raise TransferOpen(f"transfer {transfer_id}", transfer_id=str(transfer_id))
+    days = (await parameters_of(tx, to_area)).days("transfer.answer_days", on)
     row = {
         "transfer_id": new_id(),
         "person_id": person_id,
@@ -63,7 +64,7 @@ async def propose_transfer(
         "to_area": to_area,
         "moved_on": moved_on,
         "status": "proposed",
-        "due_on": working_days_after(on, days_of("transfer", to_area, on)),
+        "due_on": working_days_after(on, days),
         "proposed_by": caller.sub,
         "proposed_at": tx.now,
     }

@@ -34,6 +34,9 @@ CREATE TABLE applications (
     channel            text NOT NULL CHECK (channel IN ('counter', 'online', 'cross_province', 'one_thing')),
     subsidies          text[] NOT NULL CHECK (subsidies <@ '{living,care}' AND cardinality(subsidies) > 0),
     applied_on         date NOT NULL,
+    -- The letter of notice and commitment as it was signed last (notice 1.2).
+    committed_on       date,
+    commitment_version text,
     accrues_from       date NOT NULL CHECK (accrues_from >= applied_on),
     received_on        date NOT NULL CHECK (received_on >= applied_on),
     status             text NOT NULL
@@ -126,6 +129,28 @@ CREATE TABLE entitlements (
     PRIMARY KEY (person_id, subsidy),
     CHECK (NOT (is_open AND last_period IS NOT NULL))
 );
+
+-- What is to be known before applications of these persons, in these areas, are filed, behind the persons' locks: each
+-- statement of the function sees what was committed when it starts, so one round trip is enough.
+CREATE FUNCTION before_filing(person_ids text[], areas text[], this_period date)
+RETURNS TABLE (id text, known jsonb, has_own_card boolean, taken jsonb, policy_area text, policy_version text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_keys(person_ids);
+    RETURN QUERY SELECT a.person_id, to_jsonb(p),
+        EXISTS (SELECT FROM accounts c WHERE c.person_id = a.person_id AND c.replaced_at IS NULL
+                AND c.holder = 'own' AND c.status = 'active'),
+        -- A granted one is over once a schedule newer than the grant has no month after this period.
+        (SELECT jsonb_agg(jsonb_build_object('application_id', s.application_id, 'subsidy', s.subsidy, 'has_ended',
+            COALESCE(s.state = 'granted' AND e.version > s.granted_after_version AND NOT e.is_open
+                     AND COALESCE(e.last_period, '-infinity') <= this_period, false)) ORDER BY s.subsidy)
+         FROM applied_subsidies s LEFT JOIN entitlements e USING (person_id, subsidy)
+         WHERE s.person_id = a.person_id AND s.state IN ('open', 'granted')),
+        n.area, n.policy_version
+    FROM unnest(person_ids, areas) AS a(person_id, area) LEFT JOIN persons p ON p.person_id = a.person_id
+    LEFT JOIN LATERAL (SELECT o.area, o.policy_version FROM policies o WHERE starts_with(a.area, o.area)
+                       ORDER BY length(o.area) DESC LIMIT 1) n ON true;
+END $$;
 
 CREATE TABLE guardians (
     guardian_id      uuid PRIMARY KEY,

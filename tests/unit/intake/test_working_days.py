@@ -5,7 +5,6 @@ from datetime import date
 import pytest
 
 from libs.common.working_days import is_working_day, working_days_after
-from services.intake.parameters import deadlines_of
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,3 @@ def test_a_year_that_is_not_announced_counts_monday_to_friday() -> None:
 
 def test_a_deadline_may_cross_into_a_year_that_is_not_announced() -> None:
     assert working_days_after(date(2026, 12, 30), 3) == date(2027, 1, 4)
-
-
-def test_the_deadlines_are_parameters_of_the_area() -> None:
-    deadlines = deadlines_of("530102001", date(2026, 3, 2))
-    assert deadlines.review == {"township": 3, "cdpf": 3, "civil_affairs": 4}
-    assert deadlines.completion == 20

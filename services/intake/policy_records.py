@@ -1,0 +1,71 @@
+"""What was told of each area's policy, as it lies in the table, for whoever acts on it or prints it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import func, literal, select, text
+
+from libs.common.database import Transaction, rows
+from libs.common.errors import NotFound
+from services.intake.parameters import Parameters, Told
+from services.intake.tables import policies
+
+
+async def parameters_of(tx: Transaction, area: str) -> Parameters:
+    """What holds in an area; what was told is read again only when something newer was."""
+    nearest = (await tx.connection.execute(_NEAREST, {"area": area})).one_or_none()
+    return await parameters_told(tx, area, nearest.area if nearest else None, nearest.policy_version if nearest else "")
+
+
+async def parameters_told(tx: Transaction, area: str, nearest: str | None, policy_version: str) -> Parameters:
+    """What holds in an area whose policy, or that of the nearest area around it, has this version now."""
+    if nearest is None:
+        return Parameters(area)
+    if (nearest, policy_version) not in _told:
+        row = (await tx.connection.execute(select(policies).where(policies.c.area == nearest))).mappings().one()
+        by_name: dict[str, list[tuple[date, Any]]] = {}
+        for value in row["values"]:
+            by_name.setdefault(value["parameter"], []).append((date.fromisoformat(value["since"]), value["value"]))
+        for key in [key for key in _told if key[0] == nearest]:
+            del _told[key]  # what was told before is of no more use
+        policy_version = row["policy_version"]
+        _told[nearest, policy_version] = {n: sorted(values, key=lambda v: v[0]) for n, values in by_name.items()}
+    return Parameters(area, _told[nearest, policy_version])
+
+
+_told: dict[tuple[str, str], Told] = {}
+"""By area and the version of its policy, which names its content."""
+
+_NEAREST = text(
+    "SELECT area, policy_version FROM policies WHERE starts_with(:area, area) ORDER BY length(area) DESC LIMIT 1"
+)
+
+
+async def policy_of(tx: Transaction, area: str, on: date) -> dict[str, Any]:
+    """The parameters in force on a day: those of the nearest area, at or above, with policy of its own (`layer`).
+
+    NotFound before any was told."""
+    nearest = (
+        select(policies)
+        .where(literal(area).startswith(policies.c.area))
+        .order_by(func.length(policies.c.area).desc())
+        .limit(1)
+    )
+    found = rows(await tx.connection.execute(nearest))
+    if not found:
+        raise NotFound("no policy is known here yet")
+    in_force = {
+        value["parameter"]: value
+        for value in sorted(found[0]["values"], key=lambda value: str(value["since"]))
+        if date.fromisoformat(value["since"]) <= on
+    }
+    return {
+        "layer": found[0]["area"],
+        "policy_version": found[0]["policy_version"],
+        "parameters": [
+            {"name": name, "value": value["value"], "since": date.fromisoformat(value["since"])}
+            for name, value in sorted(in_force.items())
+        ],
+    }
