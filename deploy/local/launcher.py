@@ -65,11 +65,14 @@ class Launcher:
         base_port: int,
         report: Report = lambda line: None,
         names: Sequence[str] = PROCESSES,
+        *,
+        daily_runs: bool = True,
     ) -> None:
         self.home = home
         self.base_port = base_port
         self.report = report
         self.names = tuple(names)
+        self._daily_runs = daily_runs
         self.keys = home.keys()
         self.postgres = PostgresServer(home.folder)
         self.broker: Broker | KafkaBroker = (
@@ -194,6 +197,8 @@ class Launcher:
             "LIANGBU_ONECARD_WEBHOOK_URL": f"{self.url('disbursement')}/webhooks/onecard",
             "LIANGBU_JWT_PUBLIC_KEY": keys.jwt_public_key,
         }
+        if not self._daily_runs:
+            env["LIANGBU_DAILY_RUN_HOUR"] = "-1"
         if name in _DATABASE:
             env["LIANGBU_DATABASE_URL"] = self.postgres.url(_DATABASE[name])
         if name in SERVICES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -17,21 +17,12 @@ from sqlalchemy import text
 from libs.common.audit import record
 from libs.common.auth import Admin, AuditorOrAdmin
 from libs.common.consumer import retry_dead_letter
-from libs.common.database import Transaction, rows
+from libs.common.daily import DailyTask, run_task
+from libs.common.database import rows
 from libs.common.errors import Conflict, NotFound
 from libs.common.events.envelope import read_envelope
-from libs.common.idempotency import forget_old_keys
 from libs.common.outbox import request_replay
-from libs.common.platform_schema import drop_old_partitions, ensure_month_partitions
 from libs.common.web import Tx, router
-
-
-@dataclass(frozen=True, slots=True)
-class DailyTask:
-    """What becomes due because time passes. `run` does what is due by a date and says how much; twice is once."""
-
-    name: str
-    run: Callable[[Transaction, date], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +61,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
     @api.post("/daily-runs", status_code=201)
     async def run_daily(body: DailyRun, tx: Tx, admin: Admin) -> dict[str, Any]:
         """Does what is due by `as_of`. Running it twice is running it once."""
-        await ensure_month_partitions(tx, body.as_of)
-        done = {task.name: await task.run(tx, body.as_of) for task in tasks}
-        done["forgotten idempotency keys"] = await forget_old_keys(tx, days=7)
-        done["dropped log partitions"] = await drop_old_partitions(tx, body.as_of)
+        done = {task.name: await run_task(tx, task, body.as_of) for task in tasks}
         await record(tx, admin, "run daily", body.as_of.isoformat(), done=done)
         return {"as_of": body.as_of, "done": done}
 
@@ -134,7 +122,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
 
     @api.get("/status")
     async def status(tx: Tx, reader: AuditorOrAdmin) -> dict[str, Any]:
-        """How far the relay and the readers are."""
+        """How far the relay and the readers are, and the day that each daily task last ran for."""
         counts = (
             await tx.connection.execute(
                 text(
@@ -146,12 +134,16 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
         marks = await tx.connection.execute(
             text("SELECT topic, min(until) AS until FROM watermarks GROUP BY topic ORDER BY topic")
         )
+        daily = await tx.connection.execute(
+            text("SELECT DISTINCT ON (task) task, as_of, done, ran_at FROM daily_runs ORDER BY task, as_of DESC")
+        )
         return {
             "service": service,
             "now": tx.now,
             "unpublished": counts.unpublished,
             "dead_letters": counts.dead_letters,
             "watermarks": rows(marks),
+            "daily_runs": rows(daily),
         }
 
     @api.get("/audit-log")

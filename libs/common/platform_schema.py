@@ -122,6 +122,7 @@ CREATE TABLE audit_log (
 );
 CREATE INDEX audit_log_by_person ON audit_log (person_id, entry_id) WHERE person_id IS NOT NULL;
 
+-- Which daily task ran for which date, and how much was due.
 CREATE TABLE daily_runs (
     task    text NOT NULL,
     as_of   date NOT NULL,
@@ -141,10 +142,12 @@ PLATFORM_V1_STATEMENTS = [statement for statement in PLATFORM_V1.split(";\n") if
 """One by one, as prepared statements need them; the function's body has no semicolon at the end of a line."""
 
 
-async def ensure_month_partitions(tx: Transaction, as_of: date) -> None:
-    """Makes the partitions of this month and the next two, and of the months kept, of outbox and inbox."""
+async def ensure_month_partitions(tx: Transaction, as_of: date) -> int:
+    """Makes the partitions of this month and the next two, and of the months kept, of outbox and inbox; how many there
+    are of each."""
     this = Period.of(as_of)
-    for period in this.plus(-KEPT_MONTHS).through(this.plus(_AHEAD_MONTHS)):
+    periods = list(this.plus(-KEPT_MONTHS).through(this.plus(_AHEAD_MONTHS)))
+    for period in periods:
         for table in ("outbox", "inbox"):
             await tx.connection.execute(
                 text(
@@ -152,6 +155,7 @@ async def ensure_month_partitions(tx: Transaction, as_of: date) -> None:
                     f" FOR VALUES FROM ('{period.first_day}') TO ('{period.next.first_day}')"
                 )
             )
+    return len(periods)
 
 
 async def drop_old_partitions(tx: Transaction, as_of: date) -> int:

@@ -22,9 +22,10 @@ from sqlalchemy import text
 from libs.common.auth import TokenVerifier
 from libs.common.clock import business_today
 from libs.common.consumer import Consumer, Projection, SetAside, Subscription
+from libs.common.daily import DailyTask, Scheduler, with_upkeep
 from libs.common.database import Database, is_transient
 from libs.common.events.envelope import bulk_topic_of, topic_of
-from libs.common.operations import DailyTask, Invariant, operations_router
+from libs.common.operations import Invariant, operations_router
 from libs.common.outbox import Relay
 from libs.common.platform_schema import ensure_month_partitions
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
@@ -97,7 +98,7 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     for router in service.routers:
         app.include_router(router)
-    app.include_router(operations_router(service.name, service.daily_tasks, service.invariants))
+    app.include_router(operations_router(service.name, with_upkeep(service.daily_tasks, settings), service.invariants))
     app.add_middleware(BodyLimit, limit=settings.body_limit, larger=service.larger_bodies)
     app.add_middleware(RequestLog, service=service.name)
     return app
@@ -132,6 +133,9 @@ class _Running:
             await self._service.on_start(app)
         if self._settings.has_role("worker"):
             self._workers.extend(build(app) for build in self._service.workers)
+            if self._settings.daily_run_hour >= 0:
+                tasks = with_upkeep(self._service.daily_tasks, self._settings)
+                self._workers.append(Scheduler(self._database, tasks, hour=self._settings.daily_run_hour))
         for worker in self._workers:
             task = asyncio.create_task(_keep_running(worker), name=type(worker).__name__)
             task.add_done_callback(crash_loudly)

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     kafka_group_suffix: str = Field(default="", description="lets a test or a rebuild read under a group of its own")
     worker_id: str = Field(default="0", description="ordinal of this replica: the static Kafka group instance id")
 
+    daily_run_hour: int = Field(
+        default=2, ge=-1, le=23, description="of Asia/Shanghai, when the daily run begins; -1: only by REST"
+    )
+
     outbox_poll_s: float = 0.1
     watermark_interval_s: float = 1.0
     consumer_silence_s: float = Field(default=15.0, description="a consumer that hears nothing this long is renewed")

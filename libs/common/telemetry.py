@@ -15,6 +15,8 @@ EVENTS_REPEATED = Counter("liangbu_events_repeated_total", "Deliveries of an eve
 DEAD_LETTERS = Counter("liangbu_dead_letters_total", "Events set aside", ["projection"])
 CONSUMER_RENEWALS = Counter("liangbu_consumer_renewals_total", "Consumers renewed after a fault", ["projection"])
 OUTBOX_PUBLISHED = Counter("liangbu_outbox_published_total", "Events acknowledged by the broker", ["service"])
+DAILY_TASK_DONE = Gauge("liangbu_daily_task_timestamp_seconds", "When a daily task was last done", ["service", "task"])
+DAILY_TASK_FAILURES = Counter("liangbu_daily_task_failures_total", "Daily tasks that failed", ["service", "task"])
 WATERMARK_AGE = Gauge("liangbu_watermark_timestamp_seconds", "The last watermark told", ["service"])
 
 

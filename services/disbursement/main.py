@@ -7,8 +7,8 @@ from datetime import date
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from libs.common.daily import DailyTask
 from libs.common.database import Transaction
-from libs.common.operations import DailyTask
 from libs.common.privacy import Sealer
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings

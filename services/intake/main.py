@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 from fastapi import FastAPI
 
-from libs.common.operations import DailyTask
+from libs.common.daily import DailyTask
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
 from services.intake.api import (

@@ -7,7 +7,8 @@ from functools import partial
 import httpx
 from fastapi import FastAPI
 
-from libs.common.operations import DailyTask, Invariant
+from libs.common.daily import DailyTask
+from libs.common.operations import Invariant
 from libs.common.privacy import Sealer
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings

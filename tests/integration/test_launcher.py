@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,15 @@ class Run:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def named(self, name: str) -> list[psutil.Process]:
+        """Those of the family by that name; what ended meanwhile has none."""
+        found = []
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                if process.name() == name:
+                    found.append(process)
+        return found
+
     def pid_of_bank(self) -> int:
         pid: int = json.loads((self.folder / "running.json").read_text())["services"]["onecard_mock"]["pid"]
         return pid
@@ -132,7 +142,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
 def test_a_signal_stops_everything_and_leaves_nothing(run: Run, number: signal.Signals) -> None:
     run.start()
     family = run.family()
-    assert {"postgres", "tansu"} <= {process.name() for process in family}
+    assert run.named("postgres")
+    assert run.named("tansu")
     assert run.process is not None
     run.process.send_signal(number)
     assert run.process.wait(30) == 0
@@ -159,9 +170,9 @@ def test_what_dies_is_started_again(run: Run) -> None:
     os.kill(before, signal.SIGKILL)
     eventually(lambda: run.pid_of_bank() != before and run.answers())
     for name in ("tansu", "postgres"):
-        old = next(process for process in run.family() if process.name() == name)
+        (old, *_) = run.named(name)
         old.kill()
-        eventually(lambda name=name, old=old: any(p.name() == name and p != old for p in run.family()))
+        eventually(lambda name=name, old=old: any(process != old for process in run.named(name)))
     state = Home(run.folder).state()
     eventually(lambda: not _is_free(state.broker_port) and not _is_free(state.postgres_port))
 

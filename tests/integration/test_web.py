@@ -16,10 +16,11 @@ from sqlalchemy import BigInteger, column, select, table, text
 
 from deploy.local.postgres import PostgresServer
 from libs.common.auth import CivilAffairs, Official
+from libs.common.daily import DailyTask
 from libs.common.database import asyncpg_dsn, rows
 from libs.common.errors import Conflict
 from libs.common.issuer import issue_token, new_key_pair
-from libs.common.operations import DailyTask, Invariant
+from libs.common.operations import Invariant
 from libs.common.platform_schema import PLATFORM_V1
 from libs.common.service import Service, create_app
 from libs.common.settings import Settings

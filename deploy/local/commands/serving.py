@@ -57,7 +57,8 @@ async def _serve(home: Home, play: SamplePlay | None, leave: bool, names: Sequen
     # Our own handlers: a shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    launcher = Launcher(home, Settings().port, _report, names)
+    # A play has months of its own: what today's date makes due would come between.
+    launcher = Launcher(home, Settings().port, _report, names, daily_runs=play is None)
     watching: asyncio.Task[None] | None = None
     try:
         began = time.monotonic()
