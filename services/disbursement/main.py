@@ -19,6 +19,7 @@ from services.disbursement.api import (
     extracts,
     heirs,
     institutions,
+    papers,
     payments,
     reconciliations,
     recoveries,
@@ -64,6 +65,7 @@ def _service(sealer: Sealer) -> Service:
         title="Liangbu disbursement 发放",
         routers=[
             cycles.api,
+            papers.api,
             bankfiles.api,
             payments.api,
             recoveries.api,

@@ -67,7 +67,7 @@ async def test_the_table_as_excel_has_title_unit_sum_and_who_made_it(here: World
     assert "统计月份：2026-03" in str(cells[1][0])
     heading = cells[2].index("发放金额（元）")
     assert (cells[3][heading], cells[4][0], cells[4][heading]) == (500.0, "合计", 500.0)
-    assert book.get_sheet_by_name("停发原因").to_python()[1][2:] == ["economic", 1.0]
+    assert book.get_sheet_by_name("停发原因").to_python()[3][2:] == ["economic", 1.0]
 
 
 async def test_a_table_is_uploaded_once_with_its_receipt_and_again_when_it_changed(here: World) -> None:

@@ -1,17 +1,17 @@
-"""Papers and files of a cycle: the roster (发放花名册), the bank file (代发文件) and its results (回盘)."""
+"""Files of a cycle: the bank file (代发文件) and its results (回盘)."""
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from libs.common import audit
-from libs.common.auth import Finance, Principal, caller
+from libs.common.auth import Finance, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput
@@ -19,32 +19,14 @@ from libs.common.web import Tx, router
 from services.disbursement.bank import StatementLine
 from services.disbursement.handlers import bankfiles
 from services.disbursement.handlers.cycles import load_cycle
-from services.disbursement.roster import roster_rows, roster_workbook
 
 api = router(prefix="/v1/cycles/{cycle_id}", tags=["cycles"])
-
-RosterReader = Annotated[Principal, Depends(caller("civil_affairs", "cdpf", "finance", "auditor"))]
 
 
 class BankResults(BaseModel):
     """`status` of each: settled, failed or returned. As CSV the columns have the fields' names."""
 
     items: list[StatementLine] = Field(max_length=100_000)
-
-
-@api.get("/roster.xlsx")
-async def download_roster(cycle_id: UUID, tx: Tx, reader: RosterReader, request: Request) -> Response:
-    """发放花名册: names in full, accounts by their last four digits."""
-    cycle = await _seen(tx, reader, cycle_id)
-    await audit.record(tx, reader, "download roster", str(cycle_id))
-    workbook = roster_workbook(
-        await roster_rows(tx, request.app.state.sealer, cycle_id), cycle, drawn_by=reader.sub, on=business_today()
-    )
-    return Response(
-        workbook,
-        media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers={"Content-Disposition": f'attachment; filename="roster-{cycle["area"]}-{cycle["period"]}.xlsx"'},
-    )
 
 
 @api.get("/bank-file")

@@ -1,9 +1,9 @@
-"""Cycles over REST: drawn up, concurred, approved, submitted; their items, roster and papers."""
+"""Cycles over REST: drawn up, concurred, approved, submitted; their items."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response, status
@@ -36,6 +36,7 @@ class NewAppropriation(_Body):
     subsidy: Subsidy
     year: int = Field(ge=2000, le=2200)
     amount_fen: int = Field(gt=0, le=10**15)
+    granted_by: Literal["central", "province", "prefecture", "county"] = "county"
     document_no: str = Field(min_length=1, max_length=100)
 
 
@@ -91,7 +92,13 @@ async def record_appropriation(body: NewAppropriation, tx: Tx, finance: Finance)
     finance.require_area(body.area)
     budget = Book(body.area, body.subsidy, body.year)
     appropriation_id = await appropriate(
-        tx, finance, budget, amount_fen=body.amount_fen, document_no=body.document_no, on=business_today()
+        tx,
+        finance,
+        budget,
+        amount_fen=body.amount_fen,
+        document_no=body.document_no,
+        on=business_today(),
+        granted_by=body.granted_by,
     )
     return {"appropriation_id": appropriation_id, **body.model_dump()}
 

@@ -21,6 +21,10 @@ api = router(prefix="/v1", tags=["audit"])
 Auditor = Annotated[Principal, Depends(caller("auditor"))]
 
 _FILES = {
+    "roster.csv": "SELECT person_id, subsidy, area, level, category, amount_fen,"
+    " to_char(lower(months), 'YYYY-MM') AS since, to_char(upper(months) - interval '1 month', 'YYYY-MM') AS until,"
+    " cause, policy_version FROM entitled_spans"
+    " WHERE months @> CAST(:period AS date) AND area LIKE :area || '%' ORDER BY person_id, subsidy",
     "payments.csv": "SELECT payment_id, person_id, subsidy, to_char(period, 'YYYY-MM') AS period, area, level, attempt,"
     " amount_fen, offset_fen, status, code, bank_ref, settled_on, returned_on FROM payments"
     " WHERE period = :period AND area LIKE :area || '%' ORDER BY payment_id",
@@ -39,6 +43,14 @@ _FILES = {
     " sum(amount_fen) AS amount_fen FROM payments WHERE period = :period AND status = 'settled' AND person_id IN"
     " (SELECT person_id FROM payments WHERE period = :period AND area LIKE :area || '%')"
     " GROUP BY person_id, subsidy HAVING count(DISTINCT area) > 1",
+    # Paid for a month after the one of a death that is known here.
+    "paid_after_death.csv": "SELECT p.payment_id, p.person_id, p.subsidy, p.area, p.amount_fen, p.settled_on, e.ended,"
+    " r.recovery_id FROM payments p JOIN (SELECT person_id, subsidy, max(upper(s.months)) AS ended FROM entitlements"
+    " LEFT JOIN entitled_spans s USING (person_id, subsidy) WHERE stopped_because IN ('alive', 'person.died',"
+    " 'person.declared_dead') GROUP BY person_id, subsidy) AS e USING (person_id, subsidy) LEFT JOIN recoveries r"
+    " ON r.person_id = p.person_id AND r.subsidy = p.subsidy AND EXISTS (SELECT FROM recovery_months m"
+    " WHERE m.recovery_id = r.recovery_id AND m.period = p.period) WHERE p.period = :period AND p.status = 'settled'"
+    " AND p.area LIKE :area || '%' AND p.period >= coalesce(e.ended, '-infinity') ORDER BY p.payment_id",
     "changes_by_user.csv": "SELECT sub, role, action, count(*) AS times, min(at) AS first, max(at) AS last"
     " FROM audit_log WHERE area LIKE :area || '%' AND at >= CAST(:period AS date)"
     " AND at < CAST(:period AS date) + interval '1 month' GROUP BY sub, role, action ORDER BY sub, action",
@@ -49,7 +61,8 @@ _FILES = {
 async def download_extract(
     area: Area, period: InPeriod, reason: Annotated[str, Query(min_length=1, max_length=500)], tx: Tx, auditor: Auditor
 ) -> Response:
-    """Payments, shared accounts, what was not paid, paid too much or in two areas, and deeds by user: no names."""
+    """The roster, payments, shared accounts, what was not paid, paid too much, after a death or in two areas, and deeds
+    by user: no names."""
     auditor.require_area(area)
     await audit.record(tx, auditor, "download audit extract", area, reason=reason, period=str(period))
     packed = io.BytesIO()

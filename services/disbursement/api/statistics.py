@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 from typing import Annotated, Any, Literal
 
-import xlsxwriter
 from fastapi import Query, Response
 
-from libs.common.areas import Area, full_name_of, name_of
+from libs.common.areas import Area, name_of
 from libs.common.auth import Official
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.money import yuan_text
+from libs.common.papers.lists import ListPaper, Titled, answer_with_workbook
 from libs.common.period import Period
 from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES
 from libs.common.web import Tx, router
 from services.disbursement.api.periods import InPeriod
 from services.disbursement.queries import query
+from services.disbursement.words import cause_text
 
 api = router(prefix="/v1", tags=["statistics"])
 
@@ -102,46 +104,47 @@ async def download_xlsx(
     """月度统计表 with its title, area, period, unit, sum, and who made it; a second sheet tells the stops by cause."""
     reader.require_area(area)
     table = await monthly_table(tx, area, period, by=by, detailed=detailed)
-    made = f"填报单位：{full_name_of(area, period.last_day)}（{area}）    统计月份：{period}    单位：元、人、笔"
-    return Response(
-        _workbook(table, _headings(detailed), made, f"制表：{reader.sub}    制表日期：{business_today()}"),
-        media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers={"Content-Disposition": f'attachment; filename="statistics-{area}-{period}.xlsx"'},
+    today = business_today()
+    monthly = monthly_paper(table, made_by=reader.sub, on=today, detailed=detailed)
+    return answer_with_workbook([monthly, _stops_paper(table, made_by=reader.sub, on=today)])
+
+
+def monthly_paper(table: dict[str, Any], *, made_by: str, on: date, detailed: bool) -> ListPaper:
+    """月度统计表, with the sum of its rows."""
+    headings = _headings(detailed)
+    total = [_written(name, table["total"].get(name), int) for name in headings]
+    return ListPaper(
+        name="残疾人两项补贴月度统计表",
+        number=f"YB-{table['area']}-{table['period']}",
+        area=table["area"],
+        office="民政局",
+        dated=on,
+        made_by=made_by,
+        made_on=on,
+        columns=[Titled(title, money=name.endswith("_fen")) for name, title in headings.items()],
+        rows=[[_written(name, row[name], int) for name in headings] for row in table["items"]],
+        about=f"统计月份：{table['period']}　单位：元、人、笔",
+        total=["合计", *total[1:]],
+        signed_by=("制表", "负责人"),
     )
 
 
-def _workbook(table: dict[str, Any], headings: dict[str, str], made: str, signed: str) -> bytes:
-    file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
-        title = book.add_format({"bold": True, "font_size": 16, "align": "center"})
-        heading = book.add_format({"bold": True, "border": 1, "align": "center", "text_wrap": True})
-        cell, money = book.add_format({"border": 1}), book.add_format({"border": 1, "num_format": "#,##0.00"})
-
-        def write(sheet: Any, number: int, row: dict[str, Any]) -> None:
-            for column, name in enumerate(headings):
-                sheet.write(
-                    number,
-                    column,
-                    _written(name, row.get(name), lambda fen: fen / 100),
-                    money if name.endswith("_fen") else cell,
-                )
-
-        sheet = book.add_worksheet("月度统计表")
-        sheet.merge_range(0, 0, 0, len(headings) - 1, "残疾人两项补贴月度统计表", title)
-        sheet.write(1, 0, made)
-        sheet.write_row(2, 0, headings.values(), heading)
-        for number, row in enumerate(table["items"], start=3):
-            write(sheet, number, row)
-        last = 3 + len(table["items"])
-        write(sheet, last, table["total"] | {"area": "合计"})
-        sheet.write(last + 1, 0, signed)
-        sheet.set_column(0, len(headings) - 1, 14)
-        sheet.freeze_panes(3, 3)
-        stops = book.add_worksheet("停发原因")
-        stops.write_row(0, 0, ("行政区划代码", "补贴项目", "停发原因", "人数"), heading)
-        for number, row in enumerate(table["stopped_by_cause"], start=1):
-            stops.write_row(number, 0, (row["area"], SUBSIDY_NAMES[row["subsidy"]], row["cause"], row["persons"]), cell)
-    return file.getvalue()
+def _stops_paper(table: dict[str, Any], *, made_by: str, on: date) -> ListPaper:
+    titles = ("行政区划代码", "补贴项目", "停发原因", "人数")
+    return ListPaper(
+        name="停发原因",
+        number=f"YB-{table['area']}-{table['period']}",
+        area=table["area"],
+        office="民政局",
+        dated=on,
+        made_by=made_by,
+        made_on=on,
+        columns=[Titled(title) for title in titles],
+        rows=[
+            (row["area"], SUBSIDY_NAMES[row["subsidy"]], cause_text(row["cause"]), row["persons"])
+            for row in table["stopped_by_cause"]
+        ],
+    )
 
 
 def _headings(detailed: bool) -> dict[str, str]:

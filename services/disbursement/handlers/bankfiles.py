@@ -13,8 +13,9 @@ from sqlalchemy import text
 from libs.common.database import Transaction
 from libs.common.money import yuan_text
 from libs.common.privacy import Sealer
-from services.disbursement.bank import Batch, Statement, StatementLine
+from services.disbursement.bank import Statement, StatementLine
 from services.disbursement.handlers.deliveries import note_unknown_payment
+from services.disbursement.handlers.papers import transfers
 from services.disbursement.handlers.statements import take_statement
 
 _HEADINGS = ("payment_id", "收款人", "账号", "开户行", "金额（元）", "补贴项目", "发放周期", "主管部门", "手机号")
@@ -22,28 +23,23 @@ _HEADINGS = ("payment_id", "收款人", "账号", "开户行", "金额（元）"
 
 async def write_bank_file(tx: Transaction, sealer: Sealer, cycle_id: UUID) -> bytes:
     """Every payment of the cycle that was prepared for the bank, as it was prepared: CSV, UTF-8 with a mark."""
-    found = await tx.connection.execute(
-        text("SELECT batch_id, request FROM batches WHERE cycle_id = :id ORDER BY batch_id"), {"id": cycle_id}
-    )
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_HEADINGS)
-    for row in found:
-        batch = Batch.model_validate_json(sealer.open(row.request, "batches", row.batch_id, "request"))
-        writer.writerows(
-            (
-                item.payment_id,
-                item.payee_name,
-                item.account,
-                item.bank,
-                yuan_text(item.amount_fen),
-                batch.project,
-                item.period_text,
-                batch.department,
-                item.phone or "",
-            )
-            for item in batch.items
+    writer.writerows(
+        (
+            item["payment_id"],
+            item["payee_name"],
+            item["account"],
+            item["bank"],
+            yuan_text(item["amount_fen"]),
+            item["project"],
+            item["period_text"],
+            item["department"],
+            item["phone"] or "",
         )
+        for item in await transfers(tx, sealer, cycle_id)
+    )
     return out.getvalue().encode("utf-8-sig")
 
 

@@ -48,9 +48,17 @@ async def book(tx: Transaction, entries: Iterable[Entry]) -> None:
 
 
 async def appropriate(
-    tx: Transaction, principal: Principal, budget: Book, *, amount_fen: int, document_no: str, on: date
+    tx: Transaction,
+    principal: Principal,
+    budget: Book,
+    *,
+    amount_fen: int,
+    document_no: str,
+    on: date,
+    granted_by: str = "county",
 ) -> UUID:
-    """Records an appropriation (下达). The same document again is the same appropriation; `DocumentBookedOtherwise`."""
+    """Records an appropriation (下达) of a level of government. The same document again is the same appropriation;
+    `DocumentBookedOtherwise`."""
     await tx.lock(_key(budget))
     known = (
         await tx.connection.execute(
@@ -68,14 +76,16 @@ async def appropriate(
     appropriation_id: UUID = (
         await tx.connection.execute(
             text(
-                "INSERT INTO appropriations (area, subsidy, year, amount_fen, document_no, recorded_by)"
-                " VALUES (:area, :subsidy, :year, :amount_fen, :document_no, :sub) RETURNING appropriation_id"
+                "INSERT INTO appropriations (area, subsidy, year, amount_fen, granted_by, document_no, recorded_by)"
+                " VALUES (:area, :subsidy, :year, :amount_fen, :granted_by, :document_no, :sub)"
+                " RETURNING appropriation_id"
             ),
             {
                 "area": budget.area,
                 "subsidy": budget.subsidy,
                 "year": budget.year,
                 "amount_fen": amount_fen,
+                "granted_by": granted_by,
                 "document_no": document_no,
                 "sub": principal.sub,
             },

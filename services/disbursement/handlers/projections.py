@@ -26,13 +26,17 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
     await tx.lock(*{data.person_id for data in (item.data for item in newest)})
     kept = await tx.connection.execute(
         text(
+            "WITH kept AS ("
             "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, area, told_at)"
             " SELECT person_id, subsidy, version, cause, stopped_because, area, :now"
             " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,"
             " cause text, stopped_because text, area text) ORDER BY person_id, subsidy"
             " ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, cause = excluded.cause,"
             " stopped_because = excluded.stopped_because, area = excluded.area, told_at = excluded.told_at"
-            " WHERE entitlements.version < excluded.version RETURNING person_id, subsidy"
+            " WHERE entitlements.version < excluded.version"
+            " RETURNING person_id, subsidy, version, cause, stopped_because, told_at),"
+            " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept)"
+            " SELECT person_id, subsidy FROM kept"
         ),
         {"told": json.dumps([item.data.model_dump(mode="json") for item in newest]), "now": tx.now},
     )

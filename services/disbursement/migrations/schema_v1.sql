@@ -15,6 +15,17 @@ CREATE TABLE entitlements (
     PRIMARY KEY (person_id, subsidy)
 );
 
+-- Every version that was told, so that it can be said later on which one a payment rested.
+CREATE TABLE entitlement_versions (
+    person_id       text NOT NULL,
+    subsidy         text NOT NULL,
+    version         bigint NOT NULL,
+    cause           text NOT NULL,
+    stopped_because text,
+    told_at         timestamptz NOT NULL,
+    PRIMARY KEY (person_id, subsidy, version)
+);
+
 CREATE TABLE entitled_spans (
     person_id      text NOT NULL,
     subsidy        text NOT NULL,
@@ -188,6 +199,9 @@ CREATE TABLE appropriations (
     subsidy          text NOT NULL CHECK (subsidy IN ('living', 'care')),
     year             integer NOT NULL CHECK (year BETWEEN 2000 AND 2200),
     amount_fen       bigint NOT NULL CHECK (amount_fen > 0),
+    -- Which level of government gave it.
+    granted_by       text NOT NULL DEFAULT 'county'
+                     CHECK (granted_by IN ('central', 'province', 'prefecture', 'county')),
     document_no      text NOT NULL,
     recorded_by      text NOT NULL,
     recorded_at      timestamptz NOT NULL DEFAULT now(),
