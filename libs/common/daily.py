@@ -18,6 +18,7 @@ from sqlalchemy import text
 from libs.common.clock import business_today, utc_now
 from libs.common.database import Database, Transaction, is_transient
 from libs.common.idempotency import forget_old_keys
+from libs.common.invariants import Invariant, raise_broken
 from libs.common.period import SHANGHAI
 from libs.common.platform_schema import drop_old_partitions, ensure_month_partitions
 from libs.common.settings import Settings
@@ -37,17 +38,22 @@ class DailyTask:
     run: Callable[[Transaction, date], Awaitable[int]]
 
 
-def with_upkeep(tasks: Sequence[DailyTask], settings: Settings) -> list[DailyTask]:
-    """A service's tasks between those that every service has: partitions made before, what is kept long enough gone."""
+def with_upkeep(tasks: Sequence[DailyTask], invariants: Sequence[Invariant], settings: Settings) -> list[DailyTask]:
+    """A service's tasks between those that every service has: partitions made before; afterwards what was kept long
+    enough dropped, and the invariants checked."""
 
     async def forget_keys(tx: Transaction, as_of: date) -> int:
         return await forget_old_keys(tx, days=settings.idempotency_days)
+
+    async def check_invariants(tx: Transaction, as_of: date) -> int:
+        return await raise_broken(tx, invariants)
 
     return [
         DailyTask("month partitions", ensure_month_partitions),
         *tasks,
         DailyTask("forgotten idempotency keys", forget_keys),
         DailyTask("dropped log partitions", drop_old_partitions),
+        DailyTask("broken invariants", check_invariants),
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,17 +20,9 @@ from libs.common.daily import DailyTask, run_task
 from libs.common.database import rows
 from libs.common.errors import Conflict, NotFound
 from libs.common.events.envelope import read_envelope
+from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
 from libs.common.web import Tx, router
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """A statement that must hold in production. `sql` returns the rows that break it, none when it holds."""
-
-    name: str
-    says: str
-    sql: str
 
 
 class DailyRun(BaseModel):
@@ -70,8 +61,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
         """Each invariant with what breaks it: up to ten rows, none when it holds."""
         checked = []
         for invariant in invariants:
-            query = f"SELECT * FROM ({invariant.sql}) AS broken LIMIT 10"  # noqa: S608 (the service's own SQL)
-            broken = rows(await tx.connection.execute(text(query)))
+            broken = await broken_by(tx, invariant)
             checked.append({"name": invariant.name, "says": invariant.says, "holds": not broken, "broken_by": broken})
         return {"service": service, "holds": all(item["holds"] for item in checked), "invariants": checked}
 

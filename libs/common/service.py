@@ -25,7 +25,8 @@ from libs.common.consumer import Consumer, Projection, SetAside, Subscription
 from libs.common.daily import DailyTask, Scheduler, with_upkeep
 from libs.common.database import Database, is_transient
 from libs.common.events.envelope import bulk_topic_of, topic_of
-from libs.common.operations import Invariant, operations_router
+from libs.common.invariants import Invariant
+from libs.common.operations import operations_router
 from libs.common.outbox import Relay
 from libs.common.platform_schema import ensure_month_partitions
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
@@ -72,7 +73,8 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     """The service's ASGI app. Its lifespan starts relay, consumers and workers as `settings.roles` say."""
     database = Database(settings.database_url, service=service.name, pool_size=settings.database_pool_size)
     projection = Projection(database, service.name, service.subscriptions, service.on_set_aside)
-    running = _Running(service, settings, database, projection)
+    daily_tasks = with_upkeep(service.daily_tasks, service.invariants, settings)
+    running = _Running(service, settings, database, projection, daily_tasks)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -98,7 +100,7 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     for router in service.routers:
         app.include_router(router)
-    app.include_router(operations_router(service.name, with_upkeep(service.daily_tasks, settings), service.invariants))
+    app.include_router(operations_router(service.name, daily_tasks, service.invariants))
     app.add_middleware(BodyLimit, limit=settings.body_limit, larger=service.larger_bodies)
     app.add_middleware(RequestLog, service=service.name)
     return app
@@ -107,10 +109,18 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
 class _Running:
     """The tasks of a started service."""
 
-    def __init__(self, service: Service, settings: Settings, database: Database, projection: Projection) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        database: Database,
+        projection: Projection,
+        daily_tasks: Sequence[DailyTask],
+    ) -> None:
         self._service = service
         self._settings = settings
         self._database = database
+        self._daily_tasks = daily_tasks
         self._workers: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[Consumer] = []
@@ -134,8 +144,8 @@ class _Running:
         if self._settings.has_role("worker"):
             self._workers.extend(build(app) for build in self._service.workers)
             if self._settings.daily_run_hour >= 0:
-                tasks = with_upkeep(self._service.daily_tasks, self._settings)
-                self._workers.append(Scheduler(self._database, tasks, hour=self._settings.daily_run_hour))
+                hour = self._settings.daily_run_hour
+                self._workers.append(Scheduler(self._database, self._daily_tasks, hour=hour))
         for worker in self._workers:
             task = asyncio.create_task(_keep_running(worker), name=type(worker).__name__)
             task.add_done_callback(crash_loudly)

@@ -17,6 +17,7 @@ CONSUMER_RENEWALS = Counter("liangbu_consumer_renewals_total", "Consumers renewe
 OUTBOX_PUBLISHED = Counter("liangbu_outbox_published_total", "Events acknowledged by the broker", ["service"])
 DAILY_TASK_DONE = Gauge("liangbu_daily_task_timestamp_seconds", "When a daily task was last done", ["service", "task"])
 DAILY_TASK_FAILURES = Counter("liangbu_daily_task_failures_total", "Daily tasks that failed", ["service", "task"])
+INVARIANT_BROKEN = Gauge("liangbu_invariant_broken_rows", "Rows that break an invariant, up to 10", ["service", "name"])
 WATERMARK_AGE = Gauge("liangbu_watermark_timestamp_seconds", "The last watermark told", ["service"])
 
 

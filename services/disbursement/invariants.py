@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.operations import Invariant
+from libs.common.invariants import Invariant
 from services.disbursement.queries import sql
 
 INVARIANTS = [

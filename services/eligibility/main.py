@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from libs.common.daily import DailyTask
 from libs.common.database import Database, Transaction
-from libs.common.operations import Invariant
+from libs.common.invariants import Invariant
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
 from services.eligibility.api import assessments, corrections, persons, policies, publication, simulations

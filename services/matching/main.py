@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from libs.common.daily import DailyTask
-from libs.common.operations import Invariant
+from libs.common.invariants import Invariant
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
 from services.matching.api import ROUTERS

@@ -8,7 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from libs.common.daily import DailyTask
-from libs.common.operations import Invariant
+from libs.common.invariants import Invariant
 from libs.common.privacy import Sealer
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings

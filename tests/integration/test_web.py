@@ -19,8 +19,8 @@ from libs.common.auth import CivilAffairs, Official
 from libs.common.daily import DailyTask
 from libs.common.database import asyncpg_dsn, rows
 from libs.common.errors import Conflict
+from libs.common.invariants import Invariant
 from libs.common.issuer import issue_token, new_key_pair
-from libs.common.operations import Invariant
 from libs.common.platform_schema import PLATFORM_V1
 from libs.common.service import Service, create_app
 from libs.common.settings import Settings
@@ -251,6 +251,12 @@ async def test_an_invariant_names_what_breaks_it(notes: Running, issuer: Issuer,
     answer = (await notes.http.get("/v1/invariants", headers=admin)).json()
     assert answer["holds"] is False
     assert len(answer["invariants"][0]["broken_by"]) == 1
+    daily = await notes.http.post("/v1/daily-runs", json={"as_of": "2026-11-02"}, headers=admin)
+    assert daily.json()["done"]["broken invariants"] == 1
+    measured = (await notes.http.get("/metrics")).text
+    assert 'liangbu_invariant_broken_rows{name="no empty note",service="matching"} 1.0' in measured
+    ran = (await notes.http.get("/v1/status", headers=admin)).json()["daily_runs"]
+    assert {"broken invariants": "2026-11-02"}.items() <= {item["task"]: item["as_of"] for item in ran}.items()
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("x" * 65, False), ("a\tb", False)])
