@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Twice as many as cores: much of a test is waiting, for a broker that forms a group or a process that starts.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
 
 .PHONY: setup run test check format bench test-kafka test-spark ci-full lock clean
 
@@ -18,8 +20,7 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/browser
-	$(BIN)/python -m pytest tests/e2e tests/browser
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .
