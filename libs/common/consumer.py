@@ -2,7 +2,8 @@
 
 A whole batch is one transaction with its inbox marks. If a handler fails, the batch is rolled back and its events are
 handled one by one; those that still fail are dead-lettered with their reason and can be retried. Transient faults (a
-lost database, a deadlock) are waited out: nothing is skipped. Kafka offsets are committed after the database.
+lost database, a deadlock) are waited out: nothing is skipped. Kafka offsets are committed after the database. The next
+batch is fetched and decoded while the database takes the one before.
 
 Handlers get all new events of their types in a batch at once and must not care about their order: state events carry a
 version, facts fold by their own dates.
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS = 500
 _POLL_S = 0.2
+_BULK_PATIENCE = 10
+"""How many times longer than others a reader of a bulk lane waits for news: nothing there is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,24 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
+    """One record of the bus, and what it says; None if that is nothing to this reader."""
+
     topic: str
     partition: int
     offset: int
-    key: bytes | None
     value: bytes
+    says: Received | Watermark | UnreadableEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What one fetch brought of one partition. `incarnation`: the newest that its records name, or empty."""
+
+    records: list[_Record]
+    incarnation: str
+
+
+_Batch = dict[TopicPartition, _Fetched]
 
 
 class Projection:
@@ -93,6 +109,16 @@ class Projection:
 
     def wants(self, envelope: Envelope) -> bool:
         return envelope.type in self._handlers
+
+    def read(self, value: bytes) -> Received | Watermark | UnreadableEvent | None:
+        """What a record's value says; None if that is nothing to this projection."""
+        try:
+            envelope = read_envelope(value)
+            if envelope.type == WATERMARK_TYPE:
+                return Watermark.model_validate(envelope.data)
+            return Received(envelope, read_data(envelope)) if self.wants(envelope) else None
+        except UnreadableEvent as problem:
+            return problem
 
     async def tell_set_aside(self, tx: Transaction, envelope: Envelope) -> None:
         """Lets the service know that the dead letters about this event's subject have changed."""
@@ -141,6 +167,7 @@ class Consumer:
         self._settings = settings
         self._topics = list(topics)
         self._group = f"liangbu.{projection.name}{lane}{settings.kafka_group_suffix}"
+        self._fetch_wait_ms = settings.kafka_fetch_wait_ms * (_BULK_PATIENCE if lane else 1)
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -183,66 +210,83 @@ class Consumer:
             max_poll_interval_ms=300_000,
             session_timeout_ms=6_000,  # the embedded broker makes a joining member wait for most of it
             heartbeat_interval_ms=1_000,
-            fetch_max_wait_ms=self._settings.kafka_fetch_wait_ms,
+            fetch_max_wait_ms=self._fetch_wait_ms,
             max_partition_fetch_bytes=4 << 20,
             request_timeout_ms=15_000,
         )
         consumer.subscribe(self._topics, listener=_DrainOnRevoke(self._idle))
         await consumer.start()
         try:
-            self._heard_at = time.monotonic()
-            while not self._stopping.is_set():
-                batch = await consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_BATCH_RECORDS)
-                self.is_ready = self.is_ready or bool(consumer.assignment())
-                if not batch:
-                    if time.monotonic() - self._heard_at > self._settings.consumer_silence_s:
-                        log.warning("consumer_silent", group=self._group)
-                        return
-                    continue
-                self._heard_at = time.monotonic()
-                self._idle.clear()
-                try:
-                    await self._take(consumer, batch)
-                finally:
-                    self._idle.set()
+            await self._take_all(consumer)
         finally:
             await consumer.stop()
+
+    async def _take_all(self, consumer: AIOKafkaConsumer) -> None:
+        """Until `stop`, or until nothing was heard for too long."""
+        self._heard_at = time.monotonic()
+        ahead = asyncio.create_task(self._read(consumer))
+        try:
+            while not self._stopping.is_set():
+                batch = await ahead
+                for place in await self._start_over_where_log_is_new(consumer, batch):
+                    del batch[place]
+                ahead = asyncio.create_task(self._read(consumer))
+                self.is_ready = self.is_ready or bool(consumer.assignment())
+                if batch:
+                    self._heard_at = time.monotonic()
+                    await self._take(consumer, batch)
+                elif time.monotonic() - self._heard_at > self._settings.consumer_silence_s:
+                    log.warning("consumer_silent", group=self._group)
+                    return
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> _Batch:
+        """The next records of each partition, decoded."""
+        found = await consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_BATCH_RECORDS)
+        return {
+            place: _Fetched(
+                [_Record(r.topic, r.partition, r.offset, r.value, self._projection.read(r.value)) for r in records],
+                _incarnation_of(records),
+            )
+            for place, records in found.items()
+        }
 
     def _instance_id(self) -> str | None:
         return f"{self._group}-{self._settings.worker_id}" if self._settings.kafka_static_members else None
 
-    async def _take(self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[Any]]) -> None:
-        records: list[_Record] = []
-        offsets: dict[TopicPartition, int] = {}
-        for place, found in batch.items():
-            if await self._start_over_if_log_is_new(consumer, place, found):
-                continue
-            records.extend(_Record(r.topic, r.partition, r.offset, r.key, r.value) for r in found)
-            offsets[place] = found[-1].offset + 1
-        if not records:
-            return
-        await self._apply_patiently(records)
-        with suppress(IllegalStateError):  # a partition was revoked meanwhile; its new owner meets the inbox
-            await consumer.commit(offsets)
+    async def _take(self, consumer: AIOKafkaConsumer, batch: _Batch) -> None:
+        self._idle.clear()
+        try:
+            await self._apply_patiently([record for fetched in batch.values() for record in fetched.records])
+            with suppress(IllegalStateError):  # a partition was revoked meanwhile; its new owner meets the inbox
+                await consumer.commit({place: fetched.records[-1].offset + 1 for place, fetched in batch.items()})
+        finally:
+            self._idle.set()
 
-    async def _start_over_if_log_is_new(
-        self, consumer: AIOKafkaConsumer, place: TopicPartition, found: Sequence[Any]
-    ) -> bool:
-        """A log that replaced a lost one may have grown past our position before we noticed: read it from its start."""
-        key = (place.topic, place.partition)
-        named = [value.decode() for r in found for name, value in r.headers if name == INCARNATION_HEADER]
-        newest = max(named, default="")  # UUIDv7: a later log has a greater one
-        if newest <= self._incarnations.get(key, ""):
-            return False
-        known_before = key in self._incarnations
-        self._incarnations[key] = newest
-        async with self._database.transaction() as tx:
-            await save_watermarks(tx.connection, self._projection.name, {key: (None, UUID(self._incarnations[key]))})
-        if not known_before or found[0].offset == 0:
-            return False
-        log.warning("log_is_new", topic=place.topic, partition=place.partition)
-        consumer.seek(place, 0)
-        return True
+    async def _start_over_where_log_is_new(self, consumer: AIOKafkaConsumer, batch: _Batch) -> list[TopicPartition]:
+        """A log that replaced a lost one may have grown past our position before we noticed: read it from its start.
+
+        Nothing is read ahead meanwhile, and the batch before has been committed: no later commit skips the new log.
+        """
+        started_over = []
+        for place, fetched in batch.items():
+            key = (place.topic, place.partition)
+            if fetched.incarnation <= self._incarnations.get(key, ""):  # UUIDv7: a later log has a greater one
+                continue
+            if key in self._incarnations and fetched.records[0].offset > 0:
+                log.warning("log_is_new", topic=place.topic, partition=place.partition)
+                started_over.append(place)
+                try:
+                    consumer.seek(place, 0)
+                    await consumer.commit({place: 0})  # whoever goes on after us begins there too
+                except IllegalStateError:  # the partition was revoked meanwhile; its new owner notices as we did
+                    continue
+            self._incarnations[key] = fetched.incarnation
+            async with self._database.transaction() as tx:
+                await save_watermarks(tx.connection, self._projection.name, {key: (None, UUID(fetched.incarnation))})
+        return started_over
 
     async def _load_incarnations(self) -> None:
         async with self._database.transaction() as tx:
@@ -279,13 +323,13 @@ class Consumer:
         received: list[Received] = []
         seen: dict[tuple[str, int], tuple[datetime | None, UUID | None]] = {}
         for record in records:
-            envelope = read_envelope(record.value)
-            if envelope.type == WATERMARK_TYPE:
-                mark = Watermark.model_validate(envelope.data)
-                if record.offset > mark.after_offset:
+            match record.says:
+                case UnreadableEvent() as problem:
+                    raise problem
+                case Watermark() as mark if record.offset > mark.after_offset:
                     seen[record.topic, record.partition] = (mark.until, None)
-            elif self._projection.wants(envelope):
-                received.append(Received(envelope, read_data(envelope)))
+                case Received() as event:
+                    received.append(event)
         if not received and not seen:
             return
         traceparent = received[0].envelope.traceparent if received else None
@@ -346,6 +390,10 @@ class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         return
+
+
+def _incarnation_of(records: Sequence[Any]) -> str:
+    return max((value.decode() for r in records for name, value in r.headers if name == INCARNATION_HEADER), default="")
 
 
 def _month_of(moment: datetime) -> date:

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 _CHUNK_ROWS = 5000
 _LEADER_LOCK = 7002
+_HELD_BACK_S = 0.002
+"""Before events are looked at again that are committed, and wait for an older transaction to end; doubled each time."""
 INCARNATION_HEADER = "incarnation"
 
 
@@ -65,6 +67,7 @@ class Relay:
         self._told_at = 0.0
         self._incarnation = ""
         self._offsets: dict[str, int] = {}
+        self._held_back_s = 0.0
         self.is_leader = False
 
     async def run(self) -> None:
@@ -129,8 +132,8 @@ class Relay:
             connection,
             "SELECT low::text::bigint AS low, high::text::bigint AS high, seq, replay_requested,"
             " pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,"
-            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax, statement_timestamp() AS at"
-            " FROM relay_position",
+            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax, statement_timestamp() AS at,"
+            " EXISTS (SELECT FROM outbox WHERE xid >= high) AS is_more FROM relay_position",
         )
         if row["replay_requested"]:
             await self._publish_latest(connection, producer)
@@ -139,26 +142,31 @@ class Relay:
             )
         self._snapshots.append((row["at"], row["xmax"]))
         low, high, seq = row["low"], row["high"], row["seq"]
-        if low == high and row["xmin"] > high:
-            first = await connection.fetchval(
-                "SELECT min(seq) FROM outbox WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8",
-                str(low),
-                str(row["xmin"]),
-            )
+        if low == high:
+            first = None
+            if row["is_more"]:
+                first = await connection.fetchval(
+                    "SELECT min(seq) FROM outbox WHERE xid >= $1::text::xid8 AND xid < $2::text::xid8",
+                    str(low),
+                    str(row["xmin"]),
+                )
             if first is None:
                 self._advance_watermark(row["xmin"])
                 if row["xmin"] > high + 1000:  # keep the index scan short while nothing is published
                     await self._save_position(connection, row["xmin"], row["xmin"], 0)
+                self._held_back_s = max(self._held_back_s * 2, _HELD_BACK_S) if row["is_more"] else 0
                 return 0
             high, seq = row["xmin"], first - 1
-        elif low == high:
-            self._advance_watermark(high)
-            return 0
+        self._held_back_s = 0
         batch = await connection.fetch(
             "SELECT seq, topic, key, body FROM outbox"
             " WHERE seq > $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 ORDER BY seq LIMIT $4",
             seq, str(low), str(high), _CHUNK_ROWS,
         )  # fmt: skip
+        if len(batch) > min(self._offsets.values(), default=len(batch)):
+            # Into an empty log that has replaced this one we would write past its end. If we die before we are told,
+            # the next offset shows nothing; so whoever comes after us shall fill that log.
+            await connection.execute("UPDATE relay_position SET replaying = true")
         await self._send(producer, batch)
         if len(batch) < _CHUNK_ROWS:
             await self._save_position(connection, high, high, 0)
@@ -185,7 +193,8 @@ class Relay:
 
     async def _save_position(self, connection: asyncpg.Connection, low: int, high: int, seq: int) -> None:
         await connection.execute(
-            "UPDATE relay_position SET low = $1::text::xid8, high = $2::text::xid8, seq = $3, offsets = $4",
+            "UPDATE relay_position SET low = $1::text::xid8, high = $2::text::xid8, seq = $3, offsets = $4,"
+            " replaying = false",
             str(low), str(high), seq, json.dumps(self._offsets),
         )  # fmt: skip
 
@@ -261,8 +270,9 @@ class Relay:
         return min(own, least)
 
     async def _wait_for_commit(self) -> None:
+        poll_s = self._settings.outbox_poll_s
         try:
-            async with asyncio.timeout(self._settings.outbox_poll_s):
+            async with asyncio.timeout(min(self._held_back_s or poll_s, poll_s)):
                 await self._database.committed.wait()
         except TimeoutError:
             pass

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=14, description="connections of one process; five services share 100")
 
     kafka_bootstrap: str = "127.0.0.1:9092"
-    kafka_partitions: int = Field(default=4, description="of every topic; fixed once topics exist")
+    kafka_partitions: int = Field(default=2, description="of every topic; fixed once topics exist")
     kafka_replication: int = 1
     kafka_idempotence: bool = Field(default=False, description="on for Apache Kafka; the embedded broker cannot")
     kafka_fetch_wait_ms: int = Field(

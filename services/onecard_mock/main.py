@@ -22,7 +22,7 @@ from services.onecard_mock.webhooks import Deliveries
 
 log = structlog.get_logger(__name__)
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.1
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sqlalchemy import text
 
 from deploy.local.broker import Broker
@@ -204,6 +205,37 @@ async def test_events_that_the_lost_broker_never_delivered_are_published_again(b
         await eventually(lambda: _has(bus, ["read by nobody"]), within_s=40)
 
 
+class Killed(BaseException):
+    """The process is gone: nothing after this line happened."""
+
+
+class KilledBeforeItIsTold(Relay):
+    """Hands its events to the broker, and dies before it reads the first answer."""
+
+    def _remember(self, topic: str, partition: int, offset: int) -> None:
+        raise Killed
+
+
+async def test_a_log_that_was_replaced_is_filled_though_its_first_writer_died_before_it_was_told(bus: Bus) -> None:
+    async def publishes(relay: Relay) -> None:
+        task = asyncio.create_task(relay.run())
+        await eventually(lambda: _published(bus))
+        relay.stop()
+        await task
+
+    await bus.publish("in the old log")
+    await publishes(Relay(bus.producer, bus.settings))
+    bus.broker.kill()
+    bus.broker.start()
+    async with bus.producer.transaction() as tx:  # past the old log's end in every partition
+        for number in range(200):
+            tx.publish(expired("in the new log", f"p1-{number}"))
+    with pytest.raises(Killed):
+        await KilledBeforeItIsTold(bus.producer, bus.settings).run()
+    await publishes(Relay(bus.producer, bus.settings))
+    assert "in the old log" in await _log(bus)
+
+
 async def test_the_watermark_passes_a_moment_only_after_what_was_committed_before_it(running_bus: Bus) -> None:
     for number in range(10):
         await running_bus.publish(f"stop {number}", person=f"p1-{number}")
@@ -247,6 +279,20 @@ async def _has(bus: Bus, names: list[str]) -> bool:
     return set(names) <= set(await bus.seen())
 
 
+async def _log(bus: Bus) -> set[str]:
+    """Who is named by the facts in the broker's log as it is now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bus.settings.kafka_bootstrap)
+    async with consumer:
+        places = [TopicPartition("liangbu.matching", number) for number in range(bus.settings.kafka_partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends, found = await consumer.end_offsets(places), set()
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found |= {json.loads(record.value)["data"].get("source") for record in records}
+    return found
+
+
 async def _dead_letter(bus: Bus, reason: str) -> Any:
     async with bus.reader.transaction() as tx:
         found = await tx.connection.execute(
@@ -257,8 +303,13 @@ async def _dead_letter(bus: Bus, reason: str) -> Any:
 
 async def _published(bus: Bus) -> bool:
     async with bus.producer.transaction() as tx:
-        row = (await tx.connection.execute(text("SELECT low = high AS done, offsets FROM relay_position"))).one()
-    return bool(row.done and row.offsets)
+        found = await tx.connection.execute(
+            text(
+                "SELECT low = high AND NOT replaying AND offsets <> '{}'"
+                " AND NOT EXISTS (SELECT FROM outbox WHERE xid >= high) FROM relay_position"
+            )
+        )
+        return bool(found.scalar_one())
 
 
 async def _watermark_past(bus: Bus, moment: datetime) -> bool:
