@@ -83,13 +83,15 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one business event did to one book. (cause, cause_id, book) is booked once, however often it is told."""
+    """What one business event did to one book. (cause, cause_id, book) is booked once, however often it is told;
+    `told_by` is the webhook or statement that told it first."""
 
     cause: Cause
     cause_id: str
     book: Book
     on: date
     postings: tuple[Posting, ...]
+    told_by: str | None = None
 
 
 def appropriate(book: Book, document_no: str, amount_fen: int, *, on: date) -> Entry:

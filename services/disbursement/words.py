@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from services.disbursement.case_kinds import CASE_KINDS
 from services.disbursement.payee import OBSTACLE_NAMES
 
 RETURN_CODES: dict[str, tuple[str, str]] = {
@@ -78,6 +82,8 @@ CAUSES: dict[str, str] = {
     "policy.changed": "政策调整",
     "standard.changed": "标准调整",
     "spell.resumed": "恢复发放",
+    "repaid": "本人退还",
+    "offset": "从后续补贴中抵扣",
     "fraud": "虚报、隐瞒或伪造",
     "late_report": "迟报变动",
     "error": "工作差错",
@@ -90,6 +96,49 @@ CAUSES: dict[str, str] = {
 """Causes of entitlements, stops, holds, recoveries and of what is not paid."""
 
 GRANTED_BY = {"central": "中央", "province": "省级", "prefecture": "州市", "county": "县级"}
+
+
+DEEDS = {
+    "entitlement.told": "资格认定",
+    "month.entitled": "本月应发",
+    "month.disallowed": "认定不应发放",
+    "opening.entered": "期初已发（接管前）",
+    "finding.open": "比对线索待核实，暂缓发放",
+    "finding.confirmed": "比对线索已确认",
+    "finding.dismissed": "比对线索已排除",
+    "cycle.held": "编制时暂缓",
+    "cycle.unpayable": "编制时暂不能发放",
+    "cycle.dropped": "提交前剔除",
+    "payment.drawn_up": "编入发放批次",
+    "payment.sent": "送交银行",
+    "booked.settlement": "银行已付，记入已发",
+    "booked.failure": "银行未能付款，资金退回",
+    "booked.return": "银行退票，资金退回",
+    "booked.offset_released": "抵扣多余部分退还",
+    "sms.complete": "银行短信五项齐全",
+    "sms.incomplete": "银行短信缺项",
+    "recovery.open": "应追回",
+    "recovery.closed": "追回结案",
+    "recovery.repaid": "已缴回国库",
+    "recovery.reversed": "抵扣撤销",
+    "recovery.written_off": "核销",
+    "case.opened": "列为问题",
+    "case.resolved": "问题销号",
+}
+"""What the chain of causes of a month consists of."""
+
+
+def told_of(deed: Mapping[str, Any]) -> dict[str, str]:
+    """One link of the chain in words: `title`, and what it says."""
+    says = deed["says"] or ""
+    kind = CASE_KINDS.get(says)
+    if deed["what"] == "payment.sent":
+        says = f"{HOLDERS.get(says, says)}账户"
+    elif deed["what"] == "payment.drawn_up":
+        says = f"依据资格{says.replace('version', '第')}版" if says else ""
+    else:
+        says = kind.name if kind else code_text(says)[0] if says in RETURN_CODES else cause_text(says)
+    return {"title": DEEDS.get(deed["what"], deed["what"]), "says": says}
 
 
 def cause_text(cause: str | None) -> str:

@@ -210,3 +210,33 @@ async def test_an_account_shared_across_counties_is_an_alarm_in_both(here: World
         assert [case["detail"] for case in shared if case["detail"]["last4"] == "0888"] == [
             {"persons": 2, "last4": "0888"}
         ]
+
+
+async def test_a_month_is_explained_from_its_entitlement_to_the_banks_word(here: World) -> None:
+    person = await paid_person(here)
+    [payment] = await person.payments()
+    await here.webhook(
+        "payment.returned",
+        webhook_id="msg-of-the-return",
+        payment_id=payment["payment_id"],
+        code="closed",
+        returned_on="2026-04-02",
+    )
+    month = await here.get(f"/v1/persons/{person.person_id}/account/living/2026-03")
+    assert (month["owed_fen"], month["obstacle"]) == (10_000, "account_failed")
+    chain = [(link["title"], link["says"]) for link in month["causes"]]
+    assert [title for title, _ in chain if title != "银行短信五项齐全"] == [
+        "资格认定",
+        "本月应发",
+        "编入发放批次",
+        "送交银行",
+        "银行已付，记入已发",
+        "银行退票，资金退回",
+    ]
+    assert ("编入发放批次", f"依据资格第 {person.version}版") in chain
+    returned = next(link for link in month["causes"] if link["what"] == "booked.return")
+    assert (returned["says"], returned["by"]) == ("账户已销户", "webhook msg-of-the-return")
+    drawn_up = next(link for link in month["causes"] if link["what"] == "payment.drawn_up")
+    assert drawn_up["by"] == "civil_affairs-53 → cdpf-53 → finance-53 → finance-53"
+    assert (await here.call("GET", f"/v1/persons/{person.person_id}/account/living/2026-3x")).status_code == 422
+    assert (await here.call("GET", f"/v1/persons/{person.person_id}/account/care/2026-03")).status_code == 404

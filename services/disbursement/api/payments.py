@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from sqlalchemy import select
 
 from libs.common.areas import Area
 from libs.common.auth import Official
 from libs.common.clock import business_today
 from libs.common.database import rows
+from libs.common.errors import NotFound
 from libs.common.period import Period
-from libs.common.vocabulary import PaymentStatus
+from libs.common.vocabulary import PaymentStatus, Subsidy
 from libs.common.web import Page, Paging, Tx, router
-from services.disbursement.api.periods import MaybePeriod, MaybeThrough, written
+from services.disbursement.api.periods import MaybePeriod, MaybeThrough, parse_period, written
 from services.disbursement.handlers import accounts
 from services.disbursement.tables import payments
 
@@ -76,6 +77,20 @@ async def read_account(
     await accounts.require_person(tx, reader, person_id)
     upto = through or Period.of(business_today())
     return {"items": written(await accounts.read_account(tx, person_id, through=upto))}
+
+
+@api.get("/persons/{person_id}/account/{subsidy}/{period}")
+async def read_month(
+    person_id: str, subsidy: Subsidy, period: Annotated[str, Path(max_length=7)], tx: Tx, reader: Official
+) -> dict[str, Any]:
+    """One month of the account with the chain of its causes, oldest first: what was told, decided, paid, booked."""
+    await accounts.require_person(tx, reader, person_id)
+    month = parse_period(period, "path.period")
+    items = await accounts.read_account(tx, person_id, through=month)
+    account = next((item for item in items if (item["subsidy"], item["period"]) == (subsidy, month)), None)
+    if account is None:
+        raise NotFound("nothing was due or paid for that month")
+    return {**written(account), "causes": written(await accounts.read_causes(tx, person_id, subsidy, month))}
 
 
 @api.get("/persons/{person_id}/timeline")

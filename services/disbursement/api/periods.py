@@ -13,23 +13,24 @@ _Text = Annotated[str, Query(examples=["2026-03"], max_length=7, description="YY
 _OptionalText = Annotated[str | None, Query(examples=["2026-03"], max_length=7, description="YYYY-MM")]
 
 
-def _parse(text: str, name: str) -> Period:
+def parse_period(text: str, place: str) -> Period:
+    """InvalidInput names the place (`query.period`)."""
     try:
         return Period.parse(text)
     except ValueError as error:
-        raise InvalidInput.at(f"query.{name}", "not a period (YYYY-MM)") from error
+        raise InvalidInput.at(place, "not a period (YYYY-MM)") from error
 
 
 def _period(period: _Text) -> Period:
-    return _parse(period, "period")
+    return parse_period(period, "query.period")
 
 
 def _period_if_given(period: _OptionalText = None) -> Period | None:
-    return _parse(period, "period") if period is not None else None
+    return parse_period(period, "query.period") if period is not None else None
 
 
 def _through_if_given(through: _OptionalText = None) -> Period | None:
-    return _parse(through, "through") if through is not None else None
+    return parse_period(through, "query.through") if through is not None else None
 
 
 InPeriod = Annotated[Period, Depends(_period)]

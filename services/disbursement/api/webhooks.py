@@ -86,7 +86,9 @@ async def receive(request: Request) -> JSONResponse:
         raise InvalidInput(f"not an event of the platform: {error.error_count()} problems") from error
     door: Door = request.app.state.door
     try:
-        answer = await door.take_in(Delivery(webhook_id, event.type, event.payment_id, _told(event)))
+        answer = await door.take_in(
+            Delivery(webhook_id, event.type, event.payment_id, _told(event, f"webhook {webhook_id}"))
+        )
     except Exception as error:
         if not is_transient(error):
             raise
@@ -107,17 +109,17 @@ def _verified(request: Request, body: bytes) -> str:
     raise BadSignature
 
 
-def _told(event: Settled | Failed | Returned | SmsSent) -> BankResult | Sms | None:
+def _told(event: Settled | Failed | Returned | SmsSent, told_by: str) -> BankResult | Sms | None:
     try:
         payment_id = UUID(event.payment_id)
     except ValueError:
         return None
     match event:
         case Settled():
-            return BankResult(payment_id, "settled", event.settled_on, bank_ref=event.bank_ref)
+            return BankResult(payment_id, "settled", event.settled_on, bank_ref=event.bank_ref, told_by=told_by)
         case Failed():
-            return BankResult(payment_id, "failed", business_today(), code=event.code)
+            return BankResult(payment_id, "failed", business_today(), code=event.code, told_by=told_by)
         case Returned():
-            return BankResult(payment_id, "returned", event.returned_on, code=event.code)
+            return BankResult(payment_id, "returned", event.returned_on, code=event.code, told_by=told_by)
         case SmsSent():
             return Sms(payment_id, event.text, event.sent_at)

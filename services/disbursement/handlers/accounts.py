@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import text
 
 from libs.common.auth import Principal
-from libs.common.database import Transaction
+from libs.common.database import Transaction, rows
 from libs.common.errors import NotFound
 from libs.common.money import yuan_text
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDY_NAMES
+from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.disbursement.balance import account_for
 from services.disbursement.queries import query
+from services.disbursement.words import told_of
 
 
 async def require_person(tx: Transaction, principal: Principal, person_id: str) -> None:
@@ -68,6 +69,14 @@ def _month(row: Any) -> dict[str, Any]:
         "obstacle": row["obstacle"],
         "held_by": row["hold_kind"],
     }
+
+
+async def read_causes(tx: Transaction, person_id: str, subsidy: Subsidy, period: Period) -> list[dict[str, Any]]:
+    """Why a month of a person is what it is, oldest first, in words that a complaint can be answered with."""
+    found = await tx.connection.execute(
+        query("causes"), {"person_id": person_id, "subsidy": subsidy, "period": period.first_day}
+    )
+    return [row | told_of(row) for row in rows(found)]
 
 
 async def read_timeline(tx: Transaction, person_id: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -35,13 +35,15 @@ _EVENTS = {"settled": PaymentSettled, "failed": PaymentFailed, "returned": Payme
 
 @dataclass(frozen=True, slots=True)
 class BankResult:
-    """One result of one payment. `on`: settled, failed or returned on. `code` says why it is not settled."""
+    """One result of one payment. `on`: settled, failed or returned on. `code` says why it is not settled; `told_by`
+    is the webhook or statement that brought it."""
 
     payment_id: UUID
     result: Result
     on: date
     bank_ref: str | None = None
     code: ReturnCode | None = None
+    told_by: str | None = None
 
 
 async def record_results(tx: Transaction, told: Sequence[BankResult]) -> set[UUID]:
@@ -83,7 +85,8 @@ class _Change:
     @property
     def entries(self) -> list[ledger.Entry]:
         amount_fen, cause_id = self.payment["amount_fen"], str(self.told.payment_id)
-        return [_ENTRIES[name](self.book, cause_id, amount_fen, on=self.told.on) for name in self.ruling.bookings]
+        entries = [_ENTRIES[name](self.book, cause_id, amount_fen, on=self.told.on) for name in self.ruling.bookings]
+        return [replace(entry, told_by=self.told.told_by) for entry in entries]
 
 
 async def _record_one_of_each(tx: Transaction, told: Mapping[UUID, BankResult]) -> None:

@@ -75,12 +75,15 @@ def results_of(line: StatementLine, *, on: date) -> list[BankResult]:
         case "accepted":
             return []
         case "settled":
-            return [BankResult(line.payment_id, "settled", line.settled_on or on, bank_ref=line.bank_ref)]
+            return [BankResult(line.payment_id, "settled", line.settled_on or on, line.bank_ref, told_by="statement")]
         case "failed":
-            return [BankResult(line.payment_id, "failed", line.failed_on or on, code=line.code)]
+            return [BankResult(line.payment_id, "failed", line.failed_on or on, code=line.code, told_by="statement")]
         case "returned":
-            settled = BankResult(line.payment_id, "settled", line.settled_on or on, bank_ref=line.bank_ref)
-            return [settled, BankResult(line.payment_id, "returned", line.returned_on or on, code=line.code)]
+            settled = BankResult(line.payment_id, "settled", line.settled_on or on, line.bank_ref, told_by="statement")
+            returned = BankResult(
+                line.payment_id, "returned", line.returned_on or on, code=line.code, told_by="statement"
+            )
+            return [settled, returned]
 
 
 async def _keep_lines(tx: Transaction, statement: Statement, now: datetime) -> None:

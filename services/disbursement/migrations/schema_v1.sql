@@ -229,6 +229,8 @@ CREATE TABLE postings (
     posting_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     cause      text NOT NULL,
     cause_id   text NOT NULL,
+    -- What told it: a webhook by its id, a statement.
+    told_by    text,
     book_area  text NOT NULL,
     subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
     book_year  integer NOT NULL,
