@@ -5,7 +5,7 @@
 
 A roster of n persons is set against six feeds of n rows together, by the rules of `sql/`:
 
-* `ours`: everything a run does with the engine: rules, order, names sealed anew, what was found written down. `saved`
+* `ours`: everything a run does with the engine: rules, order, what was found written down. `saved`
   also opens the findings in PostgreSQL, with claims, events and ledger.
 * `duckdb`: the same SQL by a bare DuckDB on the same Parquet, results fetched.
 * `postgresql`: the same SQL, with the spelling of three functions changed, on loaded, indexed and analysed tables.
@@ -173,7 +173,7 @@ def ours(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[
     def run() -> None:
         for path in found:
             path.unlink(missing_ok=True)
-        compare_and_keep(engine, rules(), roster, feeds, AS_OF, KEYS.sealer, *found)
+        compare_and_keep(engine, rules(), roster, feeds, AS_OF, *found)
 
     return [_seconds(run) for _ in range(rounds)]
 
@@ -317,7 +317,7 @@ async def saved(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -
             await asyncio.to_thread(upgrade, "matching", url)
             database = Database(url, service="matching")
             folder = FeedFolder(roster.parent / f"run{number}")
-            workshop = steps.Workshop(folder, DuckDb(memory, roster.parent / "spill"), KEYS.sealer)
+            workshop = steps.Workshop(folder, DuckDb(memory, roster.parent / "spill"))
             async with database.transaction() as tx:
                 await ensure_month_partitions(tx, business_today())
                 await _list_feeds(tx, feeds_table, feeds, folder)

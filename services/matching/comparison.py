@@ -16,10 +16,9 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from libs.common.privacy import Sealer, sm3_hex
+from libs.common.privacy import sm3_hex
 from services.matching.engine import Engine, Views, sql_text, write_parquet
 from services.matching.feeds import schema_of
-from services.matching.names import open_names
 from services.matching.sources import COMPARED, SOURCES
 
 REGISTERS = ("certificates", "low_income")
@@ -112,14 +111,12 @@ def compare_and_keep(
     roster: Path,
     feeds: Sequence[Feed],
     as_of: date,
-    sealer: Sealer,
     leads_path: Path,
     discrepancies_path: Path,
 ) -> Compared:
-    """Compares, and writes what was found beside the roster: leads with the names that their sources gave, sealed."""
+    """Compares, and writes what was found beside the roster."""
     leads, discrepancies = compare(engine, texts, roster, feeds, as_of)
-    named = leads.append_column("name_sealed", _names(leads, feeds, sealer))
-    write_parquet(named, leads_path)
+    write_parquet(leads, leads_path)
     write_parquet(discrepancies, discrepancies_path)
     return Compared(len(leads), len(discrepancies), digest_of_found(leads, discrepancies))
 
@@ -160,23 +157,3 @@ def _shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
     table = pa.concat_tables(tables)
     return table.sort_by([(name, "ascending") for name in table.schema.names])
-
-
-def _names(leads: pa.Table, feeds: Sequence[Feed], sealer: Sealer) -> pa.Array:
-    """The name that each lead's source gave, sealed anew for the person whom it is of."""
-    paths = {str(feed.feed_id): feed.path for feed in feeds if _gives_names(feed.source)}
-    wanted: dict[str, dict[int, list[int]]] = {}
-    persons = leads["person_id"].to_pylist()
-    for at, (feed_id, row) in enumerate(zip(leads["feed_id"].to_pylist(), leads["feed_row"].to_pylist(), strict=True)):
-        if feed_id in paths:
-            wanted.setdefault(feed_id, {}).setdefault(row, []).append(at)
-    sealed: list[str | None] = [None] * len(persons)
-    for feed_id, leads_of_row in wanted.items():
-        for row, name in open_names(paths[feed_id], sealer, UUID(feed_id), "name", leads_of_row).items():
-            for at in leads_of_row[row]:
-                sealed[at] = sealer.seal(name, "feeds", persons[at], "name")
-    return pa.array(sealed, pa.string())
-
-
-def _gives_names(source: str) -> bool:
-    return any(column.form == "name" and column.name == "name" for column in SOURCES[source].columns)

@@ -27,8 +27,8 @@ class Lead:
     area: str
     source: str
     detail: Mapping[str, Any] = field(default_factory=dict)
-    name_sealed: str | None = None
     feed_id: UUID | None = None
+    feed_row: int | None = None
     reported_by: str | None = None
 
     @property

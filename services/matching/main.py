@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastapi import FastAPI
 
 from libs.common.daily import DailyTask
@@ -25,7 +23,7 @@ from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
 from services.matching.handlers.proofs import call_for_proofs
 from services.matching.runs import ComparisonRuns
-from services.matching.subscriptions import subscriptions
+from services.matching.subscriptions import SUBSCRIPTIONS
 
 INVARIANTS = [
     Invariant(
@@ -68,6 +66,7 @@ SERVICE = Service(
     title="Liangbu matching (数据比对)",
     routers=ROUTERS,
     listens_to=("intake", "eligibility", "notification"),
+    subscriptions=SUBSCRIPTIONS,
     bulk_from=("intake", "eligibility"),
     daily_tasks=[
         DailyTask("flag overdue findings", flag_overdue),
@@ -87,10 +86,10 @@ SERVICE = Service(
 
 def build(settings: Settings) -> FastAPI:
     keys = keys_of(settings)
-    app = create_app(replace(SERVICE, subscriptions=subscriptions(keys.sealer)), settings)
+    app = create_app(SERVICE, settings)
     folder = FeedFolder(settings.data_dir, settings.feed_store)
     engine = engine_at(settings.engine, memory_limit=settings.engine_memory, spill_folder=folder.spill)
-    workshop = Workshop(folder, engine, keys.sealer)
+    workshop = Workshop(folder, engine)
     app.state.parts = Parts(
         keys=keys,
         folder=folder,

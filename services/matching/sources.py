@@ -8,11 +8,13 @@ account and household numbers are tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from libs.common.auth import Role
 from libs.common.errors import NotFound
 from libs.common.vocabulary import CATEGORIES, BenefitKind, CertificateStatus, CustodyKind, IncomeCategory
+
+if TYPE_CHECKING:
+    from libs.common.auth import Role  # what it brings along would make the start of each child slower
 
 Form = Literal[
     "resident_id",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged, PolicyChanged
 from libs.common.events.intake import (
@@ -15,29 +13,26 @@ from libs.common.events.intake import (
 )
 from libs.common.events.matching import PersonMerged
 from libs.common.events.notification import MessageFailed, ReminderDelivered
-from libs.common.privacy import Sealer
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
 from services.matching.handlers.policies import note_policies
 from services.matching.handlers.projections import follow_eligibility, note_applications
 
-
-def subscriptions(sealer: Sealer) -> list[Subscription]:
-    return [
-        Subscription(PersonMerged, partial(merge_persons, sealer=sealer)),
-        Subscription(EntitlementChanged, follow_eligibility),
-        Subscription(CandidatePrescreened, follow_eligibility),
-        Subscription(PolicyChanged, note_policies),
-        Subscription(ReminderDelivered, note_deliveries),
-        Subscription(MessageFailed, note_failures),
-        *(
-            Subscription(event, note_applications)
-            for event in (
-                ApplicationSubmitted,
-                ApplicationReviewed,
-                ApplicationApproved,
-                ApplicationRejected,
-                ApplicationWithdrawn,
-            )
-        ),
-    ]
+SUBSCRIPTIONS = [
+    Subscription(PersonMerged, merge_persons),
+    Subscription(EntitlementChanged, follow_eligibility),
+    Subscription(CandidatePrescreened, follow_eligibility),
+    Subscription(PolicyChanged, note_policies),
+    Subscription(ReminderDelivered, note_deliveries),
+    Subscription(MessageFailed, note_failures),
+    *(
+        Subscription(event, note_applications)
+        for event in (
+            ApplicationSubmitted,
+            ApplicationReviewed,
+            ApplicationApproved,
+            ApplicationRejected,
+            ApplicationWithdrawn,
+        )
+    ),
+]

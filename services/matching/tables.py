@@ -191,8 +191,8 @@ claims = Table(
     Column("source", String),
     Column("alleged_on", Date),
     Column("detail", JSONB),
-    Column("name_sealed", String),
     Column("feed_id", Uuid),
+    Column("feed_row", BIGINT),
     Column("reported_by", String),
     Column("noted_at", DateTime(timezone=True)),
 )

@@ -14,14 +14,15 @@ from libs.common.areas import Area
 from libs.common.audit import record
 from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.clock import business_today
-from libs.common.database import Transaction, rows
+from libs.common.database import rows
 from libs.common.identity import mask_name
 from libs.common.period import Period
 from libs.common.vocabulary import FindingStatus
 from libs.common.web import Page, Paging, Tx, router
-from services.matching.api.parts import Parts, PartsOf
+from services.matching.api.parts import PartsOf
 from services.matching.handlers import decisions
 from services.matching.handlers import findings as handlers
+from services.matching.handlers.names import names_of
 from services.matching.tables import claims, findings
 
 api = router(prefix="/v1/findings", tags=["findings"])
@@ -136,7 +137,7 @@ async def list_findings(
         query = query.where(is_overdue if overdue else ~is_overdue)
     found = rows(await tx.connection.execute(paging.cut(query, findings.c.finding_id)))
     page = paging.page(found, "finding_id")
-    names = await _names(tx, parts, {str(row["finding_id"]) for row in page.items})
+    names = await names_of(tx, [row["finding_id"] for row in page.items], parts.folder, parts.keys.sealer)
     shown = [_shown(row, name=_masked(names.get(row["finding_id"]))) for row in page.items]
     return Page(items=shown, next_cursor=page.next_cursor)
 
@@ -145,7 +146,7 @@ async def list_findings(
 async def read_finding(finding_id: UUID, tx: Tx, reader: Official, parts: PartsOf) -> FindingWithClaims:
     """Who verifies it sees the name whole, as the source gave it."""
     row = await handlers.read_finding(tx, finding_id, reader)
-    name = (await _names(tx, parts, {str(finding_id)})).get(finding_id)
+    name = (await names_of(tx, [finding_id], parts.folder, parts.keys.sealer)).get(finding_id)
     if reader.role in ("township", "civil_affairs"):
         await record(tx, reader, "read finding", str(finding_id), person_id=row.person_id)
     else:
@@ -194,15 +195,3 @@ def _shown(row: dict[str, Any], *, name: str | None = None) -> Finding:
 
 def _masked(name: str | None) -> str | None:
     return mask_name(name) if name else None
-
-
-async def _names(tx: Transaction, parts: Parts, finding_ids: set[str]) -> dict[UUID, str]:
-    """The names that the sources gave, opened."""
-    found = await tx.connection.execute(
-        select(claims.c.finding_id, claims.c.person_id, claims.c.name_sealed).where(
-            claims.c.finding_id.in_([UUID(finding_id) for finding_id in finding_ids]),
-            claims.c.name_sealed.is_not(None),
-        )
-    )
-    sealer = parts.keys.sealer
-    return {row.finding_id: sealer.open(row.name_sealed, "feeds", row.person_id, "name") for row in found}

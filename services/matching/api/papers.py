@@ -121,7 +121,7 @@ async def download_supervision(area: Area, tx: Tx, reader: Official) -> Response
 
 async def _tasks(tx: Tx, area: str, verifier: Principal, parts: PartsOf) -> Sequence[dict[str, Any]]:
     verifier.require_area(area)
-    tasks = await handlers.read_task_sheets(tx, area, parts.keys.sealer)
+    tasks = await handlers.read_task_sheets(tx, area, parts.folder, parts.keys.sealer)
     await record(tx, verifier, "read task sheets", area, findings=len(tasks))
     return tasks
 

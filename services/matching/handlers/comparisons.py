@@ -27,7 +27,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import NotFound
-from libs.common.privacy import Sealer, sm3_hex
+from libs.common.privacy import sm3_hex
 from services.matching import comparison as bulk
 from services.matching import engine
 from services.matching.apart import apart
@@ -59,11 +59,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where comparisons are made: their folder, their engine, and the keys that seal names."""
+    """Where comparisons are made: their folder, and their engine."""
 
     folder: FeedFolder
     engine: engine.Engine
-    sealer: Sealer
 
 
 async def order_comparison(tx: Transaction, order: Order, principal: Principal) -> dict[str, Any]:
@@ -148,7 +147,6 @@ async def find(row: Mapping[str, Any], workshop: Workshop, *, in_its_own_process
         await asyncio.to_thread(folder.fetch, folder.comparison(comparison_id, "roster")),
         await asyncio.to_thread(feeds_of, row, folder),
         row["as_of"],
-        workshop.sealer,
         leads,
         discrepancies,
     )
@@ -305,8 +303,8 @@ def _leads(rows: Sequence[Mapping[str, Any]]) -> list[Lead]:
             area=row["area"],
             source=row["source"],
             detail=_detail(row),
-            name_sealed=row["name_sealed"],
             feed_id=UUID(row["feed_id"]),
+            feed_row=row["feed_row"],
         )
         for row in rows
     ]

@@ -133,8 +133,8 @@ async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], note
             "source": lead.source,
             "alleged_on": lead.alleged_on,
             "detail": dict(lead.detail),
-            "name_sealed": lead.name_sealed,
             "feed_id": lead.feed_id,
+            "feed_row": lead.feed_row,
             "reported_by": lead.reported_by,
         }
         for finding_id, lead in pairs

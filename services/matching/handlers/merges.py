@@ -13,7 +13,6 @@ from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.matching import FindingDismissed, FindingOpened, PersonMerged
 from libs.common.period import business_date
-from libs.common.privacy import Sealer
 from services.matching.handlers.findings import save_finding
 from services.matching.handlers.persons import survivor_of
 from services.matching.outreach import OPEN
@@ -30,7 +29,7 @@ from services.matching.tables import (
 )
 
 
-async def merge_persons(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
     """Moves what is known under one id to the other. The roster follows by eligibility's own events.
 
     What the survivor has open already is not opened twice: the other's is closed, and stays under its id as it was.
@@ -44,7 +43,7 @@ async def merge_persons(tx: Transaction, received: Sequence[Received], sealer: S
         await _point(tx, event.person_id, root)
         for table in (facts, applications, evidence, face_checks):
             await _move(tx, table, event.person_id, root)
-        await _move_findings(tx, event.person_id, root, sealer)
+        await _move_findings(tx, event.person_id, root)
         await _move_outreach(tx, event.person_id, root, business_date(item.envelope.time))
         await _move_proofs(tx, event.person_id, root)
         await tx.connection.execute(_MOVE_COVERAGE, {"old": event.person_id, "root": root})
@@ -62,7 +61,7 @@ async def _move(tx: Transaction, table: Table, old: str, root: str, *conditions:
     await tx.connection.execute(update(table).where(table.c.person_id == old, *conditions).values(person_id=root))
 
 
-async def _move_findings(tx: Transaction, old: str, root: str, sealer: Sealer) -> None:
+async def _move_findings(tx: Transaction, old: str, root: str) -> None:
     said = {_claim(row): row for row in await _rows(tx, claims, root)}
     open_kinds = {row.kind for row in await _rows(tx, findings, root) if row.status == "open"}
     claims_of_old = await _rows(tx, claims, old)
@@ -73,12 +72,7 @@ async def _move_findings(tx: Transaction, old: str, root: str, sealer: Sealer) -
             if row.status == "open":
                 await _close(tx, row, root)
             continue
-        for claim in its_claims:
-            await tx.connection.execute(
-                update(claims)
-                .where(claims.c.claim_id == claim.claim_id)
-                .values(person_id=root, name_sealed=_resealed(claim, root, sealer))
-            )
+        await _move(tx, claims, old, root, claims.c.finding_id == row.finding_id)
         if row.status == "open":
             await save_finding(tx, row, FindingOpened, person_id=root)
         else:
@@ -123,13 +117,6 @@ async def _rows(tx: Transaction, table: Table, person_id: str) -> Sequence[Any]:
 
 def _claim(row: Any) -> tuple[Any, ...]:
     return row.kind, row.source, row.alleged_on
-
-
-def _resealed(claim: Any, root: str, sealer: Sealer) -> str | None:
-    """A name is sealed for its person."""
-    if claim.name_sealed is None:
-        return None
-    return sealer.seal(sealer.open(claim.name_sealed, "feeds", claim.person_id, "name"), "feeds", root, "name")
 
 
 _MOVE_COVERAGE = text(

@@ -11,6 +11,8 @@ from sqlalchemy import select, text
 from libs.common.database import Transaction, rows
 from libs.common.privacy import Sealer
 from services.matching.deadlines import months_after
+from services.matching.feeds import FeedFolder
+from services.matching.handlers.names import names_of
 from services.matching.tables import among, claims, escalations, findings
 
 KIND_NAMES = {
@@ -32,7 +34,7 @@ MOST = 5000
 """Rows of one paper: nobody prints more."""
 
 
-async def read_task_sheets(tx: Transaction, area: str, sealer: Sealer) -> Sequence[dict[str, Any]]:
+async def read_task_sheets(tx: Transaction, area: str, folder: FeedFolder, sealer: Sealer) -> Sequence[dict[str, Any]]:
     """核查任务单: the open findings that the area verifies, each with what was said, by whom, and the name it gave."""
     found = rows(
         await tx.connection.execute(
@@ -50,15 +52,15 @@ async def read_task_sheets(tx: Transaction, area: str, sealer: Sealer) -> Sequen
     by_finding: dict[Any, list[dict[str, Any]]] = {}
     for claim in said:
         by_finding.setdefault(claim["finding_id"], []).append(claim)
-    return [_task(row, by_finding.get(row["finding_id"], []), sealer) for row in found]
+    names = await names_of(tx, [row["finding_id"] for row in found], folder, sealer)
+    return [_task(row, by_finding.get(row["finding_id"], []), names.get(row["finding_id"])) for row in found]
 
 
-def _task(row: dict[str, Any], said: list[dict[str, Any]], sealer: Sealer) -> dict[str, Any]:
-    named = next((claim for claim in said if claim["name_sealed"] is not None), None)
+def _task(row: dict[str, Any], said: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
     return {
         "finding_id": row["finding_id"],
         "person_id": row["person_id"],
-        "name": named and sealer.open(named["name_sealed"], "feeds", named["person_id"], "name"),
+        "name": name,
         "kind": row["kind"],
         "says": KIND_NAMES.get(row["kind"], row["kind"]),
         "area": row["area"],

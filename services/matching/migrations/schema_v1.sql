@@ -182,7 +182,8 @@ CREATE UNIQUE INDEX one_open_finding_of_a_kind ON findings (person_id, kind) WHE
 CREATE INDEX findings_by_area ON findings (area text_pattern_ops, finding_id);
 CREATE INDEX findings_by_person ON findings (person_id);
 
--- What was said that a finding rests on. The same claim of the same source is known for good, whatever became of it.
+-- What was said that a finding rests on. The same claim of the same source is known for good, whatever became of it. The
+-- name that a feed gave stays in the feed, at `feed_row`.
 CREATE TABLE claims (
     claim_id    uuid PRIMARY KEY,
     finding_id  uuid NOT NULL REFERENCES findings,
@@ -191,11 +192,12 @@ CREATE TABLE claims (
     source      text NOT NULL,
     alleged_on  date NOT NULL,
     detail      jsonb NOT NULL DEFAULT '{}',
-    name_sealed text,
     feed_id     uuid REFERENCES feeds,
+    feed_row    bigint,
     reported_by text,
     noted_at    timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT a_claim_is_noted_once UNIQUE (person_id, kind, source, alleged_on)
+    CONSTRAINT a_claim_is_noted_once UNIQUE (person_id, kind, source, alleged_on),
+    CONSTRAINT a_row_is_of_a_feed CHECK ((feed_id IS NULL) = (feed_row IS NULL))
 );
 CREATE INDEX claims_by_finding ON claims (finding_id);
 
