@@ -50,10 +50,11 @@ from libs.common.platform_schema import ensure_month_partitions
 from libs.common.privacy import PersonKeys, Sealer
 from services.matching import comparison
 from services.matching.comparison import Feed, compare_and_keep, rules, views_of
-from services.matching.engine import DuckDb
+from services.matching.engine import DuckDb, write_parquet
 from services.matching.feeds import FeedFolder, Keys, schema_of, take_in
 from services.matching.names import seal_names
 from services.matching.sources import SOURCES
+from services.matching.staging import Staging
 
 AS_OF = date(2026, 6, 30)
 KEYS = Keys(PersonKeys.parse("1:" + "ab" * 32), Sealer.parse("k1:" + "cd" * 16))
@@ -87,7 +88,7 @@ def make(folder: Path, persons: int) -> tuple[Path, list[Feed]]:
         names=["person_id", "subsidy", "area", "from_month", "to_month"],
     )
     path = folder / "roster.parquet"
-    pq.write_table(roster, path, compression="zstd")
+    write_parquet(roster, path)
     feeds = []
     for number, (source, share) in enumerate(SHARES.items()):
         rows = int(persons * share)
@@ -252,7 +253,8 @@ def intake(path: Path, rounds: int) -> list[tuple[float, float]]:
     folder = path.parent
 
     def take() -> None:
-        take_in(path, SOURCES["deaths"], UUID(int=9), AS_OF, KEYS, folder / "taken.parquet", folder / "rejects")
+        staging = Staging(folder / "staging")
+        take_in(path, SOURCES["deaths"], UUID(int=9), AS_OF, KEYS, folder / "taken", folder / "rejects", staging)
 
     def read() -> None:
         with path.open(encoding="utf-8", newline="") as file:

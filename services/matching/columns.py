@@ -79,15 +79,15 @@ class ColumnReader:
     """Reads the batches of one feed. `as_of` is the day the feed speaks of: births after it are refused."""
 
     def __init__(self, source: Source, pseudonyms: Pseudonyms, *, as_of: date) -> None:
-        self._source = source
+        self.source = source
+        self.as_of = as_of
         self._pseudonyms = pseudonyms
-        self._as_of = as_of
         self._seen: dict[str, dict[str, tuple[Any, str | None]]] = {column.name: {} for column in source.columns}
         self._tokens: dict[str, dict[str, str]] = {column.name: {} for column in source.columns}
 
     def read(self, batch: Batch) -> Taken:
         judged = _Judged(len(batch.numbers))
-        for column in self._source.columns:
+        for column in self.source.columns:
             texts = batch.cells.get(column.name) or [""] * judged.count
             if column.form == "resident_id":
                 judged.values[column.name] = self._resident_ids(column, texts, judged)
@@ -120,17 +120,17 @@ class ColumnReader:
     def _resident_ids(self, column: Column, texts: Sequence[str], judged: _Judged) -> list[str | None]:
         """Canonical resident IDs."""
         numbers: list[str | None] = list(texts)
-        for position in np.flatnonzero(~well_formed(texts, self._as_of)).tolist():
+        for position in np.flatnonzero(~well_formed(texts, self.as_of)).tolist():
             numbers[position] = None
             try:
                 text = cell_or_none(column, texts[position])
-                numbers[position] = text and str(ResidentId.parse(text, on=self._as_of))
+                numbers[position] = text and str(ResidentId.parse(text, on=self.as_of))
             except ValueError as error:
                 judged.refuse(position, column.name, str(error))
         return numbers
 
     def _certificate_numbers(self, batch: Batch, judged: _Judged) -> None:
-        for column in self._source.columns:
+        for column in self.source.columns:
             if column.form != "certificate_number":
                 continue
             holders = judged.values["id_number"]
@@ -147,7 +147,7 @@ class ColumnReader:
     ) -> int | None:
         try:
             text = cell_or_none(column, cell)
-            number = CertificateNumber.parse(text, on=self._as_of) if text else None
+            number = CertificateNumber.parse(text, on=self.as_of) if text else None
         except ValueError as error:
             judged.refuse(position, column.name, str(error))
             return None
@@ -164,7 +164,7 @@ class ColumnReader:
         kept = pa.array(keep)
         columns: dict[str, pa.Array] = {}
         names: dict[str, list[str | None]] = {}
-        for column in self._source.columns:
+        for column in self.source.columns:
             values = judged.values[column.name]
             if column.form == "resident_id":
                 columns[column.stored] = self._person_ids(values, keep)

@@ -49,6 +49,10 @@ KNOWN_SCHEMA = pa.schema(
 )
 
 
+_GROUP_ROWS = 122_880
+"""Of a stored file: engines share out its groups among their cores."""
+
+
 class Engine(Protocol):
     """What runs the SQL files. Blocks: call it in a thread, or in a process of its own."""
 
@@ -121,6 +125,6 @@ def table_from_csv(path: Path, schema: pa.Schema) -> pa.Table:
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Writes it once and for all; it is there whole or not at all."""
     part = path.with_name(path.name + ".part")
-    pq.write_table(table, part, compression="zstd")
+    pq.write_table(table, part, compression="zstd", row_group_size=_GROUP_ROWS)
     part.chmod(0o440)
     part.replace(path)

@@ -7,7 +7,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import islice
@@ -22,11 +24,11 @@ from cryptography.hazmat.primitives import hashes
 from libs.common.period import Period
 from libs.common.privacy import PersonKeys, Sealer
 from services.matching.columns import TYPES, ColumnReader, Taken
-from services.matching.formats import read_batches
+from services.matching.formats import BATCH_ROWS, UnreadableFeed, read_batches
 from services.matching.names import seal_names
 from services.matching.pseudonyms import Pseudonyms
 from services.matching.sources import Source
-from services.matching.store import store_at
+from services.matching.staging import StagedBatch, Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,16 @@ class FeedFolder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / str(name)
 
-    def progress(self, name: UUID) -> Path:
-        """How many rows of an arriving file were read so far; gone when it is taken in."""
-        return self.arriving(name).with_suffix(".rows")
+    def staging(self, name: UUID) -> Staging:
+        """What is read of an arriving file so far. A build that cuts batches otherwise starts over."""
+        return Staging(self.arriving(name).with_suffix(f".by{BATCH_ROWS}"))
+
+    def forget_strays(self, waited_for: Collection[UUID], older_than_s: float) -> None:
+        """Deletes what arrived so long ago that no upload can still be writing it, and no feed waits for it."""
+        kept, before = {str(feed_id) for feed_id in waited_for}, time.time() - older_than_s
+        for path in (self._root / "arriving").glob("*"):
+            if path.name.partition(".")[0] not in kept and path.stat().st_mtime < before:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def rows(self, source: str, as_of: date, feed_id: UUID) -> Path:
         return self._period(source, as_of) / f"{feed_id}.parquet"
@@ -88,12 +97,20 @@ class FeedFolder:
     def keep(self, *paths: Path) -> None:
         """Puts finished files into the store, if there is one. Blocks."""
         if self._store:
+            from services.matching.store import store_at  # fsspec is slow to import, and mostly not needed
+
             for path in paths:
                 store_at(self._store).keep(path, self._name(path))
+
+    def can_read(self, path: Path) -> bool:
+        """Whether the file is here or in the store."""
+        return bool(self._store) or path.exists()
 
     def fetch(self, path: Path) -> Path:
         """The file, brought here if it is only in the store. Blocks."""
         if self._store and not path.exists():
+            from services.matching.store import store_at
+
             store_at(self._store).fetch(path, self._name(path))
         return path
 
@@ -128,39 +145,52 @@ def take_in(
     keys: Keys,
     rows_path: Path,
     rejects_path: Path,
-    progress_path: Path | None = None,
+    staging: Staging,
 ) -> Stored:
     """Reads the file into Parquet. UnreadableFeed if it is none of that source; nothing is then left behind.
 
-    Both files appear whole or not at all, and once there never change: a file taken in again gives them anew. Memory
-    is bounded by a batch of rows, whatever the file's size.
+    Killed at any point and called again, it goes on with the first batch of rows that is not in `staging`. Both files
+    appear whole or not at all, and once there never change. Memory is bounded by a batch, whatever the file's size.
     """
-    reader = ColumnReader(source, Pseudonyms(keys.person), as_of=as_of)
-    schema = schema_of(source)
-    rows_part, rejects_part = (path.with_name(path.name + ".part") for path in (rows_path, rejects_path))
+    try:
+        _stage(arrived, ColumnReader(source, Pseudonyms(keys.person), as_of=as_of), feed_id, keys.sealer, staging)
+    except UnreadableFeed:
+        staging.clear()
+        raise
     accepted = rejected = 0
     last_is_whole = True
-    try:
-        with pq.ParquetWriter(rows_part, schema, compression="zstd") as writer, rejects_part.open("w") as rejects:
-            for batch in read_batches(arrived, source):
-                taken = reader.read(batch)
-                rejects.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in taken.rejects)
-                if taken.count:
-                    table = _table(taken, schema, keys.sealer, feed_id, as_of, accepted)
-                    writer.write_table(table, row_group_size=taken.count)
-                accepted += taken.count
-                rejected += len(taken.rejects)
-                last_is_whole = _last_row(batch.numbers) >= _last_row(reject.row for reject in batch.rejects)
-                if progress_path is not None:
-                    progress_path.write_text(str(accepted + rejected))
-        for part, path in ((rows_part, rows_path), (rejects_part, rejects_path)):
-            part.chmod(0o440)
-            os.replace(part, path)
-    finally:
-        for leftover in (rows_part, rejects_part, progress_path):
-            if leftover is not None:
-                leftover.unlink(missing_ok=True)
+    rows_part, rejects_part = (path.with_name(path.name + ".part") for path in (rows_path, rejects_path))
+    with (
+        pq.ParquetWriter(rows_part, schema_of(source), compression="zstd") as writer,
+        rejects_part.open("w", encoding="utf-8") as rejects,
+    ):
+        for batch in staging.batches():
+            rejects.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in batch.rejects)
+            if len(batch.rows):
+                writer.write_table(batch.rows, row_group_size=len(batch.rows))
+            accepted += len(batch.rows)
+            rejected += len(batch.rejects)
+            last_is_whole = batch.last_is_whole
+    for part, path in ((rows_part, rows_path), (rejects_part, rejects_path)):
+        part.chmod(0o440)
+        os.replace(part, path)
+    staging.clear()
     return Stored(accepted, rejected, digest_of(rows_path), cut_off=not last_is_whole and not _ends_a_line(arrived))
+
+
+def _stage(arrived: Path, reader: ColumnReader, feed_id: UUID, sealer: Sealer, staging: Staging) -> None:
+    """Reads every batch that is not staged yet. Batches are cut alike each time, so that those done are passed over."""
+    done = [(len(batch.rows), len(batch.rejects)) for batch in staging.batches()]
+    accepted, rejected = sum(rows for rows, _ in done), sum(rejects for _, rejects in done)
+    for number, batch in enumerate(read_batches(arrived, reader.source)):
+        if number < len(done):
+            continue
+        taken = reader.read(batch)
+        table = _table(taken, schema_of(reader.source), sealer, feed_id, reader.as_of, accepted)
+        last_is_whole = _last_row(batch.numbers) >= _last_row(reject.row for reject in batch.rejects)
+        accepted += taken.count
+        rejected += len(taken.rejects)
+        staging.keep(number, StagedBatch(table, taken.rejects, last_is_whole), rows_read=accepted + rejected)
 
 
 def _table(taken: Taken, schema: pa.Schema, sealer: Sealer, feed_id: UUID, as_of: date, before: int) -> pa.Table:

@@ -13,6 +13,7 @@ from typing import Any
 from libs.common.privacy import sm3_hex
 
 GENESIS = "0" * 64
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def chain(bodies: Iterable[Mapping[str, Any]], *, after: Entry | None = None) ->
     seq, previous = (after.seq + 1, after.hash) if after else (0, GENESIS)
     entries = []
     for body in bodies:
-        text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+        text = _canonical(body)
         previous = hash_of(previous, text)
         entries.append(Entry(seq, text, previous))
         seq += 1

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import signal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pyarrow.parquet as pq
 import pytest
 
 from services.matching.apart import DiedApart, apart
+from services.matching.feeds import FeedFolder
 from tests.conftest import eventually
 from tests.integration.test_matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, matching
 
@@ -144,34 +148,104 @@ async def test_a_quarantined_snapshot_asserts_no_fact(matching: Matching) -> Non
     assert (first["facts"], second["facts"], second["status"]) == (20, 0, "quarantined")
 
 
-async def test_a_large_feed_killed_in_the_middle_is_taken_up_again_and_applied_once(
-    matching: Matching, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def behind_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is taken in behind the answer, in a process of its own, as large ones are."""
     monkeypatch.setattr("services.matching.handlers.feeds._SMALL_BYTES", 0)
-    intake, folder = matching.running.app.state.parts.intake, matching.running.app.state.parts.folder
     monkeypatch.setattr("services.matching.api.feeds.AT_ONCE_BYTES", 0)
+
+
+def children() -> set[int]:
+    """The processes apart that this one has started."""
+    return {int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
+
+
+@pytest.mark.usefixtures("behind_the_answer")
+async def test_a_large_feed_killed_in_the_middle_goes_on_where_it_was_and_is_applied_once(
+    matching: Matching, tmp_path: Path
+) -> None:
+    intake, folder = matching.running.app.state.parts.intake, matching.running.app.state.parts.folder
     heading = "name,id_number,category,grace,household_id,from,to,last_paid_period,area\n"
     row = f"张三,{matching.new_id_number()},dibao,,,2024-01-01,,,{TOWNSHIP}\n"
-    feed = (await matching.upload("low_income", heading + row * 200_000)).json()
-    taking = asyncio.create_task(intake.take_in(UUID(feed["feed_id"])))
-    path = f"/v1/feeds/{feed['feed_id']}"
+    answer = await matching.upload("low_income", heading + row * 200_000)
+    assert answer.status_code == 202
+    feed_id, before = UUID(answer.json()["feed_id"]), children()
+    path = f"/v1/feeds/{feed_id}"
+    taking = asyncio.create_task(intake.take_in(feed_id))
 
     async def rows_read() -> Any:
         return (await matching.call("GET", path)).json()["rows_read"]
 
-    assert await eventually(rows_read) < 200_000
-    taking.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    read = await eventually(rows_read)
+    for child in children() - before:
+        os.kill(child, signal.SIGKILL)
+    with pytest.raises(DiedApart):
         await taking
+    assert 0 < read < 200_000
     after = (await matching.call("GET", path)).json()
     assert (after["status"], after["accepted"], after["facts"]) == ("received", None, 0)
+    assert after["rows_read"] >= read, "what was read is kept"
     assert not list(tmp_path.rglob("*.parquet"))
 
-    await intake.take_in(UUID(feed["feed_id"]))
+    first_batch = next(tmp_path.rglob("0.arrow"))
+    written_at = first_batch.stat().st_mtime_ns
+    finishing = asyncio.create_task(intake.take_in(feed_id))
+    while not finishing.done():
+        if first_batch.exists():
+            assert first_batch.stat().st_mtime_ns == written_at, "nothing is read twice"
+        await asyncio.sleep(0.05)
+    await finishing
     done = (await matching.call("GET", path)).json()
     assert (done["status"], done["accepted"], done["rows_read"], done["facts"]) == ("ready", 200_000, 200_000, 1)
-    assert not list(tmp_path.rglob("*.part"))
-    assert not folder.arriving(UUID(feed["feed_id"])).exists()
+    stored = pq.read_table(next(tmp_path.rglob(f"{feed_id}.parquet")))
+    assert stored["feed_row"].to_pylist() == list(range(200_000))
+    assert not [*tmp_path.rglob("*.part"), *tmp_path.rglob("*.arrow")]
+    assert not folder.arriving(feed_id).exists()
+
+
+@pytest.mark.usefixtures("behind_the_answer")
+async def test_a_file_that_kills_its_reader_again_and_again_is_refused_and_the_service_lives(
+    matching: Matching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: Any) -> Any:
+        raise DiedApart("exit code -9")
+
+    monkeypatch.setattr("services.matching.handlers.feeds.apart", dies)
+    intake = matching.running.app.state.parts.intake
+    feed = (await matching.upload("deaths", deaths_csv(*people(matching, 1)))).json()
+    working = asyncio.create_task(intake.run())
+    read = functools.partial(matching.call, "GET", f"/v1/feeds/{feed['feed_id']}")
+    while (await read()).json()["status"] == "received":
+        intake.arrived.set()
+        await asyncio.sleep(0.05)
+    assert "died 5 times" in (await read()).json()["refusal"]
+    assert not working.done()
+    intake.stop()
+    await working
+
+
+@pytest.mark.usefixtures("behind_the_answer")
+async def test_a_file_lost_before_it_was_read_is_waited_for_and_taken_when_it_is_sent_again(
+    matching: Matching,
+) -> None:
+    parts = matching.running.app.state.parts
+    content = deaths_csv(*people(matching, 3))
+    feed_id = UUID((await matching.upload("deaths", content)).json()["feed_id"])
+    parts.folder.arriving(feed_id).unlink()
+    await parts.intake.take_in(feed_id)
+    assert (await matching.upload("deaths", content)).json()["feed_id"] == str(feed_id)
+    await parts.intake.take_in(feed_id)
+    assert (await matching.call("GET", f"/v1/feeds/{feed_id}")).json()["status"] == "ready"
+
+
+def test_what_an_upload_that_broke_off_left_is_deleted_and_what_is_waited_for_is_not(tmp_path: Path) -> None:
+    folder, stray, waited_for, new = FeedFolder(tmp_path), uuid4(), uuid4(), uuid4()
+    for name in (stray, waited_for, new):
+        folder.arriving(name).write_text("姓名,530102…")
+        if name != new:
+            os.utime(folder.arriving(name), (0, 0))
+    folder.forget_strays({waited_for}, 3600)
+    assert [folder.arriving(name).exists() for name in (stray, waited_for, new)] == [False, True, True]
 
 
 async def test_what_is_refused_apart_is_refused_with_its_reason(matching: Matching, monkeypatch: Any) -> None:

@@ -8,13 +8,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from python_calamine import CalamineWorkbook
 
+from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.period import Period
 from libs.common.settings import Settings
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
+from tests.integration.test_matching import CERTIFICATES, COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
 
 
 @pytest.fixture
@@ -81,3 +84,114 @@ async def test_what_is_overdue_is_listed_ordered_and_closed_on_paper(matching: M
     book = await sheets(matching, "/v1/papers/supervision.xlsx")
     assert {name: len(rows) - 3 for name, rows in book.items()} == {"问题清单": 0, "督办单": 0, "整改台账": 1}
     assert book["整改台账"][3][-1] == closed_on.isoformat()
+
+
+async def printed(matching: Matching, path: str, role: str = "civil_affairs", **query: Any) -> str:
+    """The text of a paper, without its line breaks."""
+    answer = await matching.call("GET", path, role, params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    document = pypdfium2.PdfDocument(answer.content)
+    try:
+        return "".join("".join(page.get_textpage().get_text_range().split()) for page in document)
+    finally:
+        document.close()
+
+
+async def test_the_month_s_changes_name_who_is_new_changed_or_stopped_and_why(matching: Matching) -> None:
+    new, changed, stopped, same = (matching.new_id_number() for _ in range(4))
+    april, march, always = Period(2026, 4), Period(2026, 3), Period(2025, 1)
+    months = {
+        new: [(april, None, 10000, 2)],
+        changed: [(always, march, 10000, 2), (april, None, 11000, 1)],
+        stopped: [(always, march, 10000, 2)],
+        same: [(always, None, 10000, 2)],
+    }
+    ids = {number: matching.running.app.state.parts.keys.person.person_id(number) for number in months}
+    await matching.hear(*(receives(ids[number], spans) for number, spans in months.items()))
+    register = certificate_rows((new, "赵新"), (changed, "钱变"), (stopped, "孙停"), (same, "李同"))
+    await matching.upload("certificates", CERTIFICATES + register, role="cdpf", mode="snapshot")
+
+    query = {"area": TOWNSHIP, "period": "2026-04"}
+    items = (await matching.call("GET", "/v1/papers/monthly-changes", params=query)).json()["items"]
+    told = {item["person_id"]: (item["change"], item["cause"], item["amount_fen"]) for item in items}
+    assert told == {
+        ids[new]: ("new", "application.approved", 10000),
+        ids[changed]: ("changed", "certificate.reassessed", 11000),
+        ids[stopped]: ("stopped", "alive", None),
+    }
+    book = await sheets(matching, "/v1/papers/monthly-changes.xlsx", **query)
+    assert {name: len(rows) - 3 for name, rows in book.items()} == {
+        "新增": 1, "变更": 1, "停发": 1, "乡镇（街道）签字": 1,
+    }  # fmt: skip
+    assert book["停发"][3][1:6:4] == ["孙停", "死亡"]
+    paper = await printed(matching, "/v1/papers/monthly-changes.pdf", **query)
+    assert all(word in paper for word in ("月度变动表", "赵新", "钱变", "110.00", "经办人"))
+    assert "李同" not in paper
+    assert "赵新" not in await printed(matching, "/v1/papers/monthly-changes.pdf", "auditor", **query)
+
+
+async def test_a_month_without_changes_says_so_with_the_township_s_signature(matching: Matching) -> None:
+    await matching.recipient()
+    body = {"area": TOWNSHIP, "period": "2026-04", "changes": False}
+    await matching.call("POST", "/v1/monthly-signoffs", "township", area=TOWNSHIP, sub="zhao", json=body)
+    paper = await printed(matching, "/v1/papers/monthly-changes.pdf", area=TOWNSHIP, period="2026-04")
+    assert all(word in paper for word in ("2026-04较2026-03：无变化", "新增（0条）", "zhao"))
+
+
+async def test_the_federation_s_list_tells_what_changed_of_certificates_and_why(matching: Matching) -> None:
+    by: dict[str, Any] = {"role": "cdpf", "area": TOWNSHIP}
+    renewed, moved, frozen, before = (matching.new_id_number() for _ in range(4))
+    for number in (renewed, moved, frozen, before):
+        await matching.push("certificate.issued", number, "2016-06-01", **{**ISSUE, **by})
+    await matching.push("certificate.renewed", renewed, "2026-04-02", **{**ISSUE, **by, "expires_on": "2036-04-01"})
+    await matching.push("certificate.moved_out", moved, "2026-04-03", in_transit=True, **by)
+    await matching.push("certificate.frozen", frozen, "2026-04-04", cause="补录错误", **by)
+    await matching.push("certificate.frozen", before, "2026-03-04", **by)
+    query = {"area": COUNTY, "period": "2026-04"}
+    book = await sheets(matching, "/v1/papers/certificate-changes.xlsx", "cdpf", **query)
+    assert {name: len(rows) - 3 for name, rows in book.items()} == {"换证": 1, "迁移": 1, "冻结": 1, "过期注销": 0}
+    row = dict(zip(book["冻结"][2], book["冻结"][3], strict=True))
+    assert (row["变更"], row["残疾类别"], row["残疾等级"], row["原因"]) == ("残疾人证冻结", "肢体", 2, "补录错误")
+    paper = await printed(matching, "/v1/papers/certificate-changes.pdf", "cdpf", **query)
+    assert all(word in paper for word in ("换证、迁移、冻结清单", "残疾人证迁移中", "2036-04-01"))
+
+
+async def test_a_task_is_printed_to_take_along_and_again_with_what_was_found_out(matching: Matching) -> None:
+    person = await matching.recipient()
+    await matching.upload("deaths", deaths_csv(("欧阳国栋", person.id_number, "2026-03-05")))
+    await matching.compare()
+    (finding,) = await matching.findings()
+    path = f"/v1/papers/task-sheets/{finding['finding_id']}.pdf"
+    blank = await printed(matching, path)
+    assert all(word in blank for word in ("欧阳国栋", "疑似死亡", "卫健死亡人口", "□属实", "见证人", "2026年3月5日"))
+    await matching.verify(finding["finding_id"], "confirmed", effective_on="2026-03-04")
+    done = await printed(matching, path)
+    assert all(word in done for word in ("☑属实", "☑入户走访", "2026年3月4日"))
+    assert (await matching.call("GET", path, area="530103")).status_code == 404
+
+
+async def test_every_list_is_a_workbook_and_a_paper(matching: Matching) -> None:
+    for kind in ("task-sheets", "expiring-certificates", "supervision"):
+        assert await printed(matching, f"/v1/papers/{kind}.pdf", area=COUNTY)
+        assert await sheets(matching, f"/v1/papers/{kind}.xlsx")
+
+
+def receives(person_id: str, spans: list[tuple[Period, Period | None, int, int]]) -> EntitlementChanged:
+    schedule = tuple(
+        EntitledMonths(
+            from_=first, to=last, amount_fen=fen, area=TOWNSHIP, level=level, policy_version="1",
+            cause="certificate.reassessed" if place else "application.approved",
+        )
+        for place, (first, last, fen, level) in enumerate(spans)
+    )  # fmt: skip
+    return EntitlementChanged(
+        person_id=person_id, version=1, subsidy="living", schedule=schedule, cause="application.approved",
+        stopped_because=None if schedule[-1].to is None else "alive", area=TOWNSHIP,
+    )  # fmt: skip
+
+
+def certificate_rows(*people: tuple[str, str]) -> str:
+    return "".join(
+        f"{name},{number},,physical,2,2020-05-01,2030-04-30,valid,,2020-05-01,{TOWNSHIP}\n" for number, name in people
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -26,7 +27,7 @@ from services.matching.handlers import feeds as handlers
 from services.matching.sources import source_named
 from services.matching.tables import feeds
 
-AT_ONCE_BYTES = 50 * (1 << 20)
+AT_ONCE_BYTES = 50_000_000
 """Files up to this size are taken in within the request, larger ones behind it."""
 
 LARGEST_BYTES = 2 << 30
@@ -91,6 +92,8 @@ async def upload_feed(
                 file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())  # what is answered for is kept
         delivery = handlers.Delivery(described, covered, as_of or business_today(), mode, digest.finalize().hex())
         async with database.transaction() as tx:
             feed = await handlers.receive_feed(tx, feed_id, delivery, authoritative=authoritative, principal=principal)
@@ -98,7 +101,7 @@ async def upload_feed(
         arrived.unlink(missing_ok=True)
         raise
     if feed["feed_id"] != feed_id:  # it was here before
-        arrived.unlink(missing_ok=True)
+        parts.intake.adopt(arrived, feed)
     status = 201
     if size > AT_ONCE_BYTES:
         parts.intake.arrived.set()
@@ -184,10 +187,7 @@ async def list_rejects(
 def _rows_read(feed: dict[str, Any], parts: PartsOf) -> int | None:
     if feed["accepted"] is not None:
         return int(feed["accepted"] + feed["rejected"])
-    try:
-        return int(parts.folder.progress(feed["feed_id"]).read_text() or 0)
-    except FileNotFoundError:  # not begun
-        return None
+    return parts.folder.staging(feed["feed_id"]).rows_read
 
 
 def _sender(request: Request) -> Principal:

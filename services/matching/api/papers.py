@@ -1,27 +1,37 @@
-"""The papers of verification and supervision: as data, and as the Excel lists that officials know."""
+"""The papers of verification and supervision: as data, as workbooks, and to print."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import Depends, Response
 
-from libs.common.areas import Area, name_of
+from libs.common.areas import Area
 from libs.common.audit import record
 from libs.common.auth import Official, Principal, caller
 from libs.common.clock import business_today
-from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES
+from libs.common.identity import mask_name
+from libs.common.papers.answers import answer_with
 from libs.common.web import Page, Tx, router
+from services.matching import lists
+from services.matching.api.duties import InPeriod
 from services.matching.api.parts import PartsOf
 from services.matching.handlers import papers as handlers
-from services.matching.sheets import MEDIA_TYPE, Sheet, workbook
+from services.matching.handlers.duties import townships_of
+from services.matching.handlers.evidence import Subject, list_evidence
+from services.matching.handlers.findings import read_finding
+from services.matching.handlers.names import names_in_registers
+from services.matching.lists import Maker
+from services.matching.sheets import WORKBOOK_TYPE, Lists, as_paper, workbook
 
 api = router(prefix="/v1/papers", tags=["papers"])
 
 Verifier = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
+Form = Literal["xlsx", "pdf"]
 
 
 @api.get("/task-sheets")
@@ -30,20 +40,20 @@ async def read_task_sheets(area: Area, tx: Tx, verifier: Verifier, parts: PartsO
     return Page(items=list(await _tasks(tx, area, verifier, parts)))
 
 
-@api.get("/task-sheets.xlsx", response_class=Response)
-async def download_task_sheets(area: Area, tx: Tx, verifier: Verifier, parts: PartsOf) -> Response:
-    tasks, today = await _tasks(tx, area, verifier, parts), business_today()
-    titles = ("任务编号", "姓名", "人员标识", "线索", "所涉日期", "来源", "所在地", "承办单位", "核实期限", "核实方式",
-              "照片", "核实结果", "实际日期", "核实人签字", "见证人签字")  # fmt: skip
-    listed = [
-        (
-            task["finding_id"], task["name"], task["person_id"], task["says"], task["alleged_on"],
-            "、".join(task["sources"]), name_of(task["area"], today), name_of(task["assigned_to"], today),
-            task["due_on"], *[None] * 6,
-        )
-        for task in tasks
-    ]  # fmt: skip
-    return await _download([Sheet("核查任务单", titles, listed)], "HC", area, verifier)
+@api.get("/task-sheets.{form}", response_class=Response)
+async def download_task_sheets(form: Form, area: Area, tx: Tx, verifier: Verifier, parts: PartsOf) -> Response:
+    tasks = await _tasks(tx, area, verifier, parts)
+    return await _answer(lists.task_list(tasks, _maker(area, verifier)), form)
+
+
+@api.get("/task-sheets/{finding_id}.pdf", response_class=Response)
+async def print_task_sheet(finding_id: UUID, tx: Tx, verifier: Verifier, parts: PartsOf) -> Response:
+    """One finding to take along: the lead, room for what is found out, a photo and two signatures."""
+    finding = dict((await read_finding(tx, finding_id, verifier))._mapping)
+    (task,) = await handlers.tasks_of(tx, [finding], parts.folder, parts.keys.sealer)
+    files = await list_evidence(tx, Subject("finding", finding_id))
+    await record(tx, verifier, "print task sheet", str(finding_id), person_id=finding["person_id"])
+    return await answer_with(lists.task_sheet(task, finding, files, _maker(finding["area"], verifier)), "pdf")
 
 
 @api.get("/expiring-certificates")
@@ -53,70 +63,58 @@ async def read_expiring(area: Area, tx: Tx, reader: Official, as_of: date | None
     return Page(items=list(await handlers.read_expiring(tx, area, as_of or business_today())))
 
 
-@api.get("/expiring-certificates.xlsx", response_class=Response)
-async def download_expiring(area: Area, tx: Tx, reader: Official, as_of: date | None = None) -> Response:
+@api.get("/expiring-certificates.{form}", response_class=Response)
+async def download_expiring(
+    form: Form, area: Area, tx: Tx, reader: Official, parts: PartsOf, as_of: date | None = None
+) -> Response:
     reader.require_area(area)
-    on = as_of or business_today()
-    found = await handlers.read_expiring(tx, area, on)
-    titles = ("人员标识", "所在地", "补贴项目", "残疾类别", "残疾等级", "有效期至")
-    sheets = [
-        Sheet(
-            name,
-            titles,
-            [
-                (
-                    row["person_id"],
-                    name_of(row["area"], on),
-                    "、".join(SUBSIDY_NAMES[subsidy] for subsidy in row["subsidies"]),
-                    CATEGORY_NAMES.get(row["category"]),
-                    row["level"],
-                    row["expires_on"],
-                )
-                for row in found
-                if row["within_months"] <= months
-            ],
-        )
-        for name, months in (("一个月内到期", 1), ("六个月内到期", 6))
-    ]
-    return await _download(sheets, "YJ", area, reader)
+    found = await handlers.read_expiring(tx, area, as_of or business_today())
+    names = await _names(tx, found, area, reader, parts)
+    return await _answer(lists.expiring_list(found, names, _maker(area, reader)), form)
 
 
-@api.get("/supervision.xlsx", response_class=Response)
-async def download_supervision(area: Area, tx: Tx, reader: Official) -> Response:
+@api.get("/monthly-changes")
+async def read_monthly_changes(area: Area, period: InPeriod, tx: Tx, reader: Official) -> Page:
+    """月度变动表: whose payment of the month is `new`, `changed` or `stopped` against the month before, and why."""
+    reader.require_area(area)
+    return Page(items=list(await handlers.read_monthly_changes(tx, area, period)))
+
+
+@api.get("/monthly-changes.{form}", response_class=Response)
+async def download_monthly_changes(
+    form: Form, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf
+) -> Response:
+    """With each township's signature: changes, or none (无变化)."""
+    reader.require_area(area)
+    found = await handlers.read_monthly_changes(tx, area, period)
+    names = await _names(tx, found, area, reader, parts)
+    townships = await townships_of(tx, area, period)
+    return await _answer(lists.monthly_changes_list(found, names, townships, period, _maker(area, reader)), form)
+
+
+@api.get("/certificate-changes")
+async def read_certificate_changes(area: Area, period: InPeriod, tx: Tx, reader: Official) -> Page:
+    """换证、迁移、冻结清单: what changed of certificates in the month, with its cause."""
+    reader.require_area(area)
+    return Page(items=list(await handlers.read_certificate_changes(tx, area, period)))
+
+
+@api.get("/certificate-changes.{form}", response_class=Response)
+async def download_certificate_changes(
+    form: Form, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf
+) -> Response:
+    reader.require_area(area)
+    found = await handlers.read_certificate_changes(tx, area, period)
+    names = await _names(tx, found, area, reader, parts)
+    return await _answer(lists.certificate_changes_list(found, names, period, _maker(area, reader)), form)
+
+
+@api.get("/supervision.{form}", response_class=Response)
+async def download_supervision(form: Form, area: Area, tx: Tx, reader: Official) -> Response:
     """问题清单 (what is open), 督办单 (who sees to it), 整改台账 (everything, with the day on which it was closed)."""
     reader.require_area(area)
     raised = await handlers.read_supervision(tx, area)
-    today = business_today()
-    still_open = [row for row in raised if row["closed_on"] is None]
-    sheets = [
-        Sheet(
-            "问题清单",
-            ("编号", "问题", "责任地区", "期限", "发现日期"),
-            [
-                (row["escalation_id"], row["says"], name_of(row["area"], today), row["due_on"], row["raised_on"])
-                for row in still_open
-            ],
-        ),
-        Sheet(
-            "督办单",
-            ("编号", "督办单位", "责任地区", "问题", "原期限", "督办日期", "办理意见", "签字"),
-            [
-                (row["escalation_id"], name_of(row["raised_to"], today), name_of(row["area"], today), row["says"],
-                 row["due_on"], row["raised_on"], None, None)
-                for row in still_open
-            ],
-        ),
-        Sheet(
-            "整改台账",
-            ("编号", "问题", "责任地区", "督办单位", "期限", "督办日期", "销号日期"),
-            [
-                (row["escalation_id"], row["says"], name_of(row["area"], today), name_of(row["raised_to"], today),
-                 row["due_on"], row["raised_on"], row["closed_on"])
-                for row in raised
-            ],
-        ),
-    ]  # fmt: skip
-    return await _download(sheets, "DB", area, reader)
+    return await _answer(lists.supervision_lists(raised, _maker(area, reader)), form)
 
 
 async def _tasks(tx: Tx, area: str, verifier: Principal, parts: PartsOf) -> Sequence[dict[str, Any]]:
@@ -126,10 +124,25 @@ async def _tasks(tx: Tx, area: str, verifier: Principal, parts: PartsOf) -> Sequ
     return tasks
 
 
-async def _download(sheets: Sequence[Sheet], series: str, area: str, maker: Principal) -> Response:
-    """Its number tells the paper, the area and the day."""
-    on = business_today()
-    number = f"{series}-{area}-{on:%Y%m%d}"
-    book = await asyncio.to_thread(workbook, sheets, number=number, area=area, on=on, made_by=maker.sub)
-    disposition = {"Content-Disposition": f'attachment; filename="{number}.xlsx"'}
-    return Response(book, media_type=MEDIA_TYPE, headers=disposition)
+async def _names(
+    tx: Tx, found: Iterable[Mapping[str, Any]], area: str, reader: Principal, parts: PartsOf
+) -> Mapping[str, str]:
+    """Whole for who works with the persons, and logged; masked for everybody else."""
+    persons = {row["person_id"] for row in found}
+    names = await names_in_registers(tx, persons, area, parts.folder, parts.keys.sealer)
+    if reader.role not in ("township", "cdpf", "civil_affairs"):
+        return {person: mask_name(name) for person, name in names.items()}
+    await record(tx, reader, "read names", area, persons=len(names))
+    return names
+
+
+def _maker(area: str, principal: Principal) -> Maker:
+    return Maker(area, principal.sub, business_today())
+
+
+async def _answer(made: Lists, form: Form) -> Response:
+    if form == "pdf":
+        return await answer_with(as_paper(made), "pdf")
+    book = await asyncio.to_thread(workbook, made)
+    headers = {"Content-Disposition": f'attachment; filename="{made.number}.xlsx"', "Cache-Control": "no-store"}
+    return Response(book, media_type=WORKBOOK_TYPE, headers=headers)

@@ -45,7 +45,7 @@ from services.matching.tables import comparisons, feeds, roster, rule_texts
 SMALL_ROSTER = 20_000
 SMALL_FEEDS = 200_000
 """Up to this many rows a comparison is done within the request."""
-LEADS_AT_ONCE = 2000
+LEADS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,14 @@ from uuid import UUID
 
 import pyarrow as pa
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, NotFound
-from services.matching.tables import discrepancies
+from services.matching.tables import added, discrepancies
 
-_AT_ONCE = 1000
+_AT_ONCE = 5000
 
 
 class ResolvedAlready(Conflict):
@@ -43,14 +42,16 @@ async def note_discrepancies(
             for row in found.slice(start, _AT_ONCE).to_pylist()
         ]
         new = await tx.connection.execute(
-            insert(discrepancies).values(values).on_conflict_do_nothing().returning(discrepancies)
+            *added(discrepancies, values, "ON CONFLICT DO NOTHING RETURNING discrepancy_id")
         )
+        noted = set(new.scalars())
         entries += [
             {
                 "entry": "discrepancy",
                 **{name: row[name] for name in ("discrepancy_id", "person_id", "kind", "area", "evidence")},
             }
-            for row in new.mappings()
+            for row in values
+            if row["discrepancy_id"] in noted
         ]
     return entries
 

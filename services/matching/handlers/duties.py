@@ -86,7 +86,7 @@ async def _county(tx: Transaction, county: str, area: str, period: Period) -> di
     item["comparison_id"] = await _comparison_of(tx, county, period)
     item["townships"] = [
         {**township, "name": name_of(township["area"], period.last_day)}
-        for township in await _townships(tx, area if len(area) > 6 else county, period)
+        for township in await townships_of(tx, area if len(area) > 6 else county, period)
     ]
     item["missing"] += [township["name"] for township in item["townships"] if not township["done"]]
     return item
@@ -134,8 +134,9 @@ ORDER BY known.area
 """
 
 
-async def _townships(tx: Transaction, area: str, period: Period) -> list[dict[str, Any]]:
-    """Those that the area table names, and those where somebody receives, has applied or has signed."""
+async def townships_of(tx: Transaction, area: str, period: Period) -> list[dict[str, Any]]:
+    """Those that the area table names, and those where somebody receives, has applied or has signed; each with its
+    signature of the month, if there is one."""
     named = [code for code in areas_below(area[:6], "township", period.last_day) if code.startswith(area)]
     found = await tx.connection.execute(text(_TOWNSHIPS), {"named": named, "area": area, "period": str(period)})
     return [dict(row) for row in found.mappings()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,7 @@ from libs.common.period import Period
 from services.matching.handlers.duties import read_duties
 from services.matching.handlers.policies import load_parameters
 from services.matching.tables import comparisons, escalations
+from services.matching.vocabulary import KIND_NAMES, PLAN_NAMES
 
 
 async def escalate_overdue(tx: Transaction, as_of: date) -> int:
@@ -97,6 +99,11 @@ async def _province_compared(tx: Transaction, province: str, period: Period) -> 
     return found.first() is not None
 
 
+def _in_chinese(names: Mapping[str, str]) -> str:
+    """What `kind` is called, in SQL."""
+    return "CASE kind " + " ".join(f"WHEN '{word}' THEN '{name}'" for word, name in names.items()) + " ELSE kind END"
+
+
 _COUNTIES = text(
     """
     SELECT DISTINCT left(r.area, 6) AS county FROM roster r, jsonb_array_elements(r.schedule) AS span
@@ -105,9 +112,9 @@ _COUNTIES = text(
     """
 )
 
-_OVERDUE = """
+_OVERDUE = f"""
     SELECT 'finding' AS kind, finding_id || ':' || due_on AS subject, area, left(area, 6) AS raised_to, due_on,
-        '比对发现逾期未核实：' || kind AS says
+        '比对发现逾期未核实：' || {_in_chinese(KIND_NAMES)} AS says
     FROM findings WHERE status = 'open' AND overdue_since IS NOT NULL
     UNION ALL
     SELECT 'outreach', outreach_id::text, area, left(area, 6), remind_by, '逾期未提醒告知，不得视为自愿放弃'
@@ -117,9 +124,10 @@ _OVERDUE = """
     SELECT 'proof_of_life', proof_id || ':' || late_after, area, left(area, 6), late_after, '生存验证逾期'
     FROM proofs_of_life WHERE status = 'open' AND late_after < :as_of
     UNION ALL
-    SELECT 'plan', plan_id::text, area, left(area, greatest(2, length(area) - 2)), due_on, '计划的复核逾期：' || kind
+    SELECT 'plan', plan_id::text, area, left(area, greatest(2, length(area) - 2)), due_on,
+        '计划的复核逾期：' || {_in_chinese(PLAN_NAMES)}
     FROM duty_plans WHERE status = 'planned' AND due_on < :as_of
-"""
+"""  # noqa: S608 (our own names)
 
 _RAISE = text(
     "INSERT INTO escalations (escalation_id, kind, subject, area, raised_to, says, due_on, raised_on)"  # noqa: S608

@@ -8,13 +8,16 @@ again: a feed that a crash left half-way is taken up where it was. A snapshot th
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -23,7 +26,7 @@ from libs.common.auth import Principal
 from libs.common.database import Database, Transaction
 from libs.common.errors import Conflict, Forbidden, NotFound
 from services.matching import engine
-from services.matching.apart import apart
+from services.matching.apart import DiedApart, apart
 from services.matching.feeds import FeedFolder, Keys, Stored, take_in
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers.exports import export_known, export_roster
@@ -33,12 +36,18 @@ from services.matching.handlers.rosters import LISTED_ROSTERS, tell_roster
 from services.matching.sources import SOURCES, Source
 from services.matching.tables import feeds
 
+log = structlog.get_logger(__name__)
+
 _FACTS_AT_ONCE = 1000
 _FEEDS_AT_ONCE = 2
 """Each holds a connection of its own while it is taken in."""
 _ACTING_LOCK = 7010
 _SMALL_BYTES = 4 << 20
 """Files up to this size are read within the service, larger ones in a process of their own."""
+_DEATHS = 5
+"""So often the process that reads a file may die before the file is refused."""
+_STRAY_S = 86_400
+"""After this time an arrived file that no feed waits for is deleted: it holds identities in plain."""
 _SHRUNK_SHARE = 0.3
 _SHRUNK_ROWS = 5
 """A snapshot is not believed that has lost this share of the one before, and this many rows."""
@@ -183,6 +192,7 @@ class FeedIntake:
         self._keys = keys
         self._at_work = asyncio.Semaphore(_FEEDS_AT_ONCE)
         self._stopping = asyncio.Event()
+        self._deaths: Counter[UUID] = Counter()
         self.arrived = asyncio.Event()
         """Set when a large file arrived; the worker waits on it."""
 
@@ -190,11 +200,15 @@ class FeedIntake:
         """Takes in what was received and not finished, until `stop`."""
         while not self._stopping.is_set():
             self.arrived.clear()
-            for feed_id in await self._unfinished():
+            unfinished = await self._unfinished()
+            for feed_id in unfinished:
                 try:
                     await self.take_in(feed_id)
                 except UnreadableFeed as error:
                     await self.refuse(feed_id, str(error))
+                except DiedApart as death:
+                    await self._died(feed_id, death)
+            await asyncio.to_thread(self._folder.forget_strays, unfinished, _STRAY_S)
             try:
                 async with asyncio.timeout(30):
                     await self.arrived.wait()
@@ -206,13 +220,24 @@ class FeedIntake:
         self.arrived.set()
 
     async def take_in(self, feed_id: UUID) -> None:
-        """Brings the feed to `ready`. UnreadableFeed when the file is no feed of its source."""
+        """Brings the feed to `ready`; a file that arrived elsewhere is left to whoever has it. UnreadableFeed when it
+        is no feed of its source."""
         async with self._at_work, self._alone(feed_id):
             feed = await self._feed(feed_id)
-            if feed is not None and feed["status"] == "received":
+            if feed is None:
+                return
+            if feed["status"] == "received" and self._folder.arriving(feed_id).exists():
                 feed["status"] = await self._store(feed)
-            if feed is not None and feed["status"] == "stored":
+            if feed["status"] == "stored" and self._folder.can_read(_rows_of(feed, self._folder)):
                 await self._act(feed)
+
+    def adopt(self, arrived: Path, feed: dict[str, Any]) -> None:
+        """The same file came again: it stands in for the first where that was lost before it was taken in."""
+        waiting = self._folder.arriving(feed["feed_id"])
+        if feed["status"] == "received" and not waiting.exists():
+            arrived.replace(waiting)
+        else:
+            arrived.unlink(missing_ok=True)
 
     async def refuse(self, feed_id: UUID, reason: str) -> None:
         """The file was no feed; it is not kept."""
@@ -220,13 +245,24 @@ class FeedIntake:
             await tx.connection.execute(
                 update(feeds).where(feeds.c.feed_id == feed_id).values(status="refused", refusal=reason)
             )
-        self._folder.arriving(feed_id).unlink(missing_ok=True)
+        self._drop(feed_id)
 
     async def forget(self, feed_id: UUID) -> None:
         """The file was no feed, and its sender was told so: nothing of it stays."""
         async with self._database.transaction() as tx:
             await tx.connection.execute(feeds.delete().where(feeds.c.feed_id == feed_id))
+        self._drop(feed_id)
+
+    def _drop(self, feed_id: UUID) -> None:
+        self._folder.staging(feed_id).clear()
         self._folder.arriving(feed_id).unlink(missing_ok=True)
+
+    async def _died(self, feed_id: UUID, death: DiedApart) -> None:
+        """Whoever read the file was killed, or ran out of memory: it goes on in the next round, but not for ever."""
+        log.warning("feed_interrupted", feed_id=str(feed_id), error=str(death))
+        self._deaths[feed_id] += 1
+        if self._deaths[feed_id] >= _DEATHS:
+            await self.refuse(feed_id, f"the process that reads it died {_DEATHS} times: {death}")
 
     async def _store(self, feed: dict[str, Any]) -> str:
         """Its status then."""
@@ -242,7 +278,7 @@ class FeedIntake:
             self._keys,
             self._folder.rows(source.name, as_of, feed_id),
             self._folder.rejects(source.name, as_of, feed_id),
-            self._folder.progress(feed_id),
+            self._folder.staging(feed_id),
         )
         kept = (self._folder.rows(source.name, as_of, feed_id), self._folder.rejects(source.name, as_of, feed_id))
         await asyncio.to_thread(self._folder.keep, *kept)
@@ -265,29 +301,22 @@ class FeedIntake:
 
     async def _act(self, feed: dict[str, Any]) -> None:
         """Asserts what the feed says that was not known. Interrupted and done again, it asserts the rest."""
-        asserted = 0
         if feed["authoritative"]:
             changes = await self._changes(feed)
             for start in range(0, len(changes), _FACTS_AT_ONCE):
                 async with self._database.transaction() as tx:
                     await _assert_changes(tx, feed, changes[start : start + _FACTS_AT_ONCE])
-            asserted = len(changes)
         if feed["source"] in LISTED_ROSTERS:
             await tell_roster(self._database, self._folder, feed)
         async with self._database.transaction() as tx:
-            await tx.connection.execute(
-                update(feeds)
-                .where(feeds.c.feed_id == feed["feed_id"])
-                .values(status="ready", facts=feeds.c.facts + asserted)
-            )
+            await tx.connection.execute(update(feeds).where(feeds.c.feed_id == feed["feed_id"]).values(status="ready"))
 
     async def _changes(self, feed: dict[str, Any]) -> list[dict[str, Any]]:
         source = feed["source"]
         async with self._database.transaction() as tx:
             known = await export_known(tx, _FACT_KINDS[source])
             roster = await export_roster(tx, feed["area"])
-        path = self._folder.rows(source, feed["as_of"], feed["feed_id"])
-        rows = [await asyncio.to_thread(self._folder.fetch, path)]
+        rows = [await asyncio.to_thread(self._folder.fetch, _rows_of(feed, self._folder))]
         views: dict[str, Any] = {"known": known, "roster": roster, "feed": rows}
         return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"])
 
@@ -321,6 +350,10 @@ class FeedIntake:
                 await autocommit.execute(text("SELECT pg_advisory_unlock(:lock, hashtext(:source))"), names)
 
 
+def _rows_of(feed: dict[str, Any], folder: FeedFolder) -> Path:
+    return folder.rows(feed["source"], feed["as_of"], feed["feed_id"])
+
+
 async def _assert_changes(tx: Transaction, feed: dict[str, Any], changes: Sequence[dict[str, Any]]) -> None:
     await tx.lock(*{change["person_id"] for change in changes})
     assertions = []
@@ -338,3 +371,5 @@ async def _assert_changes(tx: Transaction, feed: dict[str, Any], changes: Sequen
         )
         assertions.append(Assertion(fact, change["area"] or feed["area"], feed["sent_by"], feed_id=feed["feed_id"]))
     await assert_authoritative(tx, assertions)
+    more = feeds.c.facts + len(assertions)
+    await tx.connection.execute(update(feeds).where(feeds.c.feed_id == feed["feed_id"]).values(facts=more))

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
@@ -24,7 +24,7 @@ from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
 from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, kind_of
-from services.matching.tables import among, claims, findings, standing_facts
+from services.matching.tables import added, among, claims, findings, standing_facts
 
 Claim = tuple[str, str, str, date]
 
@@ -113,7 +113,7 @@ async def _open(
     ]
     if not rows:
         return
-    await tx.connection.execute(insert(findings), rows)
+    await tx.connection.execute(*added(findings, rows))
     pairs = [(row["finding_id"], lead) for row, said in zip(rows, sorted_leads.to_open, strict=True) for lead in said]
     await _note_claims(tx, pairs, noted)
     for row in rows:
@@ -139,7 +139,7 @@ async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], note
         }
         for finding_id, lead in pairs
     ]
-    await tx.connection.execute(insert(claims), rows)
+    await tx.connection.execute(*added(claims, rows))
     for row, (finding_id, lead) in zip(rows, pairs, strict=True):
         noted.claims[lead.claim] = (row["claim_id"], finding_id)
 

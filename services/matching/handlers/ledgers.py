@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from libs.common.database import Transaction
 from services.matching.ledger import GENESIS, Entry, chain, line
-from services.matching.tables import ledger_entries
+from services.matching.tables import added, ledger_entries
 
 
 async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[Mapping[str, Any]]) -> str:
@@ -25,13 +25,10 @@ async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[M
         )
     ).one_or_none()
     entries = chain(bodies, after=Entry(last.seq, last.body, last.hash) if last else None)
-    await tx.connection.execute(
-        insert(ledger_entries),
-        [
-            {"comparison_id": comparison_id, "seq": entry.seq, "body": entry.body, "hash": entry.hash}
-            for entry in entries
-        ],
-    )
+    written = [
+        {"comparison_id": comparison_id, "seq": entry.seq, "body": entry.body, "hash": entry.hash} for entry in entries
+    ]
+    await tx.connection.execute(*added(ledger_entries, written))
     return entries[-1].hash
 
 

@@ -1,14 +1,15 @@
-"""The names that feeds gave to whom findings are about, read from the feeds themselves: nowhere else do they lie."""
+"""The names that feeds gave, read from the feeds themselves: nowhere else do they lie."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import select
+import pyarrow.parquet as pq
+from sqlalchemy import func, literal, or_, select
 
 from libs.common.database import Transaction
 from libs.common.privacy import Sealer
@@ -16,6 +17,12 @@ from services.matching.feeds import FeedFolder
 from services.matching.names import open_names
 from services.matching.sources import SOURCES
 from services.matching.tables import claims, feeds
+
+_NAMING = [source.name for source in SOURCES.values() if any(column.name == "name" for column in source.columns)]
+_REGISTERS = ("certificates", "low_income")
+"""Feeds that name recipients."""
+_NEWEST = 6
+"""So many of them are looked through for the names of a list."""
 
 
 async def names_of(
@@ -32,13 +39,30 @@ async def names_of(
     for row in told:
         path = folder.rows(row.source, row.as_of, row.feed_id)
         of_feed.setdefault((row.feed_id, path), []).append((row.finding_id, row.feed_row))
-    return await asyncio.to_thread(_open, of_feed, folder, sealer)
+    return await asyncio.to_thread(_of_rows, of_feed, folder, sealer)
 
 
-_NAMING = [source.name for source in SOURCES.values() if any(column.name == "name" for column in source.columns)]
+async def names_in_registers(
+    tx: Transaction, persons: Collection[str], area: str, folder: FeedFolder, sealer: Sealer
+) -> Mapping[str, str]:
+    """Person → the name in the newest registers of the area; those whom none of them lists are left out."""
+    if not persons:
+        return {}
+    newest = await tx.connection.execute(
+        select(feeds.c.feed_id, feeds.c.source, feeds.c.as_of)
+        .where(
+            feeds.c.source.in_(_REGISTERS),
+            feeds.c.status == "ready",
+            or_(feeds.c.area.startswith(area, autoescape=True), func.starts_with(literal(area), feeds.c.area)),
+        )
+        .order_by(feeds.c.as_of.desc(), feeds.c.feed_id.desc())
+        .limit(_NEWEST)
+    )
+    paths = [(row.feed_id, folder.rows(row.source, row.as_of, row.feed_id)) for row in newest]
+    return await asyncio.to_thread(_of_persons, set(persons), paths, folder, sealer)
 
 
-def _open(
+def _of_rows(
     of_feed: Mapping[tuple[UUID, Path], Sequence[tuple[UUID, int]]], folder: FeedFolder, sealer: Sealer
 ) -> dict[UUID, str]:
     names: dict[UUID, str] = {}
@@ -46,4 +70,21 @@ def _open(
         with suppress(FileNotFoundError):  # a feed that was lost must not keep anybody from verifying
             opened = open_names(folder.fetch(path), sealer, feed_id, "name", [row for _, row in rows])
             names |= {finding_id: opened[row] for finding_id, row in rows if row in opened}
+    return names
+
+
+def _of_persons(
+    wanted: set[str], paths: Sequence[tuple[UUID, Path]], folder: FeedFolder, sealer: Sealer
+) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for feed_id, path in paths:
+        if not wanted:
+            break
+        with suppress(FileNotFoundError):
+            listed = pq.read_table(
+                folder.fetch(path), columns=["person_id", "feed_row"], filters=[("person_id", "in", wanted)]
+            )
+            rows = dict(zip(listed["feed_row"].to_pylist(), listed["person_id"].to_pylist(), strict=True))
+            names |= {rows[row]: name for row, name in open_names(path, sealer, feed_id, "name", rows).items()}
+            wanted -= set(names)
     return names

@@ -1,11 +1,18 @@
 -- Certificates moved out, expired, frozen or cancelled (残疾人证状态变化), notice 3: by each person's latest row. What the
 -- federation itself stated is a fact already and is not opened as a lead.
-WITH latest AS (
+WITH doubtful AS (  -- few: the rest need not be put in order
+    SELECT c.person_id
+    FROM certificates c
+    CROSS JOIN run
+    WHERE c.status <> 'valid' OR c.expires_on < run.as_of
+),
+latest AS (
     SELECT c.*, row_number() OVER (
         PARTITION BY c.person_id
         ORDER BY c.as_of DESC, COALESCE(c.changed_on, c.issued_on) DESC NULLS LAST, c.feed_id DESC, c.feed_row DESC
     ) AS place
     FROM certificates c
+    WHERE c.person_id IN (SELECT d.person_id FROM doubtful d)
 ),
 lapsed AS (
     SELECT l.person_id, l.feed_id, l.feed_row,

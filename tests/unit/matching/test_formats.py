@@ -17,6 +17,7 @@ from services.matching.feeds import Keys, digest_of, read_rejects, take_in
 from services.matching.formats import UnreadableFeed, read_batches
 from services.matching.rows import Reject
 from services.matching.sources import SOURCES
+from services.matching.staging import Staging
 from tests.unit.matching.test_rows import AS_OF, ID, PERSON_KEYS, SEALER
 
 DEATHS = SOURCES["deaths"]
@@ -146,5 +147,6 @@ def test_a_feed_taken_in_holds_no_identity_and_cannot_be_written_to(file: Path, 
 
 def take(file: Path) -> tuple[Any, list[dict[str, Any]]]:
     rows, rejects = file.parent / "rows.parquet", file.parent / "rejects.ndjson"
-    taken = take_in(file, DEATHS, uuid4(), AS_OF, Keys(PERSON_KEYS, SEALER), rows, rejects)
+    staging = Staging(file.parent / "staging")
+    taken = take_in(file, DEATHS, uuid4(), AS_OF, Keys(PERSON_KEYS, SEALER), rows, rejects, staging)
     return taken, read_rejects(rejects, after=0, limit=100)
