@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from libs.common.areas import full_name_of, level_of, name_of
-from libs.common.money import yuan_text
+from libs.common.papers.lists import ListPaper, Titled
 from libs.common.papers.printing import Facts, Heading, Paper, Paragraph, Signatures, day_text
 from libs.common.period import Period
 from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES, Subsidy
-from services.matching.sheets import Lists, Sheet
 from services.matching.sources import SOURCES
 from services.matching.vocabulary import CAUSE_NAMES, CHANGE_NAMES, KIND_NAMES, METHOD_NAMES
 
@@ -23,34 +23,51 @@ Names = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """For which area a paper is made, by whom and when."""
+    """For which area papers are made, by whom and when."""
 
     area: str
     sub: str
     on: date
 
-    def lists(self, title: str, series: str, sheets: Sequence[Sheet], **more: Any) -> Lists:
-        """Their number tells the paper, the area and the day."""
-        return Lists(title, f"{series}-{self.area}-{self.on:%Y%m%d}", self.area, self.on, self.sub, sheets, **more)
-
     def place(self, code: str | None) -> str:
         return name_of(code, self.on) if code else ""
 
+    def office(self, body: str = "民政部门") -> str:
+        name = full_name_of(self.area, self.on)
+        return name if level_of(self.area) == "township" else name + body
 
-def task_list(tasks: Rows, maker: Maker) -> Lists:
+    def list(
+        self, name: str, series: str, columns: Iterable[str | Titled], rows: Sequence[Sequence[Any]], **more: Any
+    ) -> ListPaper:
+        """A list whose number tells the paper, the area and the day."""
+        return ListPaper(
+            name=name,
+            number=f"{series}-{self.area}-{self.on:%Y%m%d}",
+            area=self.area,
+            office=more.pop("office", self.office()),
+            dated=self.on,
+            made_by=self.sub,
+            made_on=self.on,
+            columns=[Titled(column) if isinstance(column, str) else column for column in columns],
+            rows=rows,
+            **more,
+        )
+
+
+def task_list(tasks: Rows, maker: Maker) -> ListPaper:
     """核查任务单, all of an area in one list, with columns to fill in."""
-    titles = (
+    columns = (
         "任务编号", "姓名", "人员标识", "线索", "所涉日期", "来源", "所在地", "承办单位", "核实期限", "核实方式",
         "照片", "核实结果", "实际日期", "核实人签字", "见证人签字",
     )  # fmt: skip
-    listed = [
+    rows = [
         (
-            task["finding_id"], task["name"], task["person_id"], _kind(task), task["alleged_on"], _sources(task),
+            _mark(task["finding_id"]), task["name"], _person(task), _kind(task), task["alleged_on"], _sources(task),
             maker.place(task["area"]), maker.place(task["assigned_to"]), task["due_on"], *[None] * 6,
         )
         for task in tasks
     ]  # fmt: skip
-    return maker.lists("核查任务单", "HC", [Sheet("核查任务单", titles, listed)])
+    return maker.list("核查任务单", "HC", columns, rows)
 
 
 def task_sheet(task: Mapping[str, Any], finding: Mapping[str, Any], files: Rows, maker: Maker) -> Paper:
@@ -78,7 +95,7 @@ def task_sheet(task: Mapping[str, Any], finding: Mapping[str, Any], files: Rows,
     )
     return Paper(
         title="核查任务单",
-        number=f"HC-{str(task['finding_id'])[-12:]}",
+        number=f"HC-{_mark(task['finding_id'])}",
         area_name=full_name_of(task["area"], maker.on),
         office=full_name_of(task["area"][:6], maker.on) + "民政部门",
         dated=task["opened_on"],
@@ -95,124 +112,120 @@ def task_sheet(task: Mapping[str, Any], finding: Mapping[str, Any], files: Rows,
     )
 
 
-def expiring_list(found: Rows, names: Names, maker: Maker) -> Lists:
+def expiring_list(found: Rows, names: Names, maker: Maker) -> ListPaper:
     """到期预警表."""
-    titles = ("姓名", "人员标识", "所在地", "补贴项目", "残疾类别", "残疾等级", "有效期至")
-    sheets = [
-        Sheet(
-            name,
-            titles,
-            [
-                (
-                    names.get(row["person_id"]), row["person_id"], maker.place(row["area"]),
-                    _subsidies(row["subsidies"]), CATEGORY_NAMES.get(row["category"]), row["level"], row["expires_on"],
-                )
-                for row in found
-                if row["within_months"] <= months
-            ],
-        )
-        for name, months in (("一个月内到期", 1), ("六个月内到期", 6))
-    ]  # fmt: skip
-    return maker.lists("残疾人证到期预警表", "YJ", sheets)
-
-
-def monthly_changes_list(found: Rows, names: Names, townships: Rows, period: Period, maker: Maker) -> Lists:
-    """月度变动表, with who has signed for it: changes, or none (无变化)."""
-    titles = (
-        "变动",
-        "姓名",
-        "人员标识",
-        "所在地",
-        "补贴项目",
-        "原因",
-        "原等级",
-        "现等级",
-        "原标准（元）",
-        "现标准（元）",
-    )
-    sheets = [
-        Sheet(
-            CHANGE_NAMES[change],
-            titles,
-            [
-                (
-                    CHANGE_NAMES[change], names.get(row["person_id"]), row["person_id"], _moved(row, maker),
-                    SUBSIDY_NAMES[row["subsidy"]], CAUSE_NAMES.get(row["cause"], row["cause"]), row["level_before"],
-                    row["level"], _yuan(row["amount_fen_before"]), _yuan(row["amount_fen"]),
-                )
-                for row in found
-                if row["change"] == change
-            ],
-        )
-        for change in CHANGE_NAMES
-    ]  # fmt: skip
-    signed = [
+    columns = ("预警", "姓名", "人员标识", "所在地", "补贴项目", "残疾类别", "残疾等级", "有效期至")
+    rows = [
         (
-            maker.place(township["area"]), _signed(township),
-            township["signed_by"], township["signed_at"] and township["signed_at"].date(),
+            "一个月内" if row["within_months"] == 1 else "六个月内", names.get(row["person_id"]), _person(row),
+            maker.place(row["area"]), _subsidies(row["subsidies"]), CATEGORY_NAMES.get(row["category"]), row["level"],
+            row["expires_on"],
         )
-        for township in townships
+        for row in found
     ]  # fmt: skip
-    sheets.append(Sheet("乡镇（街道）签字", ("乡镇（街道）", "报送", "签字人", "签字日期"), signed))
-    about = f"{period} 较 {period.previous}" + ("" if found else "：无变化")
-    by = ("经办人", "负责人") if level_of(maker.area) == "township" else ()
-    return maker.lists("月度变动表", f"BD-{period}", sheets, about=about, signed_by=by)
+    soon = sum(row["within_months"] == 1 for row in found)
+    about = f"一个月内到期 {soon} 人，六个月内到期 {len(found)} 人"
+    return maker.list("残疾人证到期预警表", "YJ", columns, rows, about=about)
 
 
-def certificate_changes_list(found: Rows, names: Names, period: Period, maker: Maker) -> Lists:
-    """换证、迁移、冻结清单."""
-    titles = (
-        "姓名", "人员标识", "所在地", "变更", "残疾类别", "残疾等级", "有效期至", "变更日期", "获知日期", "原因",
+def monthly_changes_list(found: Rows, names: Names, townships: Rows, period: Period, maker: Maker) -> ListPaper:
+    """月度变动表, with who has signed for it: changes, or none (无变化)."""
+    columns = (
+        "变动", "姓名", "人员标识", "所在地", "补贴项目", "原因", "原等级", "现等级",
+        Titled("原标准（元）", money=True), Titled("现标准（元）", money=True),
     )  # fmt: skip
-    of_kinds = {
-        "换证": ("certificate.renewed", "certificate.reassessed"),
-        "迁移": ("certificate.moved_out",),
-        "冻结": ("certificate.frozen", "certificate.unfrozen"),
-        "过期注销": ("certificate.expired", "certificate.cancelled"),
-    }
-    sheets = [
-        Sheet(
-            name,
-            titles,
-            [
-                (
-                    names.get(row["person_id"]), row["person_id"], maker.place(row["area"]),
-                    "残疾人证迁移中" if row["in_transit"] else _kind(row), CATEGORY_NAMES.get(row["category"]),
-                    row["level"], row["expires_on"], row["occurred_on"], row["known_on"], row["cause"],
-                )
-                for row in found
-                if row["kind"] in kinds
-            ],
+    rows = [
+        (
+            CHANGE_NAMES[row["change"]], names.get(row["person_id"]), _person(row), _moved(row, maker),
+            SUBSIDY_NAMES[row["subsidy"]], CAUSE_NAMES.get(row["cause"], row["cause"]), row["level_before"],
+            row["level"], row["amount_fen_before"], row["amount_fen"],
         )
-        for name, kinds in of_kinds.items()
+        for row in found
     ]  # fmt: skip
-    by = ("经办人", "残联负责人")
-    return maker.lists("残疾人证换证、迁移、冻结清单", f"ZB-{period}", sheets, about=str(period), signed_by=by)
+    counts = "，".join(
+        f"{name} {sum(row['change'] == change for row in found)} 人次" for change, name in CHANGE_NAMES.items()
+    )
+    return maker.list(
+        "月度变动表",
+        f"BD-{period}",
+        columns,
+        rows,
+        about=f"{period} 较 {period.previous}：{counts if found else '无变化'}",
+        facts=[(maker.place(township["area"]), _signed(township)) for township in townships],
+        signed_by=("经办人", "负责人"),
+    )
 
 
-def supervision_lists(raised: Rows, maker: Maker) -> Lists:
-    """问题清单 (what is open), 督办单 (who sees to it), 整改台账 (everything, with the day on which it was closed)."""
-    still_open = [row for row in raised if row["closed_on"] is None]
-    problems = [
-        (row["escalation_id"], row["says"], maker.place(row["area"]), row["due_on"], row["raised_on"])
-        for row in still_open
+def certificate_changes_list(found: Rows, names: Names, period: Period, maker: Maker) -> ListPaper:
+    """换证、迁移、冻结清单."""
+    columns = (
+        "变更", "姓名", "人员标识", "所在地", "残疾类别", "残疾等级", "有效期至", "变更日期", "获知日期", "原因",
+    )  # fmt: skip
+    rows = [
+        (
+            "残疾人证迁移中" if row["in_transit"] else _kind(row), names.get(row["person_id"]), _person(row),
+            maker.place(row["area"]), CATEGORY_NAMES.get(row["category"]), row["level"], row["expires_on"],
+            row["occurred_on"], row["known_on"], row["cause"],
+        )
+        for row in found
+    ]  # fmt: skip
+    return maker.list(
+        "残疾人证换证、迁移、冻结清单",
+        f"ZB-{period}",
+        columns,
+        rows,
+        about=str(period),
+        office=maker.office("残疾人联合会"),
+        signed_by=("经办人", "负责人"),
+    )
+
+
+def problem_list(raised: Rows, maker: Maker) -> ListPaper:
+    """问题清单: what is overdue and not done."""
+    columns = ("编号", "问题", "责任地区", "期限", "发现日期")
+    rows = [
+        (_mark(row["escalation_id"]), row["says"], maker.place(row["area"]), row["due_on"], row["raised_on"])
+        for row in raised
+        if row["closed_on"] is None
     ]
-    orders = [
-        (row["escalation_id"], maker.place(row["raised_to"]), maker.place(row["area"]), row["says"], row["due_on"],
-         row["raised_on"], None, None)
-        for row in still_open
+    return maker.list("问题清单", "WT", columns, rows)
+
+
+def supervision_list(raised: Rows, maker: Maker) -> ListPaper:
+    """督办单: who sees to what is overdue, with room for what is ordered."""
+    columns = ("编号", "督办单位", "责任地区", "问题", "原期限", "督办日期", "办理意见", "签字")
+    rows = [
+        (
+            _mark(row["escalation_id"]), maker.place(row["raised_to"]), maker.place(row["area"]), row["says"],
+            row["due_on"], row["raised_on"], None, None,
+        )
+        for row in raised
+        if row["closed_on"] is None
     ]  # fmt: skip
-    ledger = [
-        (row["escalation_id"], row["says"], maker.place(row["area"]), maker.place(row["raised_to"]), row["due_on"],
-         row["raised_on"], row["closed_on"])
+    return maker.list("督办单", "DB", columns, rows, signed_by=("签发人",))
+
+
+def rectification_list(raised: Rows, maker: Maker) -> ListPaper:
+    """整改台账: everything that was raised, with the day on which it was closed (销号)."""
+    columns = ("编号", "问题", "责任地区", "督办单位", "期限", "督办日期", "销号日期")
+    rows = [
+        (
+            _mark(row["escalation_id"]), row["says"], maker.place(row["area"]), maker.place(row["raised_to"]),
+            row["due_on"], row["raised_on"], row["closed_on"],
+        )
         for row in raised
     ]  # fmt: skip
-    sheets = [
-        Sheet("问题清单", ("编号", "问题", "责任地区", "期限", "发现日期"), problems),
-        Sheet("督办单", ("编号", "督办单位", "责任地区", "问题", "原期限", "督办日期", "办理意见", "签字"), orders),
-        Sheet("整改台账", ("编号", "问题", "责任地区", "督办单位", "期限", "督办日期", "销号日期"), ledger),
-    ]
-    return maker.lists("问题清单、督办单、整改台账", "DB", sheets)
+    return maker.list("整改台账", "ZG", columns, rows)
+
+
+def _mark(identity: UUID) -> str:
+    """The end of an id, which is random: enough to tell two apart on paper."""
+    return str(identity)[-12:]
+
+
+def _person(row: Mapping[str, Any]) -> str:
+    """The head of a person's id, as the console shows it."""
+    return f"{row['person_id'][:11]}…"
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -232,10 +245,10 @@ def _file(file: Mapping[str, Any]) -> str:
     return f"{file['media_type']}（SM3 {file['digest'][:16]}…）"
 
 
-def _signed(township: Mapping[str, Any]) -> str | None:
+def _signed(township: Mapping[str, Any]) -> str:
     if not township["done"]:
-        return None
-    return "有变化" if township["changes"] else "无变化"
+        return "未报送"
+    return f"{'有变化' if township['changes'] else '无变化'}，{township['signed_by']} {township['signed_at']:%Y-%m-%d}"
 
 
 def _moved(row: Mapping[str, Any], maker: Maker) -> str:
@@ -247,10 +260,6 @@ def _moved(row: Mapping[str, Any], maker: Maker) -> str:
 
 def _chosen(options: Mapping[str, str], chosen: str | None) -> str:
     return "　".join(("☑" if word == chosen else "□") + name for word, name in options.items())
-
-
-def _yuan(amount_fen: int | None) -> str | None:
-    return None if amount_fen is None else yuan_text(amount_fen)
 
 
 def _day(day: date | None) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, Response
+from fastapi import Depends, Query, Response
 
 from libs.common.areas import Area
 from libs.common.audit import record
@@ -16,6 +15,7 @@ from libs.common.auth import Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.identity import mask_name
 from libs.common.papers.answers import answer_with
+from libs.common.papers.lists import ListForm, answer_with_list, answer_with_workbook
 from libs.common.web import Page, Tx, router
 from services.matching import lists
 from services.matching.api.duties import InPeriod
@@ -26,12 +26,12 @@ from services.matching.handlers.evidence import Subject, list_evidence
 from services.matching.handlers.findings import read_finding
 from services.matching.handlers.names import names_in_registers
 from services.matching.lists import Maker
-from services.matching.sheets import WORKBOOK_TYPE, Lists, as_paper, workbook
 
 api = router(prefix="/v1/papers", tags=["papers"])
 
 Verifier = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
-Form = Literal["xlsx", "pdf"]
+Volume = Annotated[int, Query(ge=1)]
+"""Of a long list in print."""
 
 
 @api.get("/task-sheets")
@@ -41,9 +41,11 @@ async def read_task_sheets(area: Area, tx: Tx, verifier: Verifier, parts: PartsO
 
 
 @api.get("/task-sheets.{form}", response_class=Response)
-async def download_task_sheets(form: Form, area: Area, tx: Tx, verifier: Verifier, parts: PartsOf) -> Response:
+async def download_task_sheets(
+    form: ListForm, area: Area, tx: Tx, verifier: Verifier, parts: PartsOf, volume: Volume = 1
+) -> Response:
     tasks = await _tasks(tx, area, verifier, parts)
-    return await _answer(lists.task_list(tasks, _maker(area, verifier)), form)
+    return await answer_with_list(lists.task_list(tasks, _maker(area, verifier)), form, volume=volume)
 
 
 @api.get("/task-sheets/{finding_id}.pdf", response_class=Response)
@@ -65,12 +67,18 @@ async def read_expiring(area: Area, tx: Tx, reader: Official, as_of: date | None
 
 @api.get("/expiring-certificates.{form}", response_class=Response)
 async def download_expiring(
-    form: Form, area: Area, tx: Tx, reader: Official, parts: PartsOf, as_of: date | None = None
+    form: ListForm,
+    area: Area,
+    tx: Tx,
+    reader: Official,
+    parts: PartsOf,
+    as_of: date | None = None,
+    volume: Volume = 1,
 ) -> Response:
     reader.require_area(area)
     found = await handlers.read_expiring(tx, area, as_of or business_today())
     names = await _names(tx, found, area, reader, parts)
-    return await _answer(lists.expiring_list(found, names, _maker(area, reader)), form)
+    return await answer_with_list(lists.expiring_list(found, names, _maker(area, reader)), form, volume=volume)
 
 
 @api.get("/monthly-changes")
@@ -82,14 +90,16 @@ async def read_monthly_changes(area: Area, period: InPeriod, tx: Tx, reader: Off
 
 @api.get("/monthly-changes.{form}", response_class=Response)
 async def download_monthly_changes(
-    form: Form, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf
+    form: ListForm, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf, volume: Volume = 1
 ) -> Response:
     """With each township's signature: changes, or none (无变化)."""
     reader.require_area(area)
     found = await handlers.read_monthly_changes(tx, area, period)
     names = await _names(tx, found, area, reader, parts)
     townships = await townships_of(tx, area, period)
-    return await _answer(lists.monthly_changes_list(found, names, townships, period, _maker(area, reader)), form)
+    return await answer_with_list(
+        lists.monthly_changes_list(found, names, townships, period, _maker(area, reader)), form, volume=volume
+    )
 
 
 @api.get("/certificate-changes")
@@ -101,20 +111,44 @@ async def read_certificate_changes(area: Area, period: InPeriod, tx: Tx, reader:
 
 @api.get("/certificate-changes.{form}", response_class=Response)
 async def download_certificate_changes(
-    form: Form, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf
+    form: ListForm, area: Area, period: InPeriod, tx: Tx, reader: Official, parts: PartsOf, volume: Volume = 1
 ) -> Response:
     reader.require_area(area)
     found = await handlers.read_certificate_changes(tx, area, period)
     names = await _names(tx, found, area, reader, parts)
-    return await _answer(lists.certificate_changes_list(found, names, period, _maker(area, reader)), form)
+    return await answer_with_list(
+        lists.certificate_changes_list(found, names, period, _maker(area, reader)), form, volume=volume
+    )
 
 
-@api.get("/supervision.{form}", response_class=Response)
-async def download_supervision(form: Form, area: Area, tx: Tx, reader: Official) -> Response:
-    """问题清单 (what is open), 督办单 (who sees to it), 整改台账 (everything, with the day on which it was closed)."""
+@api.get("/supervision.xlsx", response_class=Response)
+async def download_supervision(area: Area, tx: Tx, reader: Official) -> Response:
+    """问题清单, 督办单 and 整改台账 as one workbook."""
+    reader.require_area(area)
+    raised, maker = await handlers.read_supervision(tx, area), _maker(area, reader)
+    return answer_with_workbook([made(raised, maker) for made in _SUPERVISION.values()])
+
+
+@api.get("/{kind}.{form}", response_class=Response)
+async def download_supervision_paper(
+    kind: Literal["problems", "supervision", "rectification"],
+    form: ListForm,
+    area: Area,
+    tx: Tx,
+    reader: Official,
+    volume: Volume = 1,
+) -> Response:
+    """问题清单 (what is overdue), 督办单 (who sees to it), 整改台账 (everything, with the day of its closing)."""
     reader.require_area(area)
     raised = await handlers.read_supervision(tx, area)
-    return await _answer(lists.supervision_lists(raised, _maker(area, reader)), form)
+    return await answer_with_list(_SUPERVISION[kind](raised, _maker(area, reader)), form, volume=volume)
+
+
+_SUPERVISION = {
+    "problems": lists.problem_list,
+    "supervision": lists.supervision_list,
+    "rectification": lists.rectification_list,
+}
 
 
 async def _tasks(tx: Tx, area: str, verifier: Principal, parts: PartsOf) -> Sequence[dict[str, Any]]:
@@ -138,11 +172,3 @@ async def _names(
 
 def _maker(area: str, principal: Principal) -> Maker:
     return Maker(area, principal.sub, business_today())
-
-
-async def _answer(made: Lists, form: Form) -> Response:
-    if form == "pdf":
-        return await answer_with(as_paper(made), "pdf")
-    book = await asyncio.to_thread(workbook, made)
-    headers = {"Content-Disposition": f'attachment; filename="{made.number}.xlsx"', "Cache-Control": "no-store"}
-    return Response(book, media_type=WORKBOOK_TYPE, headers=headers)
