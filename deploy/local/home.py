@@ -42,6 +42,8 @@ class Keys:
     sealing_keys: str
     onecard_client_secret: str
     onecard_webhook_secrets: str
+    sms_key: str
+    sms_webhook_secrets: str
     console_secret: str
 
     @classmethod
@@ -53,9 +55,15 @@ class Keys:
             person_keys="1:" + secrets.token_hex(32),
             sealing_keys="k1:" + secrets.token_hex(16),
             onecard_client_secret=secrets.token_urlsafe(32),
-            onecard_webhook_secrets="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            onecard_webhook_secrets=_webhook_secret(),
+            sms_key=secrets.token_urlsafe(32),
+            sms_webhook_secrets=_webhook_secret(),
             console_secret=secrets.token_urlsafe(32),
         )
+
+
+def _webhook_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 @dataclass(slots=True)

@@ -208,6 +208,12 @@ class Launcher:
         if name in ("disbursement", "onecard_mock"):
             env["LIANGBU_ONECARD_CLIENT_SECRET"] = keys.onecard_client_secret
             env["LIANGBU_ONECARD_WEBHOOK_SECRETS"] = keys.onecard_webhook_secrets
+        if name in ("notification", "onecard_mock"):
+            env["LIANGBU_SMS_URL"] = f"{self.url('onecard_mock')}/sms/v1"
+            env["LIANGBU_SMS_WEBHOOK_URL"] = f"{self.url('notification')}/webhooks/sms"
+            env["LIANGBU_SMS_KEY"] = keys.sms_key
+            env["LIANGBU_SMS_WEBHOOK_SECRETS"] = keys.sms_webhook_secrets
+            env["LIANGBU_SMS_AT_ANY_HOUR"] = "true"  # a demonstration is played at any hour
         if name == "console":
             env["LIANGBU_CONSOLE_SECRET"] = keys.console_secret
             env["LIANGBU_DEMO_SIGNING_KEY"] = keys.jwt_private_key  # one may sign in in any role by choosing it

@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     clock_skew_s: float = Field(default=0.0, description="how far the database clocks of two services may differ")
     department: str = Field(default="民政局", description="competent department as the bank's SMS names it")
 
+    sms_url: str = Field(default="", description="base address of the SMS platform; empty: none")
+    sms_key: str = Field(default="", description="bearer key that the platform gave")
+    sms_timeout_s: float = 10.0
+    sms_webhook_url: str = Field(default="", description="where the simulated platform sends its receipts")
+    sms_webhook_secrets: str = Field(default="", description="`whsec_…` of its receipts, current first; empty: none")
+    sms_at_any_hour: bool = Field(default=False, description="no quiet hours; for demonstrations and tests")
+
     services_host: str = Field(default="127.0.0.1", description="where the console finds the services")
 
     def has_role(self, role: Literal["api", "relay", "consumer", "worker"]) -> bool:

@@ -111,10 +111,3 @@ class SubmissionLocked(Conflict):
     """Nothing is submitted until the books agree with the bank's again: the database may have been set back."""
 
     type = "submission-locked"
-
-
-class BadSignature(DomainError):
-    """The webhook's signature or timestamp is not valid."""
-
-    status = 401
-    type = "bad-signature"

@@ -224,8 +224,8 @@ def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: Recorded
     return told
 
 
-def tell_contact(tx: Transaction, vault: Vault, person: Person) -> Person:
-    """Publishes how the person is reached, under the next version; the person to save."""
+def tell_contact(tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None) -> Person:
+    """Publishes how the person and the guardian in force are reached, under the next version; the person to save."""
     event_id = new_id()
     told = replace(person, contact_version=person.contact_version + 1)
     tx.publish(
@@ -235,6 +235,8 @@ def tell_contact(tx: Transaction, vault: Vault, person: Person) -> Person:
             area=person.area,
             name=vault.sealer.seal(person.name, event_id, "name"),
             phone=vault.seal(person.phone, event_id, "phone"),
+            phone_token=person.phone and vault.persons.token("phone", person.phone),
+            guardian_phone=vault.seal(recorded.guardian.phone, event_id, "guardian_phone") if recorded else None,
         ),
         event_id=event_id,
     )

@@ -72,3 +72,18 @@ def look_again(schedule: Sequence[Run], today: Period) -> Period | None:
     """The month in which time alone makes something news; None if nothing more is known to change."""
     edges = [run.first for run in schedule] + [run.last.next for run in schedule if run.last is not None]
     return min((edge.plus(-1) for edge in edges if edge > today.next), default=None)
+
+
+def arrears(before: Sequence[Run], after: Sequence[Run], today: Period) -> dict[Period, int]:
+    """How much more (fen) each month before `today` is now entitled to than before; only months that gain."""
+    if not after:
+        return {}
+    first = min(run.first for run in after)
+    if first >= today:
+        return {}
+    gained = {month: _amount(after, month) - _amount(before, month) for month in first.through(today.previous)}
+    return {month: fen for month, fen in gained.items() if fen > 0}
+
+
+def _amount(schedule: Sequence[Run], month: Period) -> int:
+    return next((run.amount_fen for run in schedule if run.holds(month)), 0)

@@ -12,9 +12,10 @@ from libs.common.invariants import Invariant
 from libs.common.privacy import Sealer
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
-from services.notification import api, handlers, letters
+from services.notification import outcomes
+from services.notification.api import messages, receipts, templates
+from services.notification.handlers import entitlements, facts, persons
 from services.notification.sending import Sending
-from services.notification.settings import NotificationSettings
 from services.notification.sms import HttpSmsProvider, SmsProvider
 from services.notification.subscriptions import subscriptions
 
@@ -43,29 +44,31 @@ INVARIANTS = [
 def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
     """The service's app; `provider` is the SMS provider, by default the one of `LIANGBU_SMS_URL`, if any."""
     sealer = Sealer.parse(settings.sealing_keys)
-    provider = provider or _configured_provider(NotificationSettings(**settings.model_dump()))
+    provider = provider or _configured_provider(settings)
     service = Service(
         name="notification",
         version="0.1.0",
         title="Liangbu notification (消息通知)",
-        routers=[api.api],
+        routers=[messages.api, templates.api, receipts.api],
         subscriptions=subscriptions(sealer),
         listens_to=("intake", "matching", "eligibility", "disbursement"),
         bulk_from=("intake", "eligibility"),
         daily_tasks=[
-            DailyTask("coming changes told", partial(handlers.tell_coming_changes, sealer=sealer)),
-            DailyTask("unsent texts made letters", letters.turn_unsent_into_letters),
-            DailyTask("unconfirmed texts failed", letters.fail_unconfirmed),
+            DailyTask("coming changes told", partial(entitlements.tell_coming_changes, sealer=sealer)),
+            DailyTask("expiring certificates told", partial(facts.tell_expiries, sealer=sealer)),
+            DailyTask("unsent texts made letters", outcomes.turn_unsent_into_letters),
+            DailyTask("unconfirmed texts made letters", outcomes.turn_unconfirmed_into_letters),
+            DailyTask("old phones forgotten", persons.forget_old_phones),
         ],
         invariants=INVARIANTS,
-        workers=[lambda app: Sending(app.state.database, sealer, provider)],
+        workers=[lambda app: Sending(app.state.database, sealer, provider, at_any_hour=settings.sms_at_any_hour)],
     )
     app = create_app(service, settings)
     app.state.sealer = sealer
     return app
 
 
-def _configured_provider(settings: NotificationSettings) -> SmsProvider | None:
+def _configured_provider(settings: Settings) -> SmsProvider | None:
     if not settings.sms_url:
         return None
     http = httpx.AsyncClient(timeout=settings.sms_timeout_s)

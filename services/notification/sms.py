@@ -2,6 +2,7 @@
 
 POST {url}/messages {message_id, phone, text}   → 2xx {status, reason?}; the same message_id is the same message
 GET  {url}/messages/{message_id}                → 200 {status, reason?}; status: accepted, delivered or failed
+It also tells by itself, signed (Standard Webhooks), to `POST /webhooks/sms`: see `api/receipts.py`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the provider says of a message; `reason` only where it failed."""
+    """What the provider says of a message; `reason` only where it failed. `unknown`: it has no such message."""
 
-    status: Literal["accepted", "delivered", "failed"]
+    status: Literal["accepted", "delivered", "failed", "unknown"]
     reason: str | None = None
 
 
@@ -31,6 +32,8 @@ class SmsProvider(Protocol):
     async def send(self, message_id: UUID, phone: str, text: str) -> Receipt: ...
 
     async def ask(self, message_id: UUID) -> Receipt: ...
+
+    async def close(self) -> None: ...
 
 
 class HttpSmsProvider:
@@ -49,6 +52,9 @@ class HttpSmsProvider:
     async def ask(self, message_id: UUID) -> Receipt:
         return await self._receipt("GET", f"{self._url}/{message_id}", headers=self._headers)
 
+    async def close(self) -> None:
+        await self._http.aclose()
+
     async def _receipt(self, method: str, url: str, **request: Any) -> Receipt:
         try:
             answer = await self._http.request(method, url, **request)
@@ -56,6 +62,8 @@ class HttpSmsProvider:
             raise NoAnswer(type(error).__name__) from error
         if method == "POST" and answer.status_code in (400, 404, 409, 422):
             return Receipt("failed", f"refused by the provider ({answer.status_code})")
+        if method == "GET" and answer.status_code == 404:
+            return Receipt("unknown")
         if not answer.is_success:
             raise NoAnswer(f"HTTP {answer.status_code}")
         try:

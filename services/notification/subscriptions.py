@@ -1,30 +1,46 @@
-"""Which events are told to people. A finding is a lead and nothing is told of it: what it becomes once a person has
-verified it is told as a stop, with its reason."""
+"""Which events are told to people, and which decide how they are reached.
+
+What a finding alleges is told to nobody: only that payments are held meanwhile; what it becomes once a person has
+verified it is told as a stop, with its reason.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 from libs.common.consumer import Subscription
+from libs.common.events import intake, matching
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, RecoveryOpened
 from libs.common.events.eligibility import EntitlementChanged
-from libs.common.events.intake import ApplicationApproved, ApplicationRejected, ApplicationWithdrawn, ContactChanged
-from libs.common.events.matching import ReminderRequested
 from libs.common.privacy import Sealer
-from services.notification import handlers
+from services.notification.handlers import decisions, entitlements, facts, persons
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
-    decisions = partial(handlers.note_decisions, sealer=sealer)
-    unpaid = partial(handlers.note_unpaid, sealer=sealer)
+    decided = partial(decisions.note_decisions, sealer=sealer)
+    unpaid = partial(decisions.note_unpaid, sealer=sealer)
+    findings = partial(decisions.note_findings, sealer=sealer)
+    merges = partial(facts.merge_persons, sealer=sealer)
     return [
-        Subscription(ContactChanged, partial(handlers.note_contacts, sealer=sealer)),
-        Subscription(ApplicationApproved, decisions),
-        Subscription(ApplicationRejected, decisions),
-        Subscription(ApplicationWithdrawn, decisions),
-        Subscription(EntitlementChanged, partial(handlers.note_entitlements, sealer=sealer)),
+        Subscription(intake.ContactChanged, partial(persons.note_contacts, sealer=sealer)),
+        Subscription(intake.PayeeChanged, partial(persons.note_payees, sealer=sealer)),
+        Subscription(intake.ApplicationApproved, decided),
+        Subscription(intake.ApplicationRejected, decided),
+        Subscription(intake.ApplicationWithdrawn, decided),
+        Subscription(EntitlementChanged, partial(entitlements.note_entitlements, sealer=sealer)),
+        Subscription(matching.FindingOpened, findings),
+        Subscription(matching.FindingDismissed, findings),
         Subscription(PaymentFailed, unpaid),
         Subscription(PaymentReturned, unpaid),
-        Subscription(RecoveryOpened, partial(handlers.note_recoveries, sealer=sealer)),
-        Subscription(ReminderRequested, partial(handlers.note_reminders, sealer=sealer)),
+        Subscription(RecoveryOpened, partial(decisions.note_recoveries, sealer=sealer)),
+        Subscription(matching.ReminderRequested, partial(decisions.note_reminders, sealer=sealer)),
+        Subscription(matching.PersonDied, facts.note_facts),
+        Subscription(matching.PersonDeclaredDead, facts.note_facts),
+        Subscription(matching.PersonReappeared, facts.note_facts),
+        Subscription(matching.CertificateIssued, facts.note_facts),
+        Subscription(matching.CertificateRenewed, facts.note_facts),
+        Subscription(matching.CertificateReassessed, facts.note_facts),
+        Subscription(matching.FactRetracted, facts.note_retractions),
+        Subscription(matching.PersonMerged, merges),
+        Subscription(intake.PersonIdCorrected, merges),
     ]

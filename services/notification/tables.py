@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata = MetaData()
@@ -20,6 +20,8 @@ messages = Table(
     Column("template_area", Text),
     Column("template_version", Integer),
     Column("phone", Text),
+    Column("phone_token", Text),
+    Column("sent_with", UUID),
     Column("status", Text),
     Column("medium", Text),
     Column("reason", Text),
@@ -29,6 +31,17 @@ messages = Table(
     Column("sent_at", DateTime(timezone=True)),
     Column("delivered_at", DateTime(timezone=True)),
     Column("delivered_on", Date),
+    Column("received_by", Text),
+)
+
+message_history = Table(
+    "message_history",
+    metadata,
+    Column("message_id", UUID),
+    Column("at", DateTime(timezone=True)),
+    Column("status", Text),
+    Column("reason", Text),
+    Column("attempts", Integer),
 )
 
 templates = Table(
@@ -49,7 +62,39 @@ contacts = Table(
     Column("version", BigInteger),
     Column("area", Text),
     Column("phone", Text),
+    Column("phone_token", Text),
     Column("name", Text),
+    Column("guardian_phone", Text),
+    Column("old_phone", Text),
+    Column("old_phone_until", Date),
+)
+
+payees = Table(
+    "payees",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("version", BigInteger),
+    Column("number_token", Text),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("fact_id", UUID, primary_key=True),
+    Column("person_id", Text),
+    Column("kind", Text),
+    Column("occurred_on", Date),
+    Column("expires_on", Date),
+    Column("retracted", Boolean),
+)
+
+deceased = Table("deceased", metadata, Column("person_id", Text, primary_key=True))
+
+merged_persons = Table(
+    "merged_persons",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("into_person_id", Text),
 )
 
 schedules = Table(

@@ -24,10 +24,16 @@ Kind = Literal[
     "entitlement_ended",
     "entitlement_resumed",
     "entitlement_changed",
+    "arrears_granted",
+    "payment_held",
+    "hold_released",
     "payment_failed",
     "recovery_opened",
+    "recovery_after_death",
+    "certificate_expiring",
     "reminder",
     "contact_changed",
+    "payee_changed",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -47,28 +53,38 @@ class Template:
 
 _SYSTEM_TEXTS: dict[Kind, str] = {
     "application_approved": (
-        "【两补】您于{applied_on}提交的{subsidies}申请已获批准，"
-        "自申请当月起按符合条件的月份计发，发放到您登记的社保卡。"
+        "【两补】您于{applied_on}提交的{subsidies}申请已获批准，自申请当月起按符合条件的月份计发，"
+        "发放到您登记的社保卡，到账以银行短信为准。{remedy}。"
     ),
-    "application_rejected": (
-        "【两补】您于{applied_on}提交的{subsidies}申请未获批准。"
-        "原因见书面通知；有异议的，可向受理申请的乡镇（街道）提出。"
-    ),
-    "application_withdrawn": ("【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。"),
+    "application_rejected": "【两补】您于{applied_on}提交的{subsidies}申请未获批准，原因见书面通知。{remedy}。",
+    "application_withdrawn": "【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。",
     "entitlement_stopped": (
-        "【两补】您的{subsidy}自{first_month}起停发，"
-        "原因：{reason}。有异议的，可向户籍地乡镇（街道）提出；符合条件后可再次申请。"
+        "【两补】您的{subsidy}自{first_month}起停发，原因：{reason}。符合条件后可再次申请。{remedy}。"
     ),
     "entitlement_ended": (
         "【两补】领取人去世，其{subsidy}自{first_month}起停发。"
-        "此前应发未发的月份，继承人可凭证明向户籍地乡镇（街道）申领。"
+        "此前应发未发的月份，继承人可凭证明向户籍地乡镇（街道）申领。{remedy}。"
     ),
-    "entitlement_resumed": "【两补】您的{subsidy}自{first_month}起恢复发放，每月{amount}元。",
-    "entitlement_changed": ("【两补】您的{subsidy}自{first_month}起调整为每月{amount}元，此前月份的差额一并结算。"),
-    "payment_failed": ("【两补】您{period}的{subsidy}{amount}元未能到账：{reason}。{remedy}"),
+    "entitlement_resumed": "【两补】您的{subsidy}自{first_month}起恢复发放，每月{amount}元。{remedy}。",
+    "entitlement_changed": "【两补】您的{subsidy}自{first_month}起调整为每月{amount}元。{remedy}。",
+    "arrears_granted": ("【两补】您的{subsidy}{months}应补发{amount}元，随下一次发放到账，以银行短信为准。{remedy}。"),
+    "payment_held": (
+        "【两补】因有关信息需要核实，您的补贴自{first_month}起暂缓发放，应于{due_on}前核实完毕；"
+        "核实无误的，暂缓的月份全部补发。请联系户籍地乡镇（街道）说明情况、配合核实。"
+    ),
+    "hold_released": "【两补】有关信息已核实，您的补贴恢复发放，自{first_month}起暂缓的月份随下一次发放补发。",
+    "payment_failed": "【两补】您{period}的{subsidy}{amount}元未能到账：{reason}。{remedy}",
     "recovery_opened": (
-        "【两补】您的{subsidy}在{months}多发{amount}元，"
-        "需要退回。退回方式和期限请咨询户籍地县级民政部门；有异议的，可以提出。"
+        "【两补】您的{subsidy}在{months}多发{amount}元（{reason}），需要退回。"
+        "退回方式和期限请咨询户籍地县级民政部门，有困难的可申请分期。{remedy}。"
+    ),
+    "recovery_after_death": (
+        "【两补】领取人去世后，其{subsidy}在{months}多发{amount}元，需从遗产或由实际领取人退回。"
+        "退回方式和期限请咨询户籍地县级民政部门。{remedy}。"
+    ),
+    "certificate_expiring": (
+        "【两补】您的残疾人证将于{expires_on}到期。请在到期前向户籍地残联申请换证；"
+        "到期未换的，补贴自次月起暂停，换证后恢复。"
     ),
     "reminder": (
         "【两补】您可能符合残疾人两项补贴条件。补贴自愿申请，"
@@ -76,6 +92,10 @@ _SYSTEM_TEXTS: dict[Kind, str] = {
     ),
     "contact_changed": (
         "【两补】您登记的联系电话已变更，本号码不再接收通知。如非您本人办理，请立即联系户籍地乡镇（街道）。"
+    ),
+    "payee_changed": (
+        "【两补】您的补贴发放账户已变更为{account}，自{effective_on}起生效。"
+        "如非您本人或监护人办理，请立即联系户籍地乡镇（街道）。"
     ),
 }
 
@@ -115,8 +135,57 @@ def in_force(kind: str, area: str, written: Sequence[Template]) -> Template:
     return max(own, key=lambda template: (len(template.area), template.version), default=system)
 
 
-def render(template: Template, values: Mapping[str, str]) -> str:
-    return template.text.format_map(values)
+def render(template: Template, values: Mapping[str, str], remedy: str = "") -> str:
+    """The text of one case. `remedy` is how to object and until when, where the case brings no other."""
+    return template.text.format_map({"remedy": remedy, **values})
+
+
+def remedy(reconsideration_days: int, litigation_months: int) -> str:
+    return (
+        "有异议的，可向户籍地乡镇（街道）提出复核申请，"
+        f"也可自收到通知之日起{reconsideration_days}日内申请行政复议、{litigation_months}个月内提起行政诉讼"
+    )
+
+
+def preview(kind: Kind, text: str, remedy: str) -> str:
+    """The text with sample values."""
+    values = SAMPLE_VALUES | ({"remedy": "请到银行激活，随后将重新发放。"} if kind == "payment_failed" else {})
+    return render(Template(kind, "", 0, text), values, remedy)
+
+
+def sms_parts(text: str) -> int:
+    """How many SMS a text is paid for as: one up to 70 characters (UTF-16 units), else parts of 67."""
+    units = len(text.encode("utf-16-be")) // 2
+    return 1 if units <= _ONE_SMS else -(-units // _PART)
+
+
+_ONE_SMS, _PART = 70, 67
+
+
+def naming(text: str, names: Sequence[str]) -> str:
+    """The text with the names of those it is about in front, behind the sender's signature."""
+    if not names:
+        return text
+    signature, bracket, said = text.partition("】") if text.startswith("【") else ("", "", text)
+    return f"{signature}{bracket}{'、'.join(names)}：{said}"
+
+
+SAMPLE_VALUES: dict[str, str] = {
+    "applied_on": "2026年3月2日",
+    "withdrawn_on": "2026年3月2日",
+    "subsidies": "困难残疾人生活补贴、重度残疾人护理补贴",
+    "subsidy": "重度残疾人护理补贴",
+    "first_month": "2026年4月",
+    "months": "2026年1月至3月",
+    "period": "2026年3月",
+    "amount": "330.00",
+    "reason": "残疾人证已过期，请及时换证",
+    "due_on": "2026年4月20日",
+    "expires_on": "2026年9月30日",
+    "account": "尾号1234的账户",
+    "effective_on": "2026年4月1日",
+}
+"""What a preview shows in the place of a case's own values: samples, of nobody."""
 
 
 def why_stopped(because: str) -> str:
@@ -144,6 +213,10 @@ _REASONS = {
     "no_excluding_benefit": "已享受不能同时领取的其他待遇",
     "one_of_its_class": "已享受同类的其他补贴",
     "benefit.started": "已享受不能同时领取的其他待遇",
+    "certificate.renewed": "残疾人证信息已变更",
+    "error": "计发有误",
+    "fraud": "经核查不符合领取条件",
+    "late_report": "有关变化报告较晚",
 }
 
 DEATHS = ("alive", "person.died", "person.declared_dead")

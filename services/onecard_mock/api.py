@@ -63,11 +63,11 @@ async def accept_batch(batch: Batch, books: BooksOf, faults: FaultsSuffered, req
         raise HTTPException(status.HTTP_409_CONFLICT, "a payment_id was used with another account or amount") from None
     request.app.state.wake.set()
     if _DICE.random() < faults.timeout_after_accept_rate:
-        await _stay_silent(request)
+        await stay_silent(request)
     return {"batch_id": batch.batch_id, "accepted": len(batch.items) - len(duplicates), "duplicates": duplicates}
 
 
-async def _stay_silent(request: Request) -> None:
+async def stay_silent(request: Request) -> None:
     """Until the caller gives up."""
     for _ in range(int(_SILENCE_S / 0.1)):
         if await request.is_disconnected() or request.app.state.stopping.is_set():

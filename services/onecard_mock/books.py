@@ -63,12 +63,12 @@ class Books:
         self._dice = Random()  # noqa: S311 (faults, not secrets)
 
     async def faults(self) -> Faults:
-        stored = await self._pool.fetchval("SELECT faults FROM faults")
+        stored = await self._pool.fetchval("SELECT faults FROM faults WHERE party = 'onecard'")
         return Faults.model_validate_json(stored) if stored else Faults()
 
     async def set_faults(self, faults: Faults) -> None:
         await self._pool.execute(
-            "INSERT INTO faults (faults) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET faults = excluded.faults",
+            "INSERT INTO faults VALUES ('onecard', $1) ON CONFLICT (party) DO UPDATE SET faults = excluded.faults",
             faults.model_dump_json(),
         )
 
@@ -131,7 +131,8 @@ class Books:
                 [outcome.sms for outcome in outcomes if outcome.sms],
             )
             await connection.executemany(
-                "INSERT INTO webhooks (webhook_id, body, created_at, due_at) VALUES ($1, $2, $3, $4)",
+                "INSERT INTO webhooks (webhook_id, receiver, body, created_at, due_at)"
+                " VALUES ($1, 'onecard', $2, $3, $4)",
                 [
                     (f"msg_{uuid4().hex}", body, now, self._delivery_time(now, faults))
                     for outcome in outcomes
@@ -178,10 +179,12 @@ class Books:
             ],
         )
 
-    async def webhooks_due(self, now: datetime, limit: int) -> list[tuple[str, str, int]]:
-        """(webhook_id, body, attempts so far) of what is to be delivered by `now`, oldest first."""
+    async def webhooks_due(self, now: datetime, receiver: str, limit: int) -> list[tuple[str, str, int]]:
+        """(webhook_id, body, attempts so far) of what is to be delivered to a receiver by `now`, oldest first."""
         found = await self._pool.fetch(
-            "SELECT webhook_id, body, attempts FROM webhooks WHERE due_at <= $1 ORDER BY due_at LIMIT $2", now, limit
+            "SELECT webhook_id, body, attempts FROM webhooks WHERE due_at <= $1 AND receiver = $2"
+            " ORDER BY due_at LIMIT $3",
+            *(now, receiver, limit),
         )
         return [(row["webhook_id"], row["body"], row["attempts"]) for row in found]
 

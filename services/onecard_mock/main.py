@@ -1,10 +1,12 @@
-"""The one-card mock: the bank that tests and demonstrations pay through; real HTTP, real faults, its own memory."""
+"""The outside world of tests and demonstrations: the bank they pay through (one-card), and the platform that sends the
+office's SMS; real HTTP, real faults, memories of their own."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import asyncpg
 import structlog
@@ -18,6 +20,9 @@ from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environme
 from libs.common.telemetry import configure_logging
 from services.onecard_mock.api import bank_side, test_side
 from services.onecard_mock.books import Books
+from services.onecard_mock.outcomes import Faults
+from services.onecard_mock.texts import Texts
+from services.onecard_mock.texts_api import platform_side, platform_test_side
 from services.onecard_mock.webhooks import Deliveries
 
 log = structlog.get_logger(__name__)
@@ -26,27 +31,31 @@ _PAUSE_S = 0.1
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The bank as an application; it needs a database, client credentials and the webhook's address and secret."""
+    """Bank and platform as one app; they need a database, credentials, and each webhook's address and secret."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with asyncpg.create_pool(asyncpg_dsn(settings.database_url), min_size=1, max_size=6) as pool:
-            books = Books(pool)
-            deliveries = Deliveries(
-                books, url=settings.onecard_webhook_url, secret=settings.onecard_webhook_secrets.split(",")[0]
-            )
-            app.state.books = books
-            work = [
-                asyncio.create_task(_settle(app, books), name="settling"),
-                asyncio.create_task(_deliver(app, books, deliveries), name="delivering"),
+            books, texts = app.state.books, app.state.texts = Books(pool), Texts(pool)
+            tellers = [
+                Deliveries(books, receiver, url=url, secret=secrets.split(",")[0])
+                for receiver, url, secrets in (
+                    ("onecard", settings.onecard_webhook_url, settings.onecard_webhook_secrets),
+                    ("sms", settings.sms_webhook_url, settings.sms_webhook_secrets),
+                )
+                if secrets
             ]
+            rounds = [partial(_settle_due, books), partial(_decide_due, texts)]
+            rounds += [partial(_deliver_due, books, teller) for teller in tellers]
+            work = [asyncio.create_task(_keep_doing(app, one_round)) for one_round in rounds]
             for task in work:
                 task.add_done_callback(crash_loudly)
             yield
             app.state.stopping.set()
             app.state.wake.set()
             await asyncio.gather(*work)
-            await deliveries.close()
+            for teller in tellers:
+                await teller.close()
 
     app = FastAPI(title="One-card mock 一卡通", version="1", lifespan=lifespan)
     app.state.client_id = settings.onecard_client_id
@@ -55,6 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.include_router(bank_side)
     app.include_router(test_side)
+    app.state.sms_key = settings.sms_key
+    app.include_router(platform_side)
+    app.include_router(platform_test_side)
 
     @app.get("/healthz", include_in_schema=False)
     @app.get("/readyz", include_in_schema=False)
@@ -64,17 +76,9 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _settle(app: FastAPI, books: Books) -> None:
+async def _keep_doing(app: FastAPI, one_round: Callable[[], Awaitable[int]]) -> None:
     while not app.state.stopping.is_set():
-        moved = await _patiently(lambda: _settle_due(books))
-        if not moved:
-            await _pause(app)
-
-
-async def _deliver(app: FastAPI, books: Books, deliveries: Deliveries) -> None:
-    while not app.state.stopping.is_set():
-        tried = await _patiently(lambda: _deliver_due(books, deliveries))
-        if not tried:
+        if not await _patiently(one_round):
             await _pause(app)
 
 
@@ -82,8 +86,13 @@ async def _settle_due(books: Books) -> int:
     return await books.settle_due(utc_now(), await books.faults())
 
 
+async def _decide_due(texts: Texts) -> int:
+    return await texts.decide_due(utc_now(), await texts.faults())
+
+
 async def _deliver_due(books: Books, deliveries: Deliveries) -> int:
-    return await deliveries.deliver_due(await books.faults())
+    """The bank's webhooks suffer its faults; the platform's were spoilt when they were made."""
+    return await deliveries.deliver_due(await books.faults() if deliveries.receiver == "onecard" else Faults())
 
 
 async def _patiently(work: Callable[[], Awaitable[int]]) -> int:

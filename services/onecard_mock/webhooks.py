@@ -18,10 +18,11 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class Deliveries:
-    """Sends what is due, a few at a time."""
+    """Sends what is due to one receiver (`onecard`, `sms`), a few at a time."""
 
-    def __init__(self, books: Books, *, url: str, secret: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, books: Books, receiver: str, *, url: str, secret: str, timeout_s: float = 10.0) -> None:
         self._books = books
+        self.receiver = receiver
         self._url = url
         self._signer = Webhook(secret)
         self._client = httpx.AsyncClient(timeout=timeout_s)
@@ -29,7 +30,7 @@ class Deliveries:
 
     async def deliver_due(self, faults: Faults) -> int:
         """One round; how many were tried."""
-        due = await self._books.webhooks_due(utc_now(), _AT_ONCE)
+        due = await self._books.webhooks_due(utc_now(), self.receiver, _AT_ONCE)
         if faults.reorder:
             self._dice.shuffle(due)
         await asyncio.gather(*(self._deliver(*item, faults) for item in due))

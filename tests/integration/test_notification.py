@@ -189,7 +189,7 @@ async def notification(databases: Databases, make_settings: Any) -> AsyncIterato
         running(build(settings), settings) as app,
     ):
         client = HttpSmsProvider(http, "http://sms.test", "key")
-        yield Notification(app, provider, sealer, Sending(app.app.state.database, sealer, client))
+        yield Notification(app, provider, sealer, Sending(app.app.state.database, sealer, client, at_any_hour=True))
 
 
 @pytest.fixture
@@ -328,17 +328,17 @@ async def test_two_workers_side_by_side_never_take_the_same_message(service: Not
     assert service.provider.requests == 30
 
 
-async def test_a_refused_number_fails_with_its_reason_and_is_told(service: Notification) -> None:
+async def test_a_refused_number_makes_a_letter_due_and_is_told(service: Notification) -> None:
     service.provider.refuses = True
     await service.receive(service.contact(), approval())
     await service.send_all()
     [message] = await service.messages()
-    assert (message["status"], message["reason"]) == ("failed", "refused by the provider (422)")
+    assert (message["status"], message["reason"]) == ("letter_due", "refused by the provider (422)")
     [told] = await service.published("message.failed.v1")
     assert PHONE not in told["body"]
 
 
-async def test_a_text_that_the_network_could_not_deliver_has_failed(service: Notification) -> None:
+async def test_a_text_that_the_network_could_not_deliver_becomes_a_letter(service: Notification) -> None:
     service.provider.outcome = "failed"
     await service.receive(service.contact(), approval())
     await service.send_all()

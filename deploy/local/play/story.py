@@ -13,6 +13,7 @@ from deploy.local.play.applying import apply_and_review
 from deploy.local.play.books import recoveries
 from deploy.local.play.expectations import Expectations
 from deploy.local.play.journal import Journal
+from deploy.local.play.messages import messages_line, messages_told
 from deploy.local.play.paying import Month, PaidMonth, appropriate, month_of, pay
 from deploy.local.play.scenes import Scenes
 from deploy.local.play.stage import NeverHappened, Officials, Stage, each
@@ -35,13 +36,15 @@ async def play_county(launcher: Launcher, area: str, persons: int, months: int, 
             expectations=expectations,
             report=lambda line: output.print(f"  {line}", style="dim", markup=False),
         )
-        story = _Story(stage, journal)
+        story, told = _Story(stage, journal), "messages to persons: not counted"
         try:
             await story.play(months)
+            told = messages_line(await messages_told(stage))
         except* (Refused, NeverHappened) as failures:
             for failure in failures.exceptions:
                 expectations.expect("the play comes to its end", False, failure)
         output.print(summary_table(story.rows))
+        output.print(told)
         broken = [line for line in await check_invariants(rest) if not line["holds"]]
     for line in broken:
         output.print(f"✗ {line['service']}: {line['says']}: {line['broken_by']}", style="red", markup=False)

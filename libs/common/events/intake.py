@@ -183,7 +183,7 @@ class PayeeChanged(StateEvent):
 
 @event
 class ContactChanged(StateEvent):
-    """How a person is reached, whole."""
+    """How a person is reached, whole; `guardian_phone` where the person has no phone, or has died."""
 
     type: ClassVar[str] = "contact.changed.v1"
     producer: ClassVar[str] = "intake"
@@ -191,6 +191,8 @@ class ContactChanged(StateEvent):
     area: str
     name: Sealed
     phone: Sealed | None = None
+    phone_token: str | None = Field(default=None, description="keyed digest, to see one phone used for several persons")
+    guardian_phone: Sealed | None = None
 
     @property
     def aggregate(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -10,14 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, status
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
-from standardwebhooks import Webhook, WebhookVerificationError
 
 from libs.common.clock import business_today
 from libs.common.database import is_transient
 from libs.common.errors import InvalidInput, Unavailable
 from libs.common.period import SHANGHAI
 from libs.common.vocabulary import ReturnCode
-from services.disbursement.errors import BadSignature
+from libs.common.webhooks import verified
 from services.disbursement.handlers.deliveries import Delivery, Door
 from services.disbursement.handlers.receipts import Sms
 from services.disbursement.handlers.results import BankResult
@@ -79,7 +77,7 @@ async def receive(request: Request) -> JSONResponse:
     """401: bad signature, or more than 5 minutes old or early. 202: an unknown payment, and a case. 200: taken in, or
     taken in before."""
     body = await request.body()
-    webhook_id = _verified(request, body)
+    webhook_id = verified(request.app.state.settings.onecard_webhook_secrets, request.headers, body)
     try:
         event = _ANY.validate_json(body)
     except ValidationError as error:
@@ -95,18 +93,6 @@ async def receive(request: Request) -> JSONResponse:
         raise Unavailable("the database is not reachable or busy; try again") from error
     accepted = status.HTTP_202_ACCEPTED if answer == "unknown payment" else status.HTTP_200_OK
     return JSONResponse({"status": answer}, accepted)
-
-
-def _verified(request: Request, body: bytes) -> str:
-    """The delivery's id. `BadSignature`, whatever is wrong with it: a forger learns nothing."""
-    secrets: str = request.app.state.settings.onecard_webhook_secrets
-    for secret in filter(None, secrets.split(",")):
-        try:
-            Webhook(secret).verify(body, dict(request.headers), json_parse=False)
-        except (WebhookVerificationError, ValueError, binascii.Error):
-            continue
-        return request.headers["webhook-id"]
-    raise BadSignature
 
 
 def _told(event: Settled | Failed | Returned | SmsSent, told_by: str) -> BankResult | Sms | None:

@@ -24,6 +24,7 @@ from services.intake.handlers.forwardings import follow_decision
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
+    current_guardian,
     load_person,
     record_account,
     record_guardian,
@@ -125,12 +126,12 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         phone=declaration.applicant.phone or known.phone,
         incapacity=declaration.incapacity or known.incapacity,
     )
-    if (person.name, person.phone, person.area) != (known.name, known.phone, known.area):
-        person = tell_contact(tx, vault, person)
-
     if declaration.guardian is not None:
         guardian = RecordedGuardian(declaration.guardian, effective_on=application.accrues_from)
         await record_guardian(tx, vault, person.person_id, guardian)
+    reached_otherwise = (person.name, person.phone, person.area) != (known.name, known.phone, known.area)
+    if reached_otherwise or declaration.guardian is not None:
+        person = tell_contact(tx, vault, person, await current_guardian(tx, vault, person.person_id))
     account = await current_account(tx, vault, person.person_id) if known.payee_version > 0 else None
     declared = declaration.account
     keeps_own_card = (

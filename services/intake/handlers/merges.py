@@ -16,6 +16,7 @@ from services.intake.errors import BothGranted
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
+    current_guardian,
     find_person,
     load_person,
     save_person,
@@ -51,7 +52,7 @@ async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_nu
     await save_person(tx, vault, right)
     await _move(tx, vault, wrong, right)
     account = await current_account(tx, vault, into_person_id)
-    right = tell_contact(tx, vault, right)
+    right = tell_contact(tx, vault, right, await current_guardian(tx, vault, into_person_id))
     if max(wrong.payee_version, right.payee_version) > 0:
         right = tell_payee(tx, vault, right, account, on=on)
     await save_person(tx, vault, right)

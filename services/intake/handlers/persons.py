@@ -133,6 +133,7 @@ async def approve_change(
         guardian = RecordedGuardian(Guardian.model_validate_json(body), change.effective_on)
         account = _account_after_guardian(current, guardian)
         await record_guardian(tx, vault, person_id, guardian)
+        person = tell_contact(tx, vault, person, guardian)
     if account != current:
         await record_account(tx, vault, person_id, account)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
@@ -182,7 +183,8 @@ async def change_contact(tx: Transaction, vault: Vault, caller: Principal, perso
     person = await _person_in_sight(tx, vault, caller, person_id)
     changed = replace(person, phone=repaired_phone(phone) if phone else None)
     if changed != person:
-        await save_person(tx, vault, tell_contact(tx, vault, changed))
+        guardian = await current_guardian(tx, vault, person_id)
+        await save_person(tx, vault, tell_contact(tx, vault, changed, guardian))
     await record(tx, caller, "change contact", person_id, person_id=person_id)
 
 

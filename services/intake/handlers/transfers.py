@@ -20,7 +20,14 @@ from libs.common.errors import Forbidden, FourEyes, InvalidInput, NotFound
 from libs.common.events.intake import TransferAccepted
 from libs.common.working_days import working_days_after
 from services.intake.errors import TransferDecided, TransferOpen
-from services.intake.person_records import current_account, load_person, save_person, tell_contact, tell_payee
+from services.intake.person_records import (
+    current_account,
+    current_guardian,
+    load_person,
+    save_person,
+    tell_contact,
+    tell_payee,
+)
 from services.intake.policy_records import parameters_of
 from services.intake.tables import transfers
 from services.intake.vault import Vault
@@ -147,7 +154,7 @@ async def _take_over(tx: Transaction, vault: Vault, transfer: Any, *, on: date) 
         )
     )
     person = replace(await load_person(tx, vault, transfer.person_id), area=transfer.to_area)
-    person = tell_contact(tx, vault, person)
+    person = tell_contact(tx, vault, person, await current_guardian(tx, vault, transfer.person_id))
     if person.payee_version > 0:
         account = await current_account(tx, vault, transfer.person_id)
         person = tell_payee(tx, vault, person, account, on=on)

@@ -50,6 +50,7 @@ CREATE TABLE sms (
 
 CREATE TABLE webhooks (
     webhook_id   text PRIMARY KEY,
+    receiver     text NOT NULL CHECK (receiver IN ('onecard', 'sms')),
     body         text NOT NULL,
     created_at   timestamptz NOT NULL,
     due_at       timestamptz,
@@ -59,6 +60,22 @@ CREATE TABLE webhooks (
 CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE faults (
-    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    faults   jsonb NOT NULL
+    party  text PRIMARY KEY CHECK (party IN ('onecard', 'sms')),
+    faults jsonb NOT NULL
 );
+
+-- What the SMS platform was given to send. `due_at`: when the network decides what becomes of it; null: never, or done.
+CREATE TABLE texts (
+    message_id  text PRIMARY KEY,
+    phone       text NOT NULL,
+    text        text NOT NULL,
+    status      text NOT NULL DEFAULT 'accepted' CHECK (status IN ('accepted', 'delivered', 'failed')),
+    reason      text,
+    accepted_at timestamptz NOT NULL,
+    due_at      timestamptz,
+    finished_at timestamptz,
+    CHECK ((status = 'accepted') = (finished_at IS NULL)),
+    CHECK ((status = 'failed') = (reason IS NOT NULL))
+);
+CREATE INDEX texts_due ON texts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX texts_by_acceptance ON texts (accepted_at, message_id);

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from libs.common.settings import Settings
 from services.console.settings import ConsoleSettings
-from services.notification.settings import NotificationSettings
 
 README = Path(__file__).parents[3] / "README.md"
 _TABLE = re.compile(r"(?<=<!-- settings -->\n).*(?=<!-- /settings -->)", re.DOTALL)
@@ -15,7 +14,7 @@ _TABLE = re.compile(r"(?<=<!-- settings -->\n).*(?=<!-- /settings -->)", re.DOTA
 
 def settings_table() -> str:
     lines = ["| variable | default | |", "|---|---|---|"]
-    fields = Settings.model_fields | NotificationSettings.model_fields | ConsoleSettings.model_fields
+    fields = Settings.model_fields | ConsoleSettings.model_fields
     for name, field in fields.items():
         default = "" if field.default in ("", None) else f"`{field.default}`"
         lines.append(f"| `LIANGBU_{name.upper()}` | {default} | {field.description or ''} |")

@@ -12,11 +12,10 @@ import yaml
 from deploy import pins
 from libs.common.settings import PORT_OFFSETS
 from services.console.settings import ConsoleSettings
-from services.notification.settings import NotificationSettings
 
 ROOT = Path(__file__).parents[3]
 SERVICES = [name for name in PORT_OFFSETS if name not in ("console", "onecard_mock")]
-SETTINGS = {f"LIANGBU_{name.upper()}" for kind in (ConsoleSettings, NotificationSettings) for name in kind.model_fields}
+SETTINGS = {f"LIANGBU_{name.upper()}" for name in ConsoleSettings.model_fields}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Messages, the texts they are made of, and the delivery of letters."""
+"""Messages: what was said to whom, what became of it, and the letters that are handed over."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select
 from starlette.responses import Response
 
 from libs.common.areas import Area
-from libs.common.audit import record
-from libs.common.auth import CivilAffairs, Official, Principal, caller
+from libs.common.auth import Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import rows
+from libs.common.errors import NotFound
 from libs.common.papers.answers import Form, answer_with
 from libs.common.privacy import Sealer
 from libs.common.web import Page, Paging, Tx, router
-from services.notification import letters, texts
-from services.notification.composing import read_templates
-from services.notification.tables import messages, templates
+from services.notification import letters
+from services.notification.tables import message_history, messages
 from services.notification.texts import Kind
 
 api = router(prefix="/v1", tags=["notification"])
@@ -47,19 +45,21 @@ _SHOWN = [
         "sent_at",
         "delivered_at",
         "delivered_on",
+        "received_by",
+        "sent_with",
     )
 ]
 
 
-class TemplateText(BaseModel):
-    """The text of a kind for an area and all below it that have none of their own."""
-
-    area: Area
-    text: str = Field(max_length=texts.LONGEST_TEXT)
-
-
 class LetterDelivery(BaseModel):
+    """The receipt of delivery (送达回证): when, and by whom or how it was received."""
+
     delivered_on: date
+    received_by: letters.ReceivedBy = "self"
+
+
+class LetterFailure(BaseModel):
+    reason: str = Field(min_length=2, max_length=200)
 
 
 @api.get("/messages")
@@ -81,10 +81,47 @@ async def list_messages(
     return paging.page(rows(found), "message_id")
 
 
+@api.get("/message-statistics")
+async def count_messages(tx: Tx, reader: Official, area: Area | None = None) -> dict[str, Any]:
+    """How many messages of each kind, medium and status."""
+    by = (messages.c.kind, messages.c.medium, messages.c.status)
+    found = await tx.connection.execute(
+        select(*by, func.count().label("messages"))
+        .where(reader.within(messages.c.area, area))
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return {"items": rows(found), "next_cursor": None}
+
+
+@api.get("/messages/{message_id}")
+async def show_message(message_id: UUID, tx: Tx, reader: Official) -> dict[str, Any]:
+    """One message with what became of it, step by step."""
+    found = rows(await tx.connection.execute(select(*_SHOWN).where(messages.c.message_id == message_id)))
+    if not found:
+        raise NotFound("no such message")
+    reader.require_sight(found[0]["area"], "message")
+    history = await tx.connection.execute(
+        select(message_history.c.at, message_history.c.status, message_history.c.reason, message_history.c.attempts)
+        .where(message_history.c.message_id == message_id)
+        .order_by(message_history.c.at)
+    )
+    return {**found[0], "history": rows(history)}
+
+
 @api.post("/messages/{message_id}/delivery")
 async def deliver_letter(message_id: UUID, body: LetterDelivery, tx: Tx, deliverer: Deliverer) -> dict[str, Any]:
     """Records that the letter of a message was handed over; 409 unless one is due."""
-    message = await letters.record_delivery(tx, deliverer, message_id, body.delivered_on, business_today())
+    message = await letters.record_delivery(
+        tx, deliverer, message_id, body.delivered_on, body.received_by, business_today()
+    )
+    return {column.name: message[column.name] for column in _SHOWN}
+
+
+@api.post("/messages/{message_id}/failure")
+async def fail_letter(message_id: UUID, body: LetterFailure, tx: Tx, deliverer: Deliverer) -> dict[str, Any]:
+    """Records that the letter of a message cannot be handed over, and why; 409 unless one is due."""
+    message = await letters.record_failure(tx, deliverer, message_id, body.reason)
     return {column.name: message[column.name] for column in _SHOWN}
 
 
@@ -93,48 +130,6 @@ async def print_letter(message_id: UUID, form: Form, request: Request, tx: Tx, d
     """The message as a letter (停发 / 恢复 / 补发 / 追回通知书), with a receipt of delivery to sign."""
     sealer: Sealer = request.app.state.sealer
     return await answer_with(await letters.write_letter(tx, sealer, deliverer, message_id, business_today()), form)
-
-
-@api.get("/templates")
-async def list_templates(tx: Tx, reader: Official, area: Area | None = None) -> dict[str, Any]:
-    """Of each kind the text in force in an area, by default one's own."""
-    written = await read_templates(tx, texts.KINDS)
-    return {
-        "items": [_template(kind, texts.in_force(kind, area or reader.area, written)) for kind in texts.KINDS],
-        "next_cursor": None,
-    }
-
-
-@api.get("/templates/{kind}")
-async def show_template(kind: Kind, tx: Tx, reader: Official, area: Area | None = None) -> dict[str, Any]:
-    """The text in force in an area, by default one's own, and every version that was written for that very area."""
-    place = area or reader.area
-    template = texts.in_force(kind, place, await read_templates(tx, [kind]))
-    history = await tx.connection.execute(
-        select(templates.c.version, templates.c.text, templates.c.written_by, templates.c.written_at)
-        .where(templates.c.kind == kind, templates.c.area == place)
-        .order_by(templates.c.version.desc())
-    )
-    return {**_template(kind, template), "versions": rows(history)}
-
-
-@api.put("/templates/{kind}")
-async def write_template(kind: Kind, body: TemplateText, tx: Tx, author: CivilAffairs) -> dict[str, Any]:
-    """A new version for an area. Messages made before keep theirs. Writing the text in force again changes nothing."""
-    author.require_area(body.area)
-    texts.check(kind, body.text)
-    await tx.lock(f"template:{kind}:{body.area}")
-    before = texts.in_force(kind, body.area, await read_templates(tx, [kind]))
-    if before.area == body.area and before.text == body.text:
-        return _template(kind, before)
-    version = before.version + 1 if before.area == body.area else 1
-    await tx.connection.execute(
-        insert(templates).values(
-            kind=kind, area=body.area, version=version, text=body.text, written_by=author.sub, written_at=tx.now
-        )
-    )
-    await record(tx, author, "write template", f"{kind}:{body.area}:{version}")
-    return _template(kind, texts.Template(kind, body.area, version, body.text))
 
 
 @api.get("/persons/{person_id}/timeline")
@@ -159,14 +154,4 @@ def _story(message: dict[str, Any]) -> dict[str, Any]:
         "status": message["status"],
         "medium": message["medium"],
         "message_id": message["message_id"],
-    }
-
-
-def _template(kind: Kind, template: texts.Template) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "area": template.area or None,
-        "version": template.version,
-        "text": template.text,
-        "placeholders": sorted(texts.PLACEHOLDERS[kind]),
     }

@@ -1,0 +1,141 @@
+"""What officials and the bank decided about a person becomes a message: applications, holds, payments, recoveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, tuple_
+
+from libs.common.consumer import Received
+from libs.common.database import Transaction
+from libs.common.events.disbursement import PaymentState, RecoveryState
+from libs.common.events.intake import ApplicationApproved, ApplicationState, ApplicationWithdrawn
+from libs.common.events.matching import FindingOpened, FindingState
+from libs.common.money import yuan_text
+from libs.common.papers.printing import day_text
+from libs.common.period import Period
+from libs.common.privacy import Sealer
+from libs.common.vocabulary import SUBSIDY_NAMES
+from services.notification import texts
+from services.notification.composing import Draft, cause_of, compose
+from services.notification.handlers.facts import note_certificates
+from services.notification.tables import deceased, messages, schedules
+from services.notification.texts import Kind
+from services.notification.wording import month_text, months_text, subsidies_text
+
+
+async def note_decisions(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """Approved, rejected, withdrawn."""
+    await tx.lock(*{item.data.person_id for item in received})
+    await note_certificates(tx, [item.data for item in received if isinstance(item.data, ApplicationApproved)])
+    await compose(tx, [_decision(item) for item in received], sealer)
+
+
+def _decision(item: Received) -> Draft:
+    data: ApplicationState = item.data
+    values = {"applied_on": day_text(data.applied_on), "subsidies": subsidies_text(data.subsidies)}
+    kind: Kind = "application_rejected"
+    if isinstance(data, ApplicationApproved):
+        kind, values["subsidies"] = "application_approved", subsidies_text(data.granted)
+    elif isinstance(data, ApplicationWithdrawn):
+        kind, values["withdrawn_on"] = "application_withdrawn", day_text(data.withdrawn_on)
+    return Draft(kind, cause_of(item), data.person_id, data.area, values, data.application_id)
+
+
+async def note_findings(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """A lead holds payments: whoever is paid is told that they are held and until when, not what is alleged.
+
+    Dismissed, it is told that they are paid; confirmed, the stop is told with its reason.
+    """
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
+    paid = await tx.connection.execute(
+        select(schedules.c.person_id, schedules.c.runs).where(schedules.c.person_id.in_(person_ids))
+    )
+    payable = {(row.person_id, run[1]) for row in paid for run in row.runs}
+    held = [item for item in received if isinstance(item.data, FindingOpened) and _holds(item.data, payable)]
+    await compose(tx, [_finding_draft("payment_held", item.data) for item in held], sealer)
+    dismissed = [item.data for item in received if item.envelope.type == "finding.dismissed.v1"]
+    told = await tx.connection.execute(
+        select(messages.c.subject_id).where(
+            tuple_(messages.c.kind, messages.c.cause).in_([("payment_held", _hold_cause(data)) for data in dismissed])
+        )
+    )
+    known = set(told.scalars())
+    released = [_finding_draft("hold_released", data) for data in dismissed if data.finding_id in known]
+    await compose(tx, released, sealer)
+
+
+def _holds(data: FindingState, payable: set[tuple[str, str | None]]) -> bool:
+    """Whether any month from `hold_from` on is payable to the person."""
+    return any(
+        person_id == data.person_id and (last is None or Period.parse(last) >= data.hold_from)
+        for person_id, last in payable
+    )
+
+
+def _hold_cause(data: FindingState) -> str:
+    return f"finding:{data.finding_id}"
+
+
+def _finding_draft(kind: Kind, data: FindingState) -> Draft:
+    values = {"first_month": month_text(data.hold_from)}
+    if kind == "payment_held":
+        values["due_on"] = day_text(data.due_on)
+    return Draft(kind, _hold_cause(data), data.person_id, data.area, values, data.finding_id)
+
+
+async def note_unpaid(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """A payment failed or came back: what to do about the account."""
+    await tx.lock(*{item.data.person_id for item in received})
+    await compose(tx, [_unpaid(item) for item in received], sealer)
+
+
+def _unpaid(item: Received) -> Draft:
+    data: PaymentState = item.data
+    problem = texts.ACCOUNT_PROBLEMS.get(data.code) if data.code else None
+    reason, remedy = problem or texts.UNKNOWN_ACCOUNT_PROBLEM
+    values = {
+        "period": month_text(data.period),
+        "subsidy": SUBSIDY_NAMES[data.subsidy],
+        "amount": yuan_text(data.amount_fen),
+        "reason": reason,
+        "remedy": remedy,
+    }
+    return Draft("payment_failed", cause_of(item), data.person_id, data.area, values, data.payment_id)
+
+
+async def note_recoveries(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """An overpayment case was opened: which months, how much, and that one may object. After a death: the family."""
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
+    found = await tx.connection.execute(select(deceased).where(deceased.c.person_id.in_(person_ids)))
+    dead = set(found.scalars())
+    await compose(tx, [_recovery(item, dead) for item in received], sealer)
+
+
+def _recovery(item: Received, dead: set[str]) -> Draft:
+    data: RecoveryState = item.data
+    values = {
+        "subsidy": SUBSIDY_NAMES[data.subsidy],
+        "months": months_text([month.period for month in data.months]),
+        "amount": yuan_text(data.amount_fen),
+        "reason": texts.why_stopped(data.cause),
+    }
+    kind: Kind = "recovery_opened"
+    if data.person_id in dead or data.cause in texts.DEATHS:
+        kind = "recovery_after_death"
+        del values["reason"]
+    return Draft(kind, cause_of(item), data.person_id, data.area, values, data.recovery_id)
+
+
+async def note_reminders(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """The outreach reminder of notice 1, to the phone that the departments know, else to the person's contact."""
+    await tx.lock(*{item.data.person_id for item in received})
+    drafts = []
+    for item in received:
+        data = item.data
+        phone = sealer.open(data.phone, item.event_id, "phone") if data.phone else None
+        cause = f"event:{item.event_id}"
+        drafts.append(Draft("reminder", cause, data.person_id, data.area, {}, data.outreach_id, phone))
+    await compose(tx, drafts, sealer)

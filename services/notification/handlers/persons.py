@@ -1,0 +1,142 @@
+"""How persons are reached and where their money goes. Whoever changes either is told at the phone of before, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from libs.common.consumer import Received
+from libs.common.database import Transaction, rows
+from libs.common.events.intake import ContactChanged, PayeeChanged
+from libs.common.papers.printing import day_text
+from libs.common.period import business_date
+from libs.common.privacy import Sealer
+from services.notification.composing import Draft, cause_of, compose
+from services.notification.parameters import value_of
+from services.notification.tables import contacts, payees
+
+
+async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """Keeps how people are reached, and tells a phone that it is no longer used, in case somebody else changed it."""
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
+    known = {
+        row["person_id"]: row
+        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
+    }
+    changed: dict[str, dict[str, Any]] = {}
+    drafts: list[Draft] = []
+    for item in sorted(received, key=lambda item: item.data.version):
+        data, before = item.data, known.get(item.data.person_id)
+        if before is not None and before["version"] >= data.version:
+            continue
+        row = _contact(item, sealer)
+        old_phone = _open(sealer, before, "phone") if before else None
+        if before is not None and old_phone is not None and old_phone != _open(sealer, row, "phone"):
+            days = value_of("phone.remembered", data.area, business_date(item.envelope.time))
+            row["old_phone"] = sealer.seal(old_phone, "contacts", data.person_id, "old_phone")
+            row["old_phone_until"] = business_date(item.envelope.time) + timedelta(days=days)
+            drafts.append(Draft("contact_changed", cause_of(item), data.person_id, data.area, phone=old_phone))
+        elif before is not None:
+            row |= {name: before[name] for name in ("old_phone", "old_phone_until")}
+        known[data.person_id] = changed[data.person_id] = row
+    if changed:
+        upsert = insert(contacts)
+        await tx.connection.execute(
+            upsert.on_conflict_do_update(
+                index_elements=[contacts.c.person_id],
+                set_={column.name: upsert.excluded[column.name] for column in contacts.c if not column.primary_key},
+            ),
+            list(changed.values()),
+        )
+    await compose(tx, drafts, sealer)
+
+
+def _contact(item: Received, sealer: Sealer) -> dict[str, Any]:
+    """The row of a contact, its fields sealed anew for their place."""
+    data: ContactChanged = item.data
+
+    def moved(sealed: str | None, field: str) -> str | None:
+        return (
+            sealer.seal(sealer.open(sealed, item.event_id, field), "contacts", data.person_id, field)
+            if sealed
+            else None
+        )
+
+    return {
+        "person_id": data.person_id,
+        "version": data.version,
+        "area": data.area,
+        "phone": moved(data.phone, "phone"),
+        "phone_token": data.phone_token,
+        "name": moved(data.name, "name"),
+        "guardian_phone": moved(data.guardian_phone, "guardian_phone"),
+        "old_phone": None,
+        "old_phone_until": None,
+    }
+
+
+def _open(sealer: Sealer, row: dict[str, Any], field: str) -> str | None:
+    return sealer.open(row[field], "contacts", row["person_id"], field) if row[field] else None
+
+
+async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """Tells of another account, also to a phone that was replaced not long ago (domain: notice to the old phone)."""
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
+    known = {
+        row.person_id: (row.version, row.number_token)
+        for row in await tx.connection.execute(select(payees).where(payees.c.person_id.in_(person_ids)))
+    }
+    reached = {
+        row["person_id"]: row
+        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
+    }
+    drafts: list[Draft] = []
+    for item in sorted(received, key=lambda item: item.data.version):
+        data: PayeeChanged = item.data
+        token = data.account.number_token if data.account else None
+        version, before = known.get(data.person_id, (0, None))
+        if version >= data.version:
+            continue
+        known[data.person_id] = (data.version, token)
+        if before is None or before == token:
+            continue
+        drafts.append(_payee_draft(item, cause_of(item), None))
+        contact = reached.get(data.person_id)
+        if contact is not None and contact["old_phone"] and contact["old_phone_until"] >= business_date(tx.now):
+            drafts.append(_payee_draft(item, f"{cause_of(item)}:old phone", _open(sealer, contact, "old_phone")))
+    upsert = insert(payees)
+    await tx.connection.execute(
+        upsert.on_conflict_do_update(
+            index_elements=[payees.c.person_id],
+            set_={name: upsert.excluded[name] for name in ("version", "number_token")},
+        ),
+        [
+            {"person_id": person_id, "version": version, "number_token": token}
+            for person_id, (version, token) in known.items()
+        ],
+    )
+    await compose(tx, drafts, sealer)
+
+
+def _payee_draft(item: Received, cause: str, phone: str | None) -> Draft:
+    data: PayeeChanged = item.data
+    account = f"尾号{data.account.number_last4}的账户" if data.account else "待登记（原账户不再使用）"
+    values = {"account": account, "effective_on": day_text(data.effective_on)}
+    return Draft("payee_changed", cause, data.person_id, data.area, values, phone=phone)
+
+
+async def forget_old_phones(tx: Transaction, as_of: date) -> int:
+    """Daily: a replaced phone is remembered for a while only."""
+    forgotten = await tx.connection.execute(
+        update(contacts)
+        .where(contacts.c.old_phone_until < as_of)
+        .values(old_phone=None, old_phone_until=None)
+        .returning(contacts.c.person_id)
+    )
+    return len(forgotten.all())
