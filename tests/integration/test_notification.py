@@ -371,7 +371,7 @@ async def test_nothing_is_sent_to_the_phone_of_a_person_who_died(service: Notifi
     await service.send_all()
     assert service.provider.requests == 0
     kinds = {(message["kind"], message["status"]) for message in await service.messages()}
-    assert kinds == {("entitlement_ended", "letter_due"), ("recovery_opened", "letter_due")}
+    assert kinds == {("entitlement_ended", "letter_due"), ("recovery_after_death", "letter_due")}
 
 
 async def test_a_new_phone_is_told_to_the_old_one(service: Notification) -> None:

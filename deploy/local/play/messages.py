@@ -6,6 +6,7 @@ from collections import Counter
 
 from deploy.local.play.stage import Stage, until
 
+_ENDS = {"letter_due": "to hand over"}
 _ON_ITS_WAY = ("queued", "sending", "sent")
 
 
@@ -24,5 +25,5 @@ async def messages_told(stage: Stage) -> Counter[tuple[str, str]]:
 
 def messages_line(told: Counter[tuple[str, str]]) -> str:
     """The counts as a line of the summary."""
-    parts = [f"{count} {medium} {status.replace('_', ' ')}" for (medium, status), count in sorted(told.items())]
+    parts = [f"{count} by {medium} {_ENDS.get(status, status)}" for (medium, status), count in sorted(told.items())]
     return "messages to persons: " + (", ".join(parts) or "none")
