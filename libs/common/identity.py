@@ -71,6 +71,8 @@ class NotAnAccount(InvalidIdentity):
 
 def _compact(text: str) -> str:
     """Full-width letters and digits as ASCII; no spaces, invisible characters or spreadsheet apostrophes."""
+    if text.isascii() and text.isalnum():
+        return text
     plain = unicodedata.normalize("NFKC", text)
     return "".join(c for c in plain if not c.isspace() and unicodedata.category(c)[0] != "C").lstrip("'’`")
 

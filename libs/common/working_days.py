@@ -7,6 +7,7 @@ over a holiday then come out early, those over a weekend worked in exchange a da
 
 from __future__ import annotations
 
+import functools
 from datetime import date, timedelta
 
 import chinese_calendar
@@ -19,6 +20,7 @@ def is_working_day(day: date) -> bool:
         return day.weekday() < 5
 
 
+@functools.lru_cache(maxsize=4096)
 def working_days_after(start: date, count: int) -> date:
     """The `count`-th working day after `start`; `start` itself is never counted."""
     day = start

@@ -131,6 +131,8 @@ async def save_declaration(tx: Transaction, vault: Vault, application_id: UUID, 
         update(applications)
         .where(applications.c.application_id == application_id)
         .values(
+            committed_on=declaration.commitment.signed_on,
+            commitment_version=declaration.commitment.version,
             sealed_declaration=_sealed(vault, application_id, declaration),
             account_token=account_token(vault, declaration),
         )

@@ -19,12 +19,14 @@ from services.intake.api import (
     persons,
     places,
     public,
+    publications,
     spot_checks,
     statistics,
     webhooks,
 )
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
+from services.intake.handlers.publications import publish_what_changed
 from services.intake.handlers.store_checks import check_due
 from services.intake.invariants import INVARIANTS
 from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
@@ -55,6 +57,8 @@ def build(settings: Settings) -> FastAPI:
             public.api,
             papers.api,
             papers.public,
+            publications.api,
+            publications.public,
             webhooks.api,
         ],
         subscriptions=subscriptions(vault),
@@ -63,6 +67,7 @@ def build(settings: Settings) -> FastAPI:
         daily_tasks=[
             DailyTask("tell who came of age", lambda tx, as_of: tell_who_came_of_age(tx, vault, as_of)),
             DailyTask("escalate what is late", escalate_what_is_late),
+            DailyTask("publish what changed", publish_what_changed),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),
         ],
         workers=_workers(settings, vault, stores),

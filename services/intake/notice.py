@@ -26,6 +26,11 @@ class Notice:
     commitments: tuple[str, ...]
 
 
+def says(name: str) -> bool:
+    """Whether the notice has words for this parameter."""
+    return name in _WORDS
+
+
 def notice(area: str, version: str, parameters: Sequence[Mapping[str, Any]]) -> Notice | None:
     """The notice of `area` by its parameters in force (`name`, `value`); None while no amounts hold."""
     held = {parameter["name"]: parameter["value"] for parameter in parameters if parameter["name"] in _WORDS}

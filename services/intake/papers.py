@@ -17,6 +17,7 @@ from services.intake.applications import Application
 from services.intake.archives import DocumentKind
 from services.intake.declarations import Declaration
 from services.intake.errors import NoSuchPaper
+from services.intake.guide import Guide
 from services.intake.notice import Notice
 
 PaperKind = Literal["commitment", "acceptance", "completion", "rejection", "approval-form"]
@@ -52,15 +53,35 @@ class Maker:
     on: date
 
 
-def paper_of(kind: PaperKind, case: Case, maker: Maker, notice: Notice | None) -> Paper:
-    """NoSuchPaper when the application has no paper of this kind, as it stands."""
-    if kind == "commitment":
-        assert notice is not None, "a letter of notice and commitment needs the policy"
-        return commitment_letter(notice, maker, case)
+def paper_of(kind: PaperKind, case: Case, maker: Maker) -> Paper:
+    """Any but the letter of notice and commitment. NoSuchPaper when the application has none, as it stands."""
+    require_paper(kind, case)
     return _PAPERS[kind](case, maker)
 
 
-def commitment_letter(notice: Notice, maker: Maker, case: Case | None = None) -> Paper:
+def papers_of(case: Case) -> list[PaperKind]:
+    """The papers that an application has, as it stands."""
+    return [kind for kind in PAPER_KINDS if _has(kind, case)]
+
+
+def require_paper(kind: PaperKind, case: Case) -> None:
+    """NoSuchPaper when the application has no paper of this kind, as it stands."""
+    if not _has(kind, case):
+        raise NoSuchPaper(f"the application is {case.application.status}: it has no paper of this kind")
+
+
+def _has(kind: PaperKind, case: Case) -> bool:
+    application = case.application
+    match kind:
+        case "completion":
+            return application.status == "returned"
+        case "rejection":
+            return application.status == "rejected" or (application.status == "approved" and bool(application.refused))
+        case _:
+            return True
+
+
+def commitment_letter(notice: Notice, maker: Maker, case: Case | None = None, signed_on: date | None = None) -> Paper:
     """政策告知承诺书: the area's policy in plain words, the commitments, and room to sign; blank without a case."""
     filled = [_identity(case)] if case else [Facts([("申请人", ""), ("联系电话", "")])]
     return Paper(
@@ -68,7 +89,7 @@ def commitment_letter(notice: Notice, maker: Maker, case: Case | None = None) ->
         number=f"{notice.version}／{case.receipt_no}" if case else notice.version,
         area_name=full_name_of(notice.area, maker.on),
         office=_civil_affairs(notice.area, maker.on),
-        dated=case.declaration.commitment.signed_on if case else maker.on,
+        dated=signed_on or maker.on,
         made_by=maker.sub,
         made_on=maker.on,
         parts=(
@@ -97,14 +118,14 @@ def _acceptance(case: Case, maker: Maker) -> Paper:
         ),
         Paragraph("申请依次经乡镇（街道）初审、县级残联审核、县级民政部门审定。符合条件的，自递交申请当月起计发。"),
         Paragraph("凭编号和身份证号后四位，可随时查询办理进度。"),
+        Signatures(["送达人", "签收人"]),
     )
 
 
 def _completion(case: Case, maker: Maker) -> Paper:
     """补正通知书."""
     application = case.application
-    if application.status != "returned" or application.due_on is None:
-        raise NoSuchPaper(f"the application is {application.status}: nothing is to be completed")
+    assert application.due_on is not None
     missing = (Paragraph("档案中尚缺："), Items(list(case.missing))) if case.missing else ()
     return _letter(
         "补正通知书",
@@ -118,18 +139,16 @@ def _completion(case: Case, maker: Maker) -> Paper:
             f"请于{day_text(application.due_on)}前补正。按期补正的，仍自首次递交申请的当月起计发；"
             "逾期补正的，自补正当月起计发。"
         ),
+        Signatures(["送达人", "签收人"]),
     )
 
 
 def _rejection(case: Case, maker: Maker) -> Paper:
     """不予批准通知书: for whole applications and for the subsidy of two that was not granted."""
     application = case.application
-    if application.status == "rejected":
-        refused: tuple[Subsidy, ...] = application.subsidies
-    elif application.status == "approved" and application.refused:
+    refused: tuple[Subsidy, ...] = application.subsidies
+    if application.status == "approved":
         refused = tuple(item.subsidy for item in application.refused)
-    else:
-        raise NoSuchPaper(f"the application is {application.status}: nothing was refused")
     reasons = [
         (SUBSIDY_NAMES[item.subsidy], reason.detail, reason.citation)
         for item in application.refused
@@ -194,6 +213,23 @@ def _approval_form(case: Case, maker: Maker) -> Paper:
         Grid(("环节", "意见", "说明", "经办人", "日期"), rows),
         Signatures(["乡镇（街道）", "县级残联", "县级民政部门"]),
         addressed=False,
+    )
+
+
+def service_guide(guide: Guide, published_on: date, maker: Maker) -> Paper:
+    """办事指南: what somebody who wants to apply has to know."""
+    parts: list[Part] = []
+    for section in guide.sections:
+        parts += [Heading(section.title), Items(section.lines)]
+    return Paper(
+        title="残疾人两项补贴办事指南",
+        number=guide.version,
+        area_name=full_name_of(guide.area, maker.on),
+        office=_civil_affairs(guide.area, maker.on),
+        dated=published_on,
+        made_by=maker.sub,
+        made_on=maker.on,
+        parts=parts,
     )
 
 

@@ -40,8 +40,13 @@ class Parameters:
 
     def value(self, name: str, on: date) -> Any:
         """The value in force on that day."""
+        said = self.find(name, on)
+        return _brought(name, self.area, on) if said is None else said
+
+    def find(self, name: str, on: date) -> Any | None:
+        """The value that was told and is in force on that day, None where nothing was told."""
         said = [value for since, value in self.told.get(name, ()) if since <= on]
-        return said[-1] if said else _brought(name, self.area, on)
+        return said[-1] if said else None
 
     def days(self, name: str, on: date) -> int:
         """The value, where it is a count of days or years."""

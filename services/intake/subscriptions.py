@@ -10,6 +10,7 @@ from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.policies import note_policies
+from services.intake.handlers.publications import publish_what_changed
 from services.intake.vault import Vault
 
 
@@ -17,8 +18,12 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_assessments(tx, vault, received, on=business_today())
 
+    async def policies_changed(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_policies(tx, received)
+        await publish_what_changed(tx, business_today())
+
     return [
         Subscription(ApplicationAssessed, assessed),
         Subscription(EntitlementChanged, note_entitlements),
-        Subscription(PolicyChanged, note_policies),
+        Subscription(PolicyChanged, policies_changed),
     ]

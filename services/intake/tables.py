@@ -352,3 +352,26 @@ policies = Table(
     Column("policy_version", Text),
     Column("values", JSONB),
 )
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("area", Text, primary_key=True),
+    Column("published_on", Date, primary_key=True),
+    Column("policy_version", Text),
+    Column("digest", Text),
+)
+
+paper_deliveries = Table(
+    "paper_deliveries",
+    metadata,
+    Column("delivery_id", UUID, primary_key=True),
+    Column("application_id", UUID),
+    Column("kind", Text),
+    Column("delivered_on", Date),
+    Column("method", Text),
+    Column("received_by", Text),
+    Column("recorded_by", Text),
+    Column("recorded_at", DateTime(timezone=True)),
+)

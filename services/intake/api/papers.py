@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query
-from sqlalchemy import func, select
+from pydantic import BaseModel
+from sqlalchemy import func, insert, select, text
 from starlette.responses import Response
 
 from libs.common.areas import Area
 from libs.common.audit import record
-from libs.common.auth import Principal, caller
+from libs.common.auth import Official, Principal, caller
 from libs.common.clock import business_today
-from libs.common.database import Transaction, rows
-from libs.common.errors import InvalidInput, NotFound
+from libs.common.database import Transaction, new_id, rows
+from libs.common.errors import InvalidInput
 from libs.common.identity import mask_name
 from libs.common.papers.answers import Form, answer_with
 from libs.common.period import Period
@@ -23,7 +24,7 @@ from libs.common.web import Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys
 from services.intake.application_records import Filed, filed_in, load_application
 from services.intake.archives import missing_kinds
-from services.intake.notice import Notice, notice
+from services.intake.handlers.publications import notice_of, signature_of
 from services.intake.papers import (
     DOCUMENT_NAMES,
     Case,
@@ -33,11 +34,14 @@ from services.intake.papers import (
     Review,
     commitment_letter,
     paper_of,
+    papers_of,
     public_list,
+    require_paper,
 )
-from services.intake.policy_records import parameters_of, policy_of
-from services.intake.tables import applications, assessments, documents, reviews
+from services.intake.policy_records import parameters_of
+from services.intake.tables import applications, assessments, documents, paper_deliveries, reviews
 from services.intake.vault import Vault
+from services.intake.words import ShortWords
 
 api = router(prefix="/v1", tags=["papers"])
 public = router(prefix="/v1/public", tags=["public"])
@@ -58,29 +62,69 @@ InPeriod = Annotated[Period, Depends(_period)]
 _MOST_LISTED = 5000
 
 
+class Delivery(BaseModel):
+    """How a paper reached its addressee. `received_by`: the person, or who took it for them."""
+
+    delivered_on: date
+    method: Literal["in_person", "post", "message", "left"]
+    received_by: ShortWords
+
+
+class Delivered(Delivery):
+    recorded_by: str
+
+
+class PaperView(BaseModel):
+    kind: PaperKind
+    deliveries: list[Delivered]
+
+
 @api.get("/applications/{application_id}/papers/{kind}.{form}", dependencies=RATE_LIMITED)
 async def print_paper(
     application_id: UUID, kind: PaperKind, form: Form, tx: Tx, keys: Keys, printer: Printer
 ) -> Response:
     """政策告知承诺书, 受理 / 补正 / 不予批准通知书, 审批表. They name the person, mask the resident ID, and each
-    printing is logged. 409 while the application has no such paper."""
+    printing is logged. 409 while the application has no such paper. A letter of notice and commitment that has to be
+    signed again says the policy of today."""
     filed = await load_application(tx, printer, application_id)
     case = await _case(tx, keys, filed)
-    told = None
+    today = business_today()
+    maker = Maker(printer.sub, today)
     if kind == "commitment":
-        told = await _notice(tx, filed.application.area, case.declaration.commitment.signed_on)
-    paper = paper_of(kind, case, Maker(printer.sub, business_today()), told)
+        signature = await signature_of(tx, filed, today)
+        signed_on = None if signature.to_sign_again else signature.signed_on
+        told = await notice_of(tx, filed.application.area, signed_on or today)
+        paper = commitment_letter(told, maker, case, signed_on=signed_on)
+    else:
+        paper = paper_of(kind, case, maker)
     await record(tx, printer, f"print {kind}", str(application_id), person_id=filed.application.person_id, form=form)
     return await answer_with(paper, form)
 
 
-@public.get("/notice.{form}")
-async def print_notice(
-    form: Form, tx: Tx, area: Annotated[Area, Query()], on: Annotated[date | None, Query()] = None
-) -> Response:
-    """The letter of notice and commitment (政策告知承诺书, notice 1.2) of an area, to be filled in and signed."""
-    today = business_today()
-    return await answer_with(commitment_letter(await _notice(tx, area, on or today), Maker("", today)), form)
+@api.get("/applications/{application_id}/papers", dependencies=RATE_LIMITED)
+async def list_papers(application_id: UUID, tx: Tx, keys: Keys, reader: Official) -> list[PaperView]:
+    """The papers that an application has as it stands, each with its receipts of delivery (送达回证)."""
+    case = await _case(tx, keys, await load_application(tx, reader, application_id))
+    delivered: dict[str, list[Delivered]] = {}
+    for row in rows(await tx.connection.execute(_DELIVERIES, {"application_id": application_id})):
+        delivered.setdefault(row["kind"], []).append(Delivered.model_validate(row))
+    return [PaperView(kind=kind, deliveries=delivered.get(kind, [])) for kind in papers_of(case)]
+
+
+@api.post("/applications/{application_id}/papers/{kind}/deliveries", status_code=201, dependencies=RATE_LIMITED)
+async def note_delivery(
+    application_id: UUID, kind: PaperKind, delivery: Delivery, tx: Tx, keys: Keys, deliverer: Poster
+) -> Delivered:
+    """The receipt of a paper's delivery: when, how, and who took it. 409 while the application has no such paper."""
+    filed = await load_application(tx, deliverer, application_id)
+    if delivery.delivered_on > business_today() or delivery.delivered_on < filed.received_on:
+        raise InvalidInput.at("delivered_on", "lies in the future, or before the application")
+    require_paper(kind, await _case(tx, keys, filed))
+    delivered = Delivered(**delivery.model_dump(), recorded_by=deliverer.sub)
+    row = delivered.model_dump() | {"application_id": application_id, "kind": kind}
+    await tx.connection.execute(insert(paper_deliveries).values(delivery_id=new_id(), recorded_at=tx.now, **row))
+    await record(tx, deliverer, f"deliver {kind}", str(application_id), person_id=filed.application.person_id)
+    return delivered
 
 
 @public.get("/lists")
@@ -127,14 +171,6 @@ async def print_list(
         ),
         form,
     )
-
-
-async def _notice(tx: Transaction, area: str, on: date) -> Notice:
-    policy = await policy_of(tx, area, on)
-    found = notice(area, policy["policy_version"], policy["parameters"])
-    if found is None:
-        raise NotFound(f"no standards are known for {on}")
-    return found
 
 
 async def _case(tx: Transaction, keys: Vault, filed: Filed) -> Case:
@@ -195,3 +231,9 @@ async def _listed(tx: Transaction, keys: Vault, area: str, period: Period, today
             if subsidy in amounts
         ]
     return listed
+
+
+_DELIVERIES = text(
+    "SELECT kind, delivered_on, method, received_by, recorded_by FROM paper_deliveries"
+    " WHERE application_id = :application_id ORDER BY delivery_id"
+)

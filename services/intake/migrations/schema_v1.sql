@@ -134,7 +134,7 @@ CREATE TABLE entitlements (
 -- statement of the function sees what was committed when it starts, so one round trip is enough.
 CREATE FUNCTION before_filing(person_ids text[], areas text[], this_period date)
 RETURNS TABLE (id text, known jsonb, has_own_card boolean, taken jsonb, policy_area text, policy_version text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM lock_keys(person_ids);
     RETURN QUERY SELECT a.person_id, to_jsonb(p),
@@ -422,6 +422,30 @@ END $$;
 CREATE TRIGGER partner_is_told AFTER UPDATE ON applications FOR EACH ROW
     WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.stage IS DISTINCT FROM NEW.stage)
     EXECUTE FUNCTION tell_partner();
+
+-- Receipts of delivery (送达回证) of the papers that a person is handed.
+CREATE TABLE paper_deliveries (
+    delivery_id    uuid PRIMARY KEY,
+    application_id uuid NOT NULL REFERENCES applications,
+    kind           text NOT NULL,
+    delivered_on   date NOT NULL,
+    method         text NOT NULL CHECK (method IN ('in_person', 'post', 'message', 'left')),
+    received_by    text NOT NULL,
+    recorded_by    text NOT NULL,
+    recorded_at    timestamptz NOT NULL
+);
+CREATE INDEX paper_deliveries_by_application ON paper_deliveries (application_id, delivery_id);
+
+-- Since when the letter of notice and commitment (notice 1.2) and the service guide (notice 6.3) of an area that has
+-- policy of its own read as they do.
+CREATE TABLE publications (
+    kind           text NOT NULL CHECK (kind IN ('letter', 'guide')),
+    area           text NOT NULL,
+    published_on   date NOT NULL,
+    policy_version text NOT NULL,
+    digest         text NOT NULL,
+    PRIMARY KEY (kind, area, published_on)
+);
 
 -- Each area's policy as eligibility told it last (policy.changed): every value with the day that it holds from.
 CREATE TABLE policies (
