@@ -73,17 +73,12 @@ def _comes_in_bulk(event: ApplicationState) -> bool:
     return event.channel == "roster" and event.withdrawn_on is None
 
 
-async def reassess_open(tx: Transaction, person_ids: Collection[str]) -> None:
-    """Assesses the open applications of persons of whom something new is known; publishes what comes out otherwise."""
-    found = await tx.connection.execute(_OPEN_OF_PERSONS, {"person_ids": list(person_ids)})
-    if open_ids := list(found.scalars()):
-        await assess_applications(tx, open_ids)
-
-
 async def take_facts_and_reassess(tx: Transaction, received: Sequence[Received]) -> None:
-    """Stores what departments assert, recomputes, and judges open applications on it."""
-    await take_facts(tx, received)
-    await reassess_open(tx, {item.data.person_id for item in received})
+    """Stores what departments assert, recomputes, and judges open applications on it; publishes what comes out
+    otherwise."""
+    recomputed = await take_facts(tx, received)
+    if recomputed.open_applications:
+        await assess_applications(tx, recomputed.open_applications)
 
 
 def _confirmed(event: ApplicationState, at: datetime) -> list[Assertion]:
@@ -362,19 +357,6 @@ _OPEN = text(
     WHERE a.status IN ('submitted', 'in_review', 'returned') AND a.application_id = ANY(:ids)
     """
 ).columns(facts=JSONB, decisions=JSONB)
-
-_OPEN_OF_PERSONS = text(
-    """
-    WITH roots AS (
-        SELECT DISTINCT coalesce(p.merged_into, given) AS root
-        FROM unnest(CAST(:person_ids AS text[])) AS given LEFT JOIN persons p ON p.person_id = given
-    )
-    SELECT application_id FROM applications
-    WHERE status IN ('submitted', 'in_review', 'returned') AND person_id IN (
-        SELECT root FROM roots UNION ALL SELECT p.person_id FROM persons p JOIN roots ON p.merged_into = root
-    )
-    """
-)
 
 _SAVE_ASSESSMENTS = text(
     """

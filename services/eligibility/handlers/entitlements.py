@@ -7,7 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from operator import eq, itemgetter
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import from_json, to_json  # a third of the time that json takes
 from sqlalchemy import text
@@ -23,7 +26,7 @@ from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.schedules import Entitlement, Schedule
 
-_COMPARED = ("from", "to", "amount_fen", "area", "level", "category")
+_COMPARED = itemgetter("from", "to", "amount_fen", "area", "level", "category")
 """What makes a schedule another one. A new policy that changes no month leaves every entitlement as it is."""
 
 
@@ -41,16 +44,27 @@ class Person:
     schedules: dict[Subsidy, list[dict[str, Any]]] = field(default_factory=dict)
     superseded: list[tuple[str, Subsidy, int]] = field(default_factory=list)
     """Ids merged into this one that still have a schedule of their own, with its version."""
+    open_applications: list[UUID] = field(default_factory=list)
 
     def facts(self) -> Facts:
         return fold(self.assertions, tuple(self.applications))
 
 
-async def recompute(tx: Transaction, causes: Mapping[str, str], *, areas: Mapping[str, str], bulk: bool = False) -> int:
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """How many entitlements changed, and the open applications of the persons, which may be judged otherwise now."""
+
+    changed: int
+    open_applications: list[UUID]
+
+
+async def recompute(
+    tx: Transaction, causes: Mapping[str, str], *, areas: Mapping[str, str], bulk: bool = False
+) -> Recomputed:
     """Judges the persons in `causes` (person id → what gave occasion) anew; stores and publishes what changed.
 
     `areas` says where a person was heard of, for one whose residence is not known otherwise. The caller holds the
-    persons' locks. The number of changed entitlements is returned.
+    persons' locks.
     """
     persons = await load_persons(tx, causes)
     policy = await load_policy(tx)
@@ -63,14 +77,14 @@ async def recompute(tx: Transaction, causes: Mapping[str, str], *, areas: Mappin
     changes: list[_Change] = []
     for i, schedules in zip(entitled, judged, strict=True):
         for subsidy, schedule in schedules.items():
-            months = [_as_json(entry) for entry in schedule.entitlements]
+            months = [_stored(entry) for entry in schedule.entitlements]
             if not _same(months, persons[i].schedules.get(subsidy, [])):
                 stopped = schedule.stopped_because if _has_ended(schedule, today) else None
                 told = _changed(persons[i], subsidy, schedule, stopped, cause_of[persons[i].person_id])
                 changes.append((told, months))
     changes += [(_emptied(person, *superseded), []) for person in persons for superseded in person.superseded]
     await _save_changes(tx, changes, bulk=bulk)
-    return len(changes)
+    return Recomputed(len(changes), [id_ for person in persons for id_ in person.open_applications])
 
 
 def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule]]:
@@ -80,21 +94,8 @@ def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule
     return [{subsidy: determination.schedule(i, subsidy) for subsidy in SUBSIDIES} for i in range(len(facts))]
 
 
-def _as_json(entry: Any) -> dict[str, Any]:
-    return {
-        "from": str(entry.from_),
-        "to": None if entry.to is None else str(entry.to),
-        "amount_fen": entry.amount_fen,
-        "area": entry.area,
-        "level": entry.level,
-        "category": entry.category,
-        "policy_version": entry.policy_version,
-        "cause": entry.cause,
-    }
-
-
 def _same(months: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
-    return [[m[name] for name in _COMPARED] for m in months] == [[m[name] for name in _COMPARED] for m in before]
+    return len(months) == len(before) and all(map(eq, map(_COMPARED, months), map(_COMPARED, before)))
 
 
 def _has_ended(schedule: Schedule, today: Period) -> bool:
@@ -122,20 +123,20 @@ def _changed(
 
 
 def told_months(entitlements: Iterable[Entitlement]) -> tuple[EntitledMonths, ...]:
-    """The months as events tell them. They are our own values: nothing to check, and there are many."""
-    return tuple(
-        EntitledMonths.model_construct(
-            from_=entry.from_,
-            to=entry.to,
-            amount_fen=entry.amount_fen,
-            area=entry.area,
-            level=entry.level,
-            category=entry.category,
-            policy_version=entry.policy_version,
-            cause=entry.cause,
-        )
-        for entry in entitlements
-    )
+    """The months as events tell them."""
+    return tuple(map(_told, entitlements))
+
+
+@lru_cache(maxsize=1 << 16)
+def _told(entry: Entitlement) -> EntitledMonths:
+    """Cached, for among millions few differ; nothing to check, for the values are our own."""
+    return EntitledMonths.model_construct(**{name: getattr(entry, name) for name in EntitledMonths.model_fields})
+
+
+@lru_cache(maxsize=1 << 16)
+def _stored(entry: Entitlement) -> dict[str, Any]:
+    """As it is stored and answered. Cached as well: it is read, never changed."""
+    return _told(entry).model_dump(mode="json", by_alias=True)
 
 
 def _emptied(person: Person, member: str, subsidy: Subsidy, version: int) -> EntitlementChanged:
@@ -194,9 +195,11 @@ async def load_persons(
         assertion = Assertion(fact_id, kind, on, known_at, rank, from_json(data))
         persons[root_of[person_id]].assertions.append(assertion)
     known_on = None if known_before is None else business_date(known_before) - timedelta(days=1)
-    for row in (await tx.connection.execute(_GRANTED, {**members, "known_on": known_on})).all():
-        applications = persons[root_of[row.person_id]].applications
-        applications += [Application(s, row.applied_on, row.decided_on, row.withdrawn_on) for s in row.granted]
+    for row in (await tx.connection.execute(_APPLICATIONS, {**members, "known_on": known_on})).all():
+        person = persons[root_of[row.person_id]]
+        person.applications += [Application(s, row.applied_on, row.decided_on, row.withdrawn_on) for s in row.granted]
+        if row.is_open:
+            person.open_applications.append(row.application_id)
     for row in (await tx.connection.execute(_CURRENT, members)).all():
         person = persons[root_of[row.person_id]]
         if row.person_id == person.person_id:
@@ -253,12 +256,13 @@ _ASSERTIONS = text(
     """
 )
 
-_GRANTED = text(
+_APPLICATIONS = text(
     """
-    SELECT person_id, granted, applied_on, decided_on,
-        CASE WHEN CAST(:known_on AS date) IS NULL OR withdrawn_on <= :known_on THEN withdrawn_on END AS withdrawn_on
+    SELECT person_id, application_id, granted, applied_on, decided_on,
+        CASE WHEN CAST(:known_on AS date) IS NULL OR withdrawn_on <= :known_on THEN withdrawn_on END AS withdrawn_on,
+        status IN ('submitted', 'in_review', 'returned') AS is_open
     FROM applications
-    WHERE person_id = ANY(:person_ids) AND granted <> '{}'
+    WHERE person_id = ANY(:person_ids) AND (granted <> '{}' OR status IN ('submitted', 'in_review', 'returned'))
       AND (CAST(:known_on AS date) IS NULL OR decided_on <= :known_on)
     """
 )

@@ -15,13 +15,13 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import PersonMerged
 from services.eligibility.folding import Assertion
-from services.eligibility.handlers.entitlements import recompute
+from services.eligibility.handlers.entitlements import Recomputed, recompute
 from services.eligibility.sources import rank_of
 
 _COMMON = frozenset(FactEvent.model_fields)
 
 
-async def take_facts(tx: Transaction, received: Sequence[Received]) -> None:
+async def take_facts(tx: Transaction, received: Sequence[Received]) -> Recomputed:
     """Stores the assertions of a batch and recomputes the persons they speak of."""
     events: list[FactEvent] = [item.data for item in received]
     await tx.lock(*{event.person_id for event in events})
@@ -29,7 +29,7 @@ async def take_facts(tx: Transaction, received: Sequence[Received]) -> None:
     events.sort(key=lambda event: (event.known_at, event.occurred_on))
     causes = {event.person_id: event.type.removesuffix(".v1") for event in events}
     areas = {event.person_id: event.area for event in events if event.area}
-    await recompute(tx, causes, areas=areas)
+    return await recompute(tx, causes, areas=areas)
 
 
 async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:

@@ -31,7 +31,8 @@ async def reevaluate_chunk(tx: Transaction) -> bool:
     changed = 0
     if person_ids:
         await tx.lock(*person_ids)
-        changed = await recompute(tx, dict.fromkeys(person_ids, "policy.changed"), areas={}, bulk=True)
+        causes = dict.fromkeys(person_ids, "policy.changed")
+        changed = (await recompute(tx, causes, areas={}, bulk=True)).changed
     after_application, finished = job.after_application, False
     if len(person_ids) < _CHUNK_PERSONS:
         open_ids = await _next_open(tx, job.area, job.after_application)
