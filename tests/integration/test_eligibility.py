@@ -624,7 +624,12 @@ async def test_a_decision_as_known_on_a_day_uses_the_facts_applications_and_poli
 
 
 async def test_an_assessment_says_which_benefit_is_higher_and_what_was_chosen(eligibility: Eligibility) -> None:
-    elderly = {"kind": "elderly_care", "amount_fen": 12000, "source": "benefits", "until": date(2026, 4, 30)}
+    elderly: dict[str, Any] = {
+        "kind": "elderly_care",
+        "amount_fen": 12000,
+        "source": "benefits",
+        "until": date(2026, 4, 30),
+    }
     await eligibility.take(fact(BenefitStarted, date(2025, 1, 1), **elderly), submitted())
     unsigned = (await eligibility.published("application.assessed.v1"))[-1]["decisions"][1]
     assert (unsigned["eligible"], unsigned["first_period"]) == (True, "2026-05")

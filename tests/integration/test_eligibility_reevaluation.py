@@ -1,0 +1,113 @@
+"""A re-evaluation by the thousand: it survives being killed, and never stands before an urgent stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from libs.common.events.matching import PersonDied
+from services.eligibility.handlers import reevaluation
+from services.eligibility.main import build
+from tests.conftest import Databases, Issuer, Running, eventually, running
+from tests.integration.test_eligibility import LAYER, Eligibility, _approve, approved, fact
+
+PERSONS = 300
+WORKER = """
+import asyncio, sys
+from libs.common.database import Database
+from services.eligibility.handlers import reevaluation
+from services.eligibility.handlers.chunks import ChunkWorker
+
+async def work():
+    reevaluation._CHUNK_PERSONS = 10
+    await ChunkWorker(Database(sys.argv[1], service="eligibility"), reevaluation.reevaluate_chunk).run()
+
+asyncio.run(work())
+"""
+
+
+@pytest.fixture
+async def service(databases: Databases, make_settings: Callable[..., Any]) -> AsyncIterator[Running]:
+    settings = make_settings(await databases.fresh("eligibility"))
+    async with running(build(settings), settings) as started:
+        yield started
+
+
+async def _place(eligibility: Eligibility) -> tuple[int, int, bool]:
+    """Persons judged so far, entitlements that were changed, and whether the job has finished."""
+    async with eligibility.database.transaction() as tx:
+        found = await tx.connection.execute(
+            text(
+                "SELECT persons, changed, finished_at IS NOT NULL,"
+                " (SELECT count(*) FROM entitlements WHERE cause = 'policy.changed') FROM reevaluations"
+            )
+        )
+        persons, changed, finished, stored = found.one()
+    assert changed == stored, "the place reached and its effects are one transaction"
+    return persons, changed, finished
+
+
+async def _work_to_the_end(eligibility: Eligibility) -> bool:
+    async with eligibility.database.transaction() as tx:
+        await reevaluation.reevaluate_chunk(tx)
+    return (await _place(eligibility))[2]
+
+
+async def test_a_job_that_is_killed_goes_on_where_it_was_and_judges_nobody_twice(
+    service: Running, issuer: Issuer
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(*(approved(person=f"p1-{number:03}") for number in range(PERSONS)))
+    await _approve(service, issuer, LAYER.format(area="5301", amount=12000))
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, eligibility.database.url)
+
+    async def begun() -> bool:
+        return (await _place(eligibility))[0] > 0
+
+    assert await eventually(begun)
+    worker.kill()
+    await worker.wait()
+    persons, _, finished = await _place(eligibility)
+    assert 0 < persons < PERSONS
+    assert not finished
+
+    assert await eventually(lambda: _work_to_the_end(eligibility))
+    assert await _place(eligibility) == (PERSONS, PERSONS, True)
+    told = await eligibility.published("entitlement.changed.v1")
+    again = [event["person_id"] for event in told if event["cause"] == "policy.changed"]
+    assert sorted(again) == [f"p1-{number:03}" for number in range(PERSONS)]
+    [_, last] = await eligibility.published("policy.reevaluated.v1")
+    assert (last["status"], last["persons"], last["changed"]) == ("finished", PERSONS, PERSONS)
+
+
+async def test_an_urgent_stop_overtakes_a_job_in_its_middle(
+    service: Running, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(*(approved(person=f"p1-{number}") for number in range(3)))
+    await _approve(service, issuer, LAYER.format(area="5301", amount=12000))
+    monkeypatch.setattr(reevaluation, "_CHUNK_PERSONS", 1)
+    async with eligibility.database.transaction() as chunk:  # the first person's chunk, not through yet
+        assert await reevaluation.reevaluate_chunk(chunk)
+        async with asyncio.timeout(10):
+            await eligibility.take(fact(PersonDied, date(2026, 6, 10), person="p1-2"))
+        stop = [("2026-03", "2026-04", 10000), ("2026-05", "2026-06", 12000)]
+        assert await eligibility.months("living", "p1-2") == stop
+        assert (await _place(eligibility))[0] == 0, "nothing of the job has been committed"
+        async with eligibility.database.transaction() as tx:
+            lanes = await tx.connection.execute(
+                text("SELECT DISTINCT topic FROM outbox WHERE type = 'entitlement.changed.v1' AND key = 'p1-2'")
+            )
+            assert list(lanes.scalars()) == ["liangbu.eligibility"]
+
+    assert await eventually(lambda: _work_to_the_end(eligibility))
+    assert await eligibility.months("living", "p1-2") == stop
+    assert await _place(eligibility) == (3, 2, True)
+    versions = [e["version"] for e in await eligibility.published("entitlement.changed.v1") if e["person_id"] == "p1-2"]
+    assert versions == [1, 1, 2, 2], "living and care, before and after the stop; the job found nothing left to change"
