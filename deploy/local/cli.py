@@ -131,6 +131,21 @@ def replay(service: Annotated[ServiceName, typer.Option(help="whose events are p
 
 
 @app.command()
+def rebuild(
+    projection: Annotated[str, typer.Option(help="what is emptied and filled again from events, e.g. holds")],
+) -> None:
+    """Empty what a service keeps of others' events, and fill it again: its producers replay, then it reads the bus."""
+    from deploy.local.commands.inspection import UnknownProjection, rebuild_projection
+
+    home = Home()
+    try:
+        service, states = rebuild_projection(home, _running(home), projection)
+    except UnknownProjection as problem:
+        raise typer.BadParameter(str(problem), param_hint="--projection") from None
+    typer.echo(f"{service} rebuilt {projection} from {states} states")
+
+
+@app.command()
 def export_contracts(
     out: Annotated[Path, typer.Option(help="folder to write to", file_okay=False)] = Path("docs"),
 ) -> None:

@@ -30,7 +30,8 @@ from sqlalchemy import text
 from libs.common.database import Database, Transaction, is_transient
 from libs.common.events.envelope import Envelope, EventData, UnreadableEvent, read_data, read_envelope
 from libs.common.outbox import INCARNATION_HEADER, ensure_topics
-from libs.common.period import SHANGHAI
+from libs.common.period import SHANGHAI, Period, business_date
+from libs.common.platform_schema import KEPT_MONTHS
 from libs.common.settings import Settings
 from libs.common.telemetry import CONSUMER_RENEWALS, DEAD_LETTERS, EVENTS_CONSUMED, EVENTS_REPEATED
 from libs.common.watermark import WATERMARK_TYPE, Watermark, save_watermarks
@@ -92,6 +93,10 @@ class _Fetched:
 _Batch = dict[TopicPartition, _Fetched]
 
 
+_BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(7005)")
+_ALONE = text("SELECT pg_advisory_xact_lock(7005)")
+
+
 class Projection:
     """Applies deliveries to one projection (its own inbox), wherever they come from: the bus, a retry, a rebuild."""
 
@@ -126,23 +131,32 @@ class Projection:
             await self._on_set_aside(tx, envelope)
 
     async def apply(self, tx: Transaction, received: Sequence[Received]) -> int:
-        """Marks the new ones among `received` and hands them to their handlers; how many were new."""
+        """Marks the new ones among `received` and has them taken; how many were new."""
+        await tx.connection.execute(_BESIDE_OTHERS)
         by_id = {item.event_id: item for item in received}
         fresh = await self._mark(tx, by_id)
         EVENTS_REPEATED.labels(self.name).inc(len(received) - len(fresh))
+        await self.take(tx, [item for item in by_id.values() if item.event_id in fresh])
+        return len(fresh)
+
+    async def take(self, tx: Transaction, received: Sequence[Received]) -> None:
+        """Hands the events to their handlers, whatever the inbox says."""
         by_handler: dict[Handler, list[Received]] = {}
-        for item in by_id.values():
-            if item.event_id in fresh:
-                by_handler.setdefault(self._handlers[item.envelope.type], []).append(item)
+        for item in received:
+            by_handler.setdefault(self._handlers[item.envelope.type], []).append(item)
         for event_type, count in Counter(item.envelope.type for items in by_handler.values() for item in items).items():
             EVENTS_CONSUMED.labels(self.name, event_type).inc(count)
         for handler, items in by_handler.items():
             await handler(tx, items)
-        return len(fresh)
+
+    async def hold_off(self, tx: Transaction) -> None:
+        """Until the transaction ends nothing else is applied; waits for what is being applied."""
+        await tx.connection.execute(_ALONE)
 
     async def _mark(self, tx: Transaction, by_id: Mapping[UUID, Received]) -> set[UUID]:
         if not by_id:
             return set()
+        oldest = Period.of(business_date(tx.now)).plus(-KEPT_MONTHS).first_day
         result = await tx.connection.execute(
             text(
                 "INSERT INTO inbox (projection, month, event_id)"
@@ -151,7 +165,7 @@ class Projection:
             ),
             {
                 "projection": self.name,
-                "months": [_month_of(item.envelope.time) for item in by_id.values()],
+                "months": [max(_month_of(item.envelope.time), oldest) for item in by_id.values()],
                 "ids": list(by_id),
             },
         )

@@ -22,6 +22,7 @@ from libs.common.errors import Conflict, NotFound
 from libs.common.events.envelope import read_envelope
 from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
+from libs.common.rebuild import Rebuildable, rebuild
 from libs.common.web import Tx, router
 
 
@@ -29,7 +30,12 @@ class DailyRun(BaseModel):
     as_of: date
 
 
-def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequence[Invariant]) -> APIRouter:
+def operations_router(
+    service: str,
+    tasks: Sequence[DailyTask],
+    invariants: Sequence[Invariant],
+    rebuildables: Sequence[Rebuildable] = (),
+) -> APIRouter:
     """The routes that every service has besides its own."""
     plain = APIRouter(tags=["operations"])
     api = router(prefix="/v1", tags=["operations"])
@@ -110,6 +116,21 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
         await record(tx, admin, "replay", service)
         return {"status": "requested"}
 
+    @api.get("/projections")
+    async def list_projections(reader: AuditorOrAdmin) -> dict[str, Any]:
+        """What this service keeps of others' events and can rebuild from them."""
+        return {"items": [{"name": part.name, "producers": part.producers} for part in rebuildables]}
+
+    @api.post("/projections/{name}/rebuild")
+    async def rebuild_projection(name: str, request: Request, tx: Tx, admin: Admin) -> dict[str, Any]:
+        """Empties the projection and fills it again from the bus: let its producers replay first."""
+        part = next((part for part in rebuildables if part.name == name), None)
+        if part is None:
+            raise NotFound("no such projection")
+        states = await rebuild(tx, request.app.state.projection, part, request.app.state.settings)
+        await record(tx, admin, "rebuild projection", name, states=states)
+        return {"projection": name, "states": states}
+
     @api.get("/status")
     async def status(tx: Tx, reader: AuditorOrAdmin) -> dict[str, Any]:
         """How far the relay and the readers are, and the day that each daily task last ran for."""
@@ -117,7 +138,8 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
             await tx.connection.execute(
                 text(
                     "SELECT (SELECT count(*) FROM outbox, relay_position p WHERE outbox.xid >= p.high) AS unpublished,"
-                    " (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters"
+                    " (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead_letters,"
+                    " (SELECT replay_requested OR replaying FROM relay_position) AS is_replaying"
                 )
             )
         ).one()
@@ -132,6 +154,7 @@ def operations_router(service: str, tasks: Sequence[DailyTask], invariants: Sequ
             "now": tx.now,
             "unpublished": counts.unpublished,
             "dead_letters": counts.dead_letters,
+            "is_replaying": counts.is_replaying,
             "watermarks": rows(marks),
             "daily_runs": rows(daily),
         }

@@ -158,8 +158,22 @@ async def ensure_month_partitions(tx: Transaction, as_of: date) -> int:
     return len(periods)
 
 
+_CARRY_OVER = """
+INSERT INTO outbox (event_id, topic, key, type, aggregate, version, body)
+SELECT event_id, topic, key, type, aggregate, version, body FROM {partition} AS o
+WHERE NOT EXISTS (
+    SELECT FROM outbox AS newer
+    WHERE newer.aggregate = o.aggregate AND (newer.version, newer.seq) > (o.version, o.seq)
+)
+ORDER BY seq
+"""
+
+
 async def drop_old_partitions(tx: Transaction, as_of: date) -> int:
-    """Drops outbox and inbox months older than KEPT_MONTHS, both alike; how many partitions went."""
+    """Drops outbox and inbox months older than KEPT_MONTHS, both alike; how many partitions went.
+
+    What was the newest event of its aggregate goes into the outbox anew: the last state of each can always be told.
+    """
     oldest = Period.of(as_of).plus(-KEPT_MONTHS)
     names = (
         await tx.connection.execute(
@@ -173,6 +187,8 @@ async def drop_old_partitions(tx: Transaction, as_of: date) -> int:
     for name in list(names):
         year, month = name.rsplit("_", 2)[1:]
         if Period(int(year), int(month)) < oldest:
+            if name.startswith("outbox"):
+                await tx.connection.execute(text(_CARRY_OVER.format(partition=name)))
             await tx.connection.execute(text(f'DROP TABLE "{name}"'))
             dropped += 1
     return dropped

@@ -29,6 +29,7 @@ from libs.common.invariants import Invariant
 from libs.common.operations import operations_router
 from libs.common.outbox import Relay
 from libs.common.platform_schema import ensure_month_partitions
+from libs.common.rebuild import Rebuildable
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging
 from libs.common.web import BodyLimit, RequestLog, install_problem_handlers
@@ -66,6 +67,7 @@ class Service:
     larger_bodies: dict[str, int] = field(default_factory=dict)
     on_start: Callable[[FastAPI], Awaitable[None]] | None = None
     on_set_aside: SetAside | None = None
+    rebuildables: Sequence[Rebuildable] = ()
     title: str = ""
 
 
@@ -100,7 +102,7 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     for router in service.routers:
         app.include_router(router)
-    app.include_router(operations_router(service.name, daily_tasks, service.invariants))
+    app.include_router(operations_router(service.name, daily_tasks, service.invariants, service.rebuildables))
     app.add_middleware(BodyLimit, limit=settings.body_limit, larger=service.larger_bodies)
     app.add_middleware(RequestLog, service=service.name)
     return app

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         default=50, description="longest wait of an empty fetch; the embedded broker looks for news twice in that time"
     )
     kafka_static_members: bool = Field(default=True, description="a restarted replica keeps its partitions")
-    kafka_group_suffix: str = Field(default="", description="lets a test or a rebuild read under a group of its own")
+    kafka_group_suffix: str = Field(default="", description="lets a test read under a group of its own")
     worker_id: str = Field(default="0", description="ordinal of this replica: the static Kafka group instance id")
 
     daily_run_hour: int = Field(

@@ -37,7 +37,7 @@ from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.handlers.rosters import forget_old_rosters
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.national import NationalSystem, StatisticsReceiver
-from services.disbursement.subscriptions import subscriptions
+from services.disbursement.subscriptions import REBUILDABLES, subscriptions
 from services.disbursement.workers import Following, Sending
 
 
@@ -86,6 +86,7 @@ def _service(sealer: Sealer) -> Service:
             webhooks.api,
         ],
         subscriptions=subscriptions(sealer),
+        rebuildables=REBUILDABLES,
         listens_to=UPSTREAMS,
         bulk_from=("intake", "eligibility"),
         daily_tasks=[

@@ -9,6 +9,7 @@ from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked,
 from libs.common.events.intake import OpeningEntered, PayeeChanged, RosterImported
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.privacy import Sealer
+from libs.common.rebuild import Rebuildable
 from services.disbursement.handlers import opening, projections, rosters
 
 
@@ -27,3 +28,14 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(RosterListed, rosters.keep_listed),
         Subscription(RosterReceived, rosters.keep_received),
     ]
+
+
+REBUILDABLES = (
+    Rebuildable("entitlements", ("entitled_spans", "entitlements"), (EntitlementChanged,)),
+    Rebuildable(
+        "holds",
+        ("findings", "blocked_judgements"),
+        (FindingOpened, FindingDismissed, FindingConfirmed, JudgementBlocked),
+    ),
+    Rebuildable("payees", ("payees",), (PayeeChanged,)),
+)

@@ -32,7 +32,7 @@ from services.intake.invariants import INVARIANTS
 from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
 from services.intake.rate import RateLimit, Throttle
 from services.intake.stores import TwoStores
-from services.intake.subscriptions import subscriptions
+from services.intake.subscriptions import REBUILDABLES, subscriptions
 from services.intake.vault import Vault
 from services.intake.workers import WEBHOOK_TIMEOUT_S, NationalUploads, PartnerWebhooks, Repeating
 
@@ -62,6 +62,7 @@ def build(settings: Settings) -> FastAPI:
             webhooks.api,
         ],
         subscriptions=subscriptions(vault),
+        rebuildables=REBUILDABLES,
         listens_to=("eligibility",),
         bulk_from=("eligibility",),
         daily_tasks=[

@@ -8,6 +8,7 @@ from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged
+from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.policies import note_policies
 from services.intake.handlers.publications import publish_what_changed
@@ -27,3 +28,6 @@ def subscriptions(vault: Vault) -> list[Subscription]:
         Subscription(EntitlementChanged, note_entitlements),
         Subscription(PolicyChanged, policies_changed),
     ]
+
+
+REBUILDABLES = (Rebuildable("spells", ("entitlements",), (EntitlementChanged,)),)

@@ -23,7 +23,7 @@ from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
 from services.matching.handlers.proofs import call_for_proofs
 from services.matching.runs import ComparisonRuns
-from services.matching.subscriptions import SUBSCRIPTIONS
+from services.matching.subscriptions import REBUILDABLES, SUBSCRIPTIONS
 
 INVARIANTS = [
     Invariant(
@@ -65,6 +65,7 @@ SERVICE = Service(
     version="0.1.0",
     title="Liangbu matching (数据比对)",
     routers=ROUTERS,
+    rebuildables=REBUILDABLES,
     listens_to=("intake", "eligibility", "notification"),
     subscriptions=SUBSCRIPTIONS,
     bulk_from=("intake", "eligibility"),

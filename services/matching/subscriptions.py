@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged, PolicyChanged
+from libs.common.events.envelope import EventData
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationRejected,
@@ -13,10 +14,19 @@ from libs.common.events.intake import (
 )
 from libs.common.events.matching import PersonMerged
 from libs.common.events.notification import MessageFailed, ReminderDelivered
+from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
 from services.matching.handlers.policies import note_policies
 from services.matching.handlers.projections import follow_eligibility, note_applications
+
+APPLICATIONS: tuple[type[EventData], ...] = (
+    ApplicationSubmitted,
+    ApplicationReviewed,
+    ApplicationApproved,
+    ApplicationRejected,
+    ApplicationWithdrawn,
+)
 
 SUBSCRIPTIONS = [
     Subscription(PersonMerged, merge_persons),
@@ -25,14 +35,10 @@ SUBSCRIPTIONS = [
     Subscription(PolicyChanged, note_policies),
     Subscription(ReminderDelivered, note_deliveries),
     Subscription(MessageFailed, note_failures),
-    *(
-        Subscription(event, note_applications)
-        for event in (
-            ApplicationSubmitted,
-            ApplicationReviewed,
-            ApplicationApproved,
-            ApplicationRejected,
-            ApplicationWithdrawn,
-        )
-    ),
+    *(Subscription(event, note_applications) for event in APPLICATIONS),
 ]
+
+REBUILDABLES = (
+    Rebuildable("roster", ("roster",), (EntitlementChanged,)),
+    Rebuildable("applications", ("applications",), APPLICATIONS),
+)

@@ -17,7 +17,7 @@ from services.notification.api import messages, receipts, templates
 from services.notification.handlers import entitlements, facts, persons
 from services.notification.sending import Sending
 from services.notification.sms import HttpSmsProvider, SmsProvider
-from services.notification.subscriptions import subscriptions
+from services.notification.subscriptions import REBUILDABLES, subscriptions
 
 INVARIANTS = [
     Invariant(
@@ -51,6 +51,7 @@ def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
         title="Liangbu notification (消息通知)",
         routers=[messages.api, templates.api, receipts.api],
         subscriptions=subscriptions(sealer),
+        rebuildables=REBUILDABLES,
         listens_to=("intake", "matching", "eligibility", "disbursement"),
         bulk_from=("intake", "eligibility"),
         daily_tasks=[

@@ -13,6 +13,7 @@ from libs.common.events import intake, matching
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, RecoveryOpened
 from libs.common.events.eligibility import EntitlementChanged
 from libs.common.privacy import Sealer
+from libs.common.rebuild import Rebuildable
 from services.notification.handlers import decisions, entitlements, facts, persons
 
 
@@ -44,3 +45,6 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(matching.PersonMerged, merges),
         Subscription(intake.PersonIdCorrected, merges),
     ]
+
+
+REBUILDABLES = (Rebuildable("contacts", ("contacts",), (intake.ContactChanged,)),)

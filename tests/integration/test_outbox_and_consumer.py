@@ -275,6 +275,25 @@ async def test_months_older_than_kept_are_dropped_from_outbox_and_inbox_alike(bu
     assert dropped == 20
 
 
+async def test_the_last_state_of_an_aggregate_outlives_the_months_that_are_kept(bus: Bus) -> None:
+    await bus.publish("seven years old")
+    async with bus.producer.transaction() as tx:
+        await ensure_month_partitions(tx, date(2020, 1, 15))
+        await tx.connection.execute(
+            text(
+                "UPDATE outbox SET created_on = '2020-01-15',"
+                """ body = regexp_replace(body, '"time":"[^"]+"', '"time":"2020-01-15T00:00:00Z"')"""
+            )
+        )
+        await drop_old_partitions(tx, business_today())
+        body = (await tx.connection.execute(text("SELECT body FROM outbox"))).scalar_one()
+    projection = Projection(bus.reader, "eligibility", [Subscription(CertificateExpired, note)])
+    for _ in range(2):
+        async with bus.reader.transaction() as tx:
+            await projection.apply(tx, [projection.read(body.encode())])
+    assert await bus.seen() == ["seven years old"]
+
+
 async def _has(bus: Bus, names: list[str]) -> bool:
     return set(names) <= set(await bus.seen())
 

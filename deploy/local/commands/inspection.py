@@ -1,8 +1,9 @@
-"""`status`, `invariants` and `replay`: questions to what runs."""
+"""`status`, `invariants`, `replay` and `rebuild`: questions and requests to what runs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from deploy.local.launcher import SERVICES
 from deploy.local.rest import Rest, admin
 
 output = Console(soft_wrap=True)
+
+_LOOK_EVERY_S = 0.2
 
 
 def show_status(state: RunningState) -> bool:
@@ -60,6 +63,37 @@ async def check_invariants(rest: Rest) -> list[dict[str, Any]]:
     """Every invariant of every service: service, name, says, holds, broken_by."""
     answers = await asyncio.gather(*(rest.get(name, "/v1/invariants", admin()) for name in SERVICES))
     return [{"service": answer["service"], **item} for answer in answers for item in answer["invariants"]]
+
+
+class UnknownProjection(ValueError):
+    """No service keeps a projection of this name."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__(f"there is none of this name; there are {', '.join(sorted(known))}")
+
+
+def rebuild_projection(home: Home, state: RunningState, name: str) -> tuple[str, int]:
+    """Have the projection's producers replay, then its service rebuild it; that service, and from how many states."""
+    return asyncio.run(_rebuild(home, state, name))
+
+
+async def _rebuild(home: Home, state: RunningState, name: str) -> tuple[str, int]:
+    async with Rest(state.port, home.keys().jwt_private_key) as rest:
+        keepers = {
+            item["name"]: (service, item["producers"])
+            for service in SERVICES
+            for item in (await rest.get(service, "/v1/projections", admin()))["items"]
+        }
+        if name not in keepers:
+            raise UnknownProjection(list(keepers))
+        service, producers = keepers[name]
+        for producer in producers:
+            await rest.post(producer, "/v1/replays", admin())
+        for producer in producers:
+            while (await rest.get(producer, "/v1/status", admin()))["is_replaying"]:  # noqa: ASYNC110 (elsewhere)
+                await asyncio.sleep(_LOOK_EVERY_S)
+        rebuilt = await rest.post(service, f"/v1/projections/{name}/rebuild", admin())
+    return service, rebuilt["states"]
 
 
 def request_replay(home: Home, state: RunningState, service: str) -> None:

@@ -35,7 +35,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
             " stopped_because = excluded.stopped_because, area = excluded.area, told_at = excluded.told_at"
             " WHERE entitlements.version < excluded.version"
             " RETURNING person_id, subsidy, version, cause, stopped_because, told_at),"
-            " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept)"
+            " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept ON CONFLICT DO NOTHING)"
             " SELECT person_id, subsidy FROM kept"
         ),
         {"told": json.dumps([item.data.model_dump(mode="json") for item in newest]), "now": tx.now},

@@ -1,0 +1,89 @@
+"""What a service keeps of others' events is damaged, and comes back from the bus as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.e2e.world import World, until
+
+KEPT = {
+    "entitlements": ("disbursement", "entitled_spans", "person_id, subsidy, months, amount_fen, area, level, cause"),
+    "holds": ("disbursement", "findings", "finding_id, person_id, version, kind, subsidies, status, hold_from, due_on"),
+    "payees": ("disbursement", "payees", "person_id, version, area, holder, bank, number_last4, obstacle"),
+    "contacts": ("notification", "contacts", "person_id, version, area, phone IS NULL"),
+    "roster": ("matching", "roster", "person_id, subsidy, version, area, schedule, stopped_because"),
+    "applications": ("matching", "applications", "application_id, person_id, version, status, applied_on"),
+    "spells": ("intake", "entitlements", "person_id, subsidy, version, is_open, last_period"),
+}
+
+
+@pytest.fixture(scope="module")
+async def county(world: World) -> str:
+    """One person who is paid, and one whose payments a finding holds."""
+    area = world.county()
+    await world.appropriate(area)
+    await world.granted(area)
+    held = await world.granted(area)
+    lead = {"kind": "person.died", "id_number": held.id_number, "occurred_on": "2026-01-10", "area": area}
+    await world.post("matching", "/v1/events", "civil_affairs", lead, area=area)
+    await until(lambda: _rows(world, "holds"), "the hold")
+    await world.pay(area, "2026-01")
+    return area
+
+
+@pytest.mark.parametrize("projection", KEPT)
+async def test_a_damaged_projection_is_emptied_and_filled_again_from_events(
+    world: World, county: str, projection: str
+) -> None:
+    before = await _rows(world, projection)
+    assert before
+    database, table, _ = KEPT[projection]
+    await _execute(
+        world,
+        database,
+        f"DELETE FROM {table} WHERE version % 2 = 1"
+        if "version" in KEPT[projection][2]
+        else f"UPDATE {table} SET amount_fen = 1",
+    )
+    assert await _rows(world, projection) != before
+    code, said = await _liangbu(world, "rebuild", "--projection", projection)
+    assert code == 0, said
+    assert await _rows(world, projection) == before
+    await world.invariants_hold()
+
+
+async def test_an_unknown_projection_is_refused_with_those_there_are(world: World) -> None:
+    code, said = await _liangbu(world, "rebuild", "--projection", "postings")
+    assert code == 2
+    assert all(name in said for name in KEPT), said
+
+
+async def _rows(world: World, projection: str) -> list[Any]:
+    database, table, columns = KEPT[projection]
+    found = await _execute(world, database, f"SELECT {columns} FROM {table}")
+    return sorted(tuple(row) for row in found)
+
+
+async def _execute(world: World, database: str, sql: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(world.database_dsn(database))
+    try:
+        return await connection.fetch(sql)
+    finally:
+        await connection.close()
+
+
+async def _liangbu(world: World, *arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.local.cli", *arguments),
+        env={**os.environ, "LIANGBU_HOME": str(world.home), "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
