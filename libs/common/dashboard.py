@@ -60,6 +60,12 @@ class Rest(Protocol):
 
     async def put(self, path: str, body: object) -> Any: ...
 
+    async def delete(self, path: str) -> None: ...
+
+    async def download(self, path: str, **query: object) -> bytes:
+        """A file. Query parameters that are None or empty are left out."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:

@@ -46,16 +46,23 @@ class HttpRest:
         self._on_expired = on_expired
 
     async def get(self, path: str, **query: object) -> Any:
-        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return await self._ask("GET", path, params=given)
+        return (await self._ask("GET", path, params=_given(query))).json()
 
     async def post(self, path: str, body: object = None) -> Any:
-        return await self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
+        return (await self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})).json()
 
     async def put(self, path: str, body: object) -> Any:
-        return await self._ask("PUT", path, json=body)
+        return (await self._ask("PUT", path, json=body)).json()
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any) -> Any:
+    async def delete(self, path: str) -> None:
+        await self._ask("DELETE", path)
+
+    async def download(self, path: str, **query: object) -> bytes:
+        return (await self._ask("GET", path, params=_given(query))).content
+
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any
+    ) -> httpx.Response:
         try:
             async for attempt in stamina.retry_context(on=httpx.TransportError, attempts=2, wait_max=0.5):
                 with attempt:
@@ -65,7 +72,7 @@ class HttpRest:
         except httpx.TransportError as error:
             raise Refused(f"{self._name}服务没有应答，请稍后再试") from error
         if answer.is_success:
-            return answer.json()
+            return answer
         if answer.status_code == 401:
             self._on_expired()
         raise Refused(self._sentence(answer), answer.status_code)
@@ -83,3 +90,7 @@ class HttpRest:
         detail = errors or body.get("detail") or body.get("title") or ""
         sentence = _SENTENCES.get(answer.status_code, f"请求未被接受（{answer.status_code}）")
         return f"{sentence}（{detail}）" if detail else sentence
+
+
+def _given(query: dict[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value not in (None, "")}

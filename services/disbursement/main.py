@@ -80,6 +80,7 @@ def _service(sealer: Sealer) -> Service:
             statistics.api,
             uploads.national_side,
             uploads.api,
+            institutions.listed,
             institutions.api,
             tolerance.api,
             work_funds.api,

@@ -23,6 +23,7 @@ from services.disbursement.handlers import cycles as handlers
 from services.disbursement.handlers.books import appropriate
 from services.disbursement.ledger import Book
 from services.disbursement.tables import cycles
+from services.disbursement.words import cause_text, code_text
 
 api = router(prefix="/v1", tags=["cycles"])
 
@@ -208,7 +209,10 @@ async def list_items(
             {"id": cycle_id, "outcome": outcome, "limit": limit + 1, "offset": cursor},
         )
     )
-    return Page(items=list(found[:limit]), next_cursor=str(cursor + limit) if len(found) > limit else None)
+    items = [
+        row | {"says": code_text(row["code"])[0] if row["code"] else cause_text(row["reason"])} for row in found[:limit]
+    ]
+    return Page(items=items, next_cursor=str(cursor + limit) if len(found) > limit else None)
 
 
 async def _seen(tx: Transaction, reader: Principal, cycle_id: UUID) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from libs.common import audit
+from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Official, Principal
+from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.errors import Conflict, NotFound
 from libs.common.web import Page, Tx, router
@@ -18,6 +20,7 @@ from services.disbursement.errors import AdministrativeUse, MoreThanUnspent
 from services.disbursement.queries import query
 
 api = router(prefix="/v1/institutions/{org_code}", tags=["institutions"])
+listed = router(tags=["institutions"])
 
 OrgCode = Annotated[str, Path(min_length=9, max_length=18, pattern="^[0-9A-Z]+$")]
 Category = Literal[
@@ -56,6 +59,22 @@ async def _sees_institution(org_code: OrgCode, tx: Tx, reader: Official) -> Prin
     if not any(reader.covers(area) for area in areas):
         raise NotFound("no such institution")
     return reader
+
+
+@listed.get("/v1/institutions")
+async def list_institutions(tx: Tx, reader: Official, area: Area | None = None) -> Page:
+    """Institutions that are or were a child's guardian in an area, with how many children, at most 500."""
+    if area is not None:
+        reader.require_area(area)
+    found = await tx.connection.execute(
+        text(
+            "SELECT org_code, count(DISTINCT person_id) AS children, count(DISTINCT person_id)"
+            " FILTER (WHERE days @> CAST(:today AS date)) AS children_now FROM institution_children"
+            " WHERE area LIKE :area || '%' GROUP BY org_code ORDER BY org_code LIMIT 500"
+        ),
+        {"area": reader.area if area is None else area, "today": business_today()},
+    )
+    return Page(items=list(rows(found)))
 
 
 @api.post("/children", status_code=status.HTTP_201_CREATED)

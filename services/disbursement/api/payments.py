@@ -18,6 +18,7 @@ from libs.common.web import Page, Paging, Tx, router
 from services.disbursement.api.periods import MaybePeriod, MaybeThrough, parse_period, written
 from services.disbursement.handlers import accounts
 from services.disbursement.tables import payments
+from services.disbursement.words import code_text
 
 api = router(prefix="/v1", tags=["payments"])
 
@@ -55,7 +56,7 @@ async def list_payments(
     if status is not None:
         wanted = wanted.where(payments.c.status == status)
     cut = paging.cut(wanted, payments.c.period, payments.c.payment_id, descending=True)
-    return paging.page(written(rows(await tx.connection.execute(cut))), "period", "payment_id")
+    return paging.page([_shown(row) for row in rows(await tx.connection.execute(cut))], "period", "payment_id")
 
 
 @api.get("/persons/{person_id}/payments")
@@ -66,7 +67,7 @@ async def list_payments_of_person(
     await accounts.require_person(tx, reader, person_id)
     wanted = select(*_SHOWN).where(payments.c.person_id == person_id)
     cut = paging.cut(wanted, payments.c.period, payments.c.payment_id, descending=True)
-    return paging.page(written(rows(await tx.connection.execute(cut))), "period", "payment_id")
+    return paging.page([_shown(row) for row in rows(await tx.connection.execute(cut))], "period", "payment_id")
 
 
 @api.get("/persons/{person_id}/account")
@@ -98,3 +99,9 @@ async def read_timeline(person_id: str, tx: Tx, reader: Official) -> Page:
     """What disbursement did about the person, newest first."""
     await accounts.require_person(tx, reader, person_id)
     return Page(items=await accounts.read_timeline(tx, person_id))
+
+
+def _shown(payment: dict[str, Any]) -> dict[str, Any]:
+    """With what the bank's code means and what is to be done."""
+    says, remedy = code_text(payment["code"])
+    return {**written(payment), "says": says, "remedy": remedy}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, status
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Finance, Official, Principal, caller
@@ -24,6 +24,7 @@ from services.disbursement.handlers.decisions import Cause, Source
 from services.disbursement.handlers.overpayments import list_cases, load
 from services.disbursement.queries import query
 from services.disbursement.tables import recoveries
+from services.disbursement.words import cause_text
 
 api = router(prefix="/v1/recoveries", tags=["recoveries"])
 statistics = router(prefix="/v1", tags=["recoveries"])
@@ -101,7 +102,8 @@ async def list_recoveries(
         wanted = wanted.where(recoveries.c.person_id == person_id)
     found = rows(await tx.connection.execute(paging.cut(wanted, recoveries.c.recovery_id, descending=True)))
     page = paging.page(found, "recovery_id")
-    page.items = written(await list_cases(tx, [row["recovery_id"] for row in page.items]))
+    found = written(await list_cases(tx, [row["recovery_id"] for row in page.items]))
+    page.items = [case | {"says": cause_text(case["cause"])} for case in found]
     return page
 
 
@@ -146,8 +148,15 @@ async def read_recovery_statistics(
 
 @api.get("/{recovery_id}")
 async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str, Any]:
+    """The case with its months, repayments and write-offs."""
     case = await _shown(tx, recovery_id)
     reader.require_sight(case["area"], "recovery")
+    for name, order in (("repayments", "recorded_at"), ("write_offs", "proposed_at")):
+        found = await tx.connection.execute(
+            text(f"SELECT * FROM {name} WHERE recovery_id = :id ORDER BY {order}"),  # noqa: S608 (of two tables)
+            {"id": recovery_id},
+        )
+        case[name] = rows(found)
     return case
 
 
@@ -196,4 +205,4 @@ async def approve_write_off(recovery_id: UUID, tx: Tx, finance: Finance) -> dict
 
 async def _shown(tx: Transaction, recovery_id: UUID) -> dict[str, Any]:
     case: dict[str, Any] = written(await load(tx, recovery_id))
-    return case
+    return case | {"says": cause_text(case["cause"])}

@@ -15,7 +15,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.disbursement.balance import account_for
 from services.disbursement.queries import query
-from services.disbursement.words import told_of
+from services.disbursement.words import cause_text, told_of
 
 
 async def require_person(tx: Transaction, principal: Principal, person_id: str) -> None:
@@ -68,6 +68,7 @@ def _month(row: Any) -> dict[str, Any]:
         "payee_ready": row["obstacle"] is None,
         "obstacle": row["obstacle"],
         "held_by": row["hold_kind"],
+        "says": cause_text(row["hold_kind"] or row["obstacle"]),
     }
 
 

@@ -23,8 +23,8 @@ from libs.common.dashboard import (
     section,
     table,
 )
+from libs.common.forms import posted
 from libs.common.period import Period
-from services.matching.dashboard.findings import posted
 
 DONE: Words = {"True": ("已完成", "good"), "False": ("未完成", "bad")}
 PLANS: Words = {

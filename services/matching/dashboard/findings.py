@@ -11,7 +11,6 @@ from libs.common.dashboard import (
     Column,
     Desk,
     Filter,
-    Refused,
     Words,
     area_filter,
     as_area,
@@ -21,11 +20,11 @@ from libs.common.dashboard import (
     heading,
     listing,
     options_of,
-    problem,
     subheading,
     table,
     word,
 )
+from libs.common.forms import posted
 
 STATUSES: Words = {"open": ("待核实", "busy"), "confirmed": ("已确认", "bad"), "dismissed": ("已排除", "good")}
 
@@ -159,15 +158,3 @@ def _decision(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None
     with ui.row():
         ui.button("继续暂缓", on_click=lambda: decide("keep")).props("unelevated no-caps")
         ui.button("先行恢复发放", on_click=lambda: decide("release")).props("outline no-caps")
-
-
-async def posted(desk: Desk, path: str, body: Mapping[str, Any], refused: ui.column) -> bool:
-    """Whether the service took it; if not, its reason stands in `refused`."""
-    refused.clear()
-    try:
-        await desk.rest.post(path, body)
-    except Refused as refusal:
-        with refused:
-            problem(refusal)
-        return False
-    return True

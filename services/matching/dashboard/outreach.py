@@ -24,7 +24,7 @@ from libs.common.dashboard import (
     options_of,
     word,
 )
-from services.matching.dashboard.findings import posted
+from libs.common.forms import posted
 
 STATUSES: Words = {
     "identified": ("待初筛", "busy"),

@@ -23,7 +23,8 @@ from libs.common.dashboard import (
     table,
     word,
 )
-from services.matching.dashboard.findings import METHODS, posted
+from libs.common.forms import posted
+from services.matching.dashboard.findings import METHODS
 
 RISKS: Words = {"high": ("重点对象", "bad"), "normal": ("一般对象", "quiet")}
 BECAUSE: Words = {
