@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Twice as many as cores: much of a test is waiting, for a broker that forms a group or a process that starts.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: setup run test check format bench test-kafka test-spark ci-full lock clean
+.PHONY: setup run test check format bench test-kafka test-spark test-chaos ci-full lock clean
 
 setup: $(STAMP)
 
@@ -44,7 +44,11 @@ test-spark: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[spark]' --no-build-isolation
 	LIANGBU_ENGINE='local[2]' $(BIN)/python -m pytest tests/unit/eligibility/test_bulk_spark.py tests/integration/test_matching_spark.py
 
-ci-full: check test test-kafka test-spark bench
+# The tests of tests/chaos, a few in `make test`, in full: 5,000 payments with 20 kills, 10,000 races, long sequences.
+test-chaos: setup
+	LIANGBU_CHAOS=full $(BIN)/python -m pytest tests/chaos tests/integration/test_disbursement_any_order.py
+
+ci-full: check test test-kafka test-spark test-chaos bench
 
 # Pin everything anew, but Spark: its 400 MB are for clusters. The project itself is installed from this folder.
 lock: setup

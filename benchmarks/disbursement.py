@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import secrets
 import time
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -27,11 +27,11 @@ from libs.common.period import Period
 from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from services.disbursement.bank import AcceptedTransfer, Batch, Statement
-from services.disbursement.handlers import cycles, dispatch
+from services.disbursement.handlers import cycles
+from services.disbursement.workers import Sending
 
 _SCHEMA = Path(__file__).parents[1] / "services/disbursement/migrations/schema_v1.sql"
 _CLERK = Principal("bench", "civil_affairs", "53")
-_TODAY = date(2026, 3, 20)
 
 _LOAD = """CREATE UNLOGGED TABLE rows_to_load AS SELECT * FROM payments WHERE cycle_id = '{cycle_id}'"""
 _LIMIT = (
@@ -41,7 +41,7 @@ _LIMIT = (
     "ALTER TABLE bare ADD UNIQUE (person_id, subsidy, period, attempt)",
     "CREATE UNIQUE INDEX ON bare (person_id, subsidy, period) WHERE status IN ('pending', 'sent')",
     "CREATE INDEX ON bare (cycle_id, status)",
-    "CREATE INDEX ON bare (batch_id)",
+    "CREATE INDEX ON bare (batch_id) WHERE batch_id IS NOT NULL",
     "CREATE INDEX ON bare (area text_pattern_ops, status)",
 )
 _AGAIN = "INSERT INTO bare SELECT * FROM rows_to_load ON CONFLICT DO NOTHING"
@@ -138,22 +138,30 @@ async def dispatching(there: Stage, payments: int, latency_s: float, workers: in
     settings = there.settings
     try:
         await _seal_each(database, sealer, payments)
-        cycle_id, _ = await _draw_up(database, settings)
+        await _draw_up(database, settings)
         await _run(
             database,
             "UPDATE payments SET book_area = '530102', book_year = 2026",
             "UPDATE cycles SET status = 'submitted', concurred_by = 'b', approved_by = 'f', submitted_at = now()",
         )
 
+        await _run(
+            database,
+            "INSERT INTO database_identity SELECT system_identifier::text, timeline_id"
+            " FROM pg_control_system(), pg_control_checkpoint()",
+        )
+
         async def work() -> None:
-            more, due = True, [cycle_id]
-            while more or due:
-                async with database.transaction() as tx:
-                    more = await dispatch.prepare_next_batch(tx, settings, sealer, on=_TODAY)
-                async with database.transaction() as tx:
-                    due = await dispatch.batches_to_hand_over(tx)
-                for batch_id in due:
-                    await dispatch.hand_over(database, bank, sealer, batch_id)
+            sending = Sending(database, settings, sealer, bank)
+            preparing, handing_over = sending.preparing(), sending.handing_over()
+
+            async def watch() -> None:
+                while len(bank.accepted) < payments:
+                    await asyncio.sleep(0.01)
+                preparing.stop()
+                handing_over.stop()
+
+            await asyncio.gather(preparing.run(), handing_over.run(), watch())
 
         started = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(workers)))

@@ -11,6 +11,7 @@ Sources: GB/T 32905 (SM3), GB/T 32907 (SM4).
 from __future__ import annotations
 
 import base64
+import functools
 import os
 from dataclasses import dataclass, field
 
@@ -98,7 +99,7 @@ class Sealer:
             raise KeyMissing("LIANGBU_SEALING_KEYS is empty")
         key_id, key = next(iter(self.keys.items()))
         nonce = os.urandom(_NONCE_BYTES)
-        encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
+        encryptor = Cipher(_sm4(key), modes.GCM(nonce)).encryptor()
         encryptor.authenticate_additional_data(_bind(place))
         body = encryptor.update(text.encode()) + encryptor.finalize()
         packed = base64.urlsafe_b64encode(nonce + body + encryptor.tag).rstrip(b"=").decode()
@@ -111,12 +112,18 @@ class Sealer:
             raise UnsealingFailed(f"no sealing key {key_id}")
         raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
         nonce, body, tag = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:-_TAG_BYTES], raw[-_TAG_BYTES:]
-        decryptor = Cipher(algorithms.SM4(self.keys[key_id]), modes.GCM(nonce, tag)).decryptor()
+        decryptor = Cipher(_sm4(self.keys[key_id]), modes.GCM(nonce, tag)).decryptor()
         decryptor.authenticate_additional_data(_bind(place))
         try:
             return (decryptor.update(body) + decryptor.finalize()).decode()
         except InvalidTag as error:
             raise UnsealingFailed("the sealed value does not belong here or is damaged") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _sm4(key: bytes) -> algorithms.SM4:
+    """Checking the key costs as much as unsealing a name: once is enough."""
+    return algorithms.SM4(key)
 
 
 def _bind(place: tuple[object, ...]) -> bytes:

@@ -33,7 +33,7 @@ CASE_KINDS: dict[str, CaseKind] = {
     "paper_area_differs": CaseKind("与纸质名册地区不符", "township", "核对户籍地，更正纸质名册"),
     "contradictory_result": CaseKind("银行结果前后矛盾", "finance", "与银行核实最终结果"),
     "unknown_payment": CaseKind("银行提到未知付款", "finance", "向银行查明来源"),
-    "batch_refused": CaseKind("银行拒收批次", "finance", "按银行说明更正后重新发放"),
+    "batch_refused": CaseKind("银行拒收批次", "finance", "按银行说明更正后撤回该批次，系统重新发送"),
     "submission_refused": CaseKind("提交未成功", "finance", "查明原因后重新提交"),
     "paid_before_restore": CaseKind("恢复前已付款", "finance", "补记该笔付款"),
 }

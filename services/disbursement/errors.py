@@ -111,3 +111,9 @@ class SubmissionLocked(Conflict):
     """Nothing is submitted until the books agree with the bank's again: the database may have been set back."""
 
     type = "submission-locked"
+
+
+class WithTheBank(Conflict):
+    """The bank has some payments of this batch and not the others: settle it with the bank."""
+
+    type = "with-the-bank"

@@ -45,6 +45,7 @@ Cause = Literal[
     "commitment",
     "release",
     "sending",
+    "recall",
     "settlement",
     "failure",
     "return",
@@ -117,6 +118,11 @@ def release(book: Book, batch_id: str, amount_fen: int, *, on: date) -> Entry:
 def send(book: Book, batch_id: str, amount_fen: int, *, on: date) -> Entry:
     """A batch goes to the bank: its money is on the way."""
     return Entry("sending", batch_id, book, on, (Posting("clearing", "committed", amount_fen),))
+
+
+def recall(book: Book, batch_id: str, amount_fen: int, *, on: date) -> Entry:
+    """The bank refused a batch and has none of it: its money waits to be sent again."""
+    return Entry("recall", batch_id, book, on, (Posting("committed", "clearing", amount_fen),))
 
 
 def settle(book: Book, payment_id: str, amount_fen: int, *, on: date) -> Entry:

@@ -14,6 +14,7 @@ from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
 from services.disbursement.api import (
     bankfiles,
+    batches,
     closings,
     cycles,
     extracts,
@@ -53,6 +54,7 @@ def build(settings: Settings, bank: Bank | None = None, national: StatisticsRece
         client_secret=settings.onecard_client_secret,
         timeout_s=settings.bank_timeout_s,
     )
+    app.state.sending = Sending(app.state.database, settings, sealer, app.state.bank)
     url = settings.national_statistics_url
     app.state.national = national or (NationalSystem(url, timeout_s=settings.bank_timeout_s) if url else None)
     return app
@@ -67,6 +69,7 @@ def _service(sealer: Sealer) -> Service:
             cycles.api,
             papers.api,
             bankfiles.api,
+            batches.bank_side,
             payments.api,
             recoveries.api,
             recoveries.statistics,
@@ -96,13 +99,18 @@ def _service(sealer: Sealer) -> Service:
             DailyTask("rosters of others", forget_old_rosters),
         ],
         invariants=INVARIANTS,
-        workers=[_sending, _following],
+        workers=[_preparing, _handing_over, _following],
     )
 
 
-def _sending(app: FastAPI) -> Worker:
-    state = app.state
-    return Sending(state.database, state.settings, state.sealer, state.bank).worker()
+def _preparing(app: FastAPI) -> Worker:
+    sending: Sending = app.state.sending
+    return sending.preparing()
+
+
+def _handing_over(app: FastAPI) -> Worker:
+    sending: Sending = app.state.sending
+    return sending.handing_over()
 
 
 def _following(app: FastAPI) -> Worker:

@@ -12,18 +12,24 @@ _FOLDER = Path(__file__).parent / "sql"
 
 
 @functools.cache
-def query(name: str) -> TextClause:
-    """The statement in `sql/<name>.sql`, with the text of `sql/months.sql` or `sql/listed_rosters.sql` where it
-    asks for it."""
-    return text(sql(name))
+def query(name: str, **terms: str) -> TextClause:
+    """The statement in `sql/<name>.sql`; `terms` are put where it names them in a comment, as are the expressions
+    that several statements share (`months`, `judged`, `listed_rosters`)."""
+    return text(sql(name, **terms))
 
 
-def sql(name: str) -> str:
+def sql(name: str, **terms: str) -> str:
     """Its text."""
-    body = (_FOLDER / f"{name}.sql").read_text("utf-8")
-    for part in ("months", "listed_rosters"):
-        body = body.replace(f"/* {part} */", (_FOLDER / f"{part}.sql").read_text("utf-8").rstrip())
+    body = _read(name)
+    for part in ("months", "judged", "listed_rosters"):
+        body = body.replace(f"/* {part} */", _read(part).rstrip())
+    for term, meaning in terms.items():
+        body = body.replace(f"/* {term} */", meaning)
     return body
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.sql").read_text("utf-8")
 
 
 Scope = Literal["cycles", "area", "period"]

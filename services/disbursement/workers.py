@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -14,7 +15,7 @@ from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from services.disbursement.bank import Bank, OutcomeUnknown
 from services.disbursement.handlers import dispatch, lifting, reconciliation, statements, submission
-from services.disbursement.handlers.locks import is_locked
+from services.disbursement.handlers.locks import server_without_lock
 from services.disbursement.handlers.restoring import write_back
 
 log = structlog.get_logger(__name__)
@@ -68,23 +69,30 @@ class Sending:
         self._settings = settings
         self._sealer = sealer
         self._bank = bank
-        self._agreed = False
+        self._agreed_on: datetime | None = None
         self._asked_at = -_ASK_AGAIN_S
+        self._asking = asyncio.Lock()
 
     async def agrees(self) -> bool:
-        """Whether our books are known to agree with the bank's: asked once at the start, and while there is a lock."""
-        async with self._database.transaction() as tx:
-            self._agreed = self._agreed and not await is_locked(tx)
-        now = asyncio.get_running_loop().time()
-        if not self._agreed and now - self._asked_at >= _ASK_AGAIN_S:
+        """Whether our books are known to agree with the bank's: asked at the start, while there is a lock, and whenever
+        the database server is not the one that it was: a restart may be a restore."""
+        async with self._asking:
+            async with self._database.transaction() as tx:
+                server = await server_without_lock(tx)
+            if server is not None and server == self._agreed_on:
+                return True
+            now = asyncio.get_running_loop().time()
+            if now - self._asked_at < _ASK_AGAIN_S:
+                return False
             self._asked_at = now
             try:
-                self._agreed = await write_back(
-                    self._database, self._settings, self._sealer, self._bank, on=business_today()
-                )
+                agreed = await write_back(self._database, self._settings, self._bank, on=business_today())
             except OutcomeUnknown as error:
                 log.warning("bank_unknown", error=str(error))
-        return self._agreed
+                return False
+            async with self._database.transaction() as tx:
+                self._agreed_on = await server_without_lock(tx) if agreed else None
+            return agreed
 
     async def submit(self) -> bool:
         if not await self.agrees():
@@ -100,19 +108,22 @@ class Sending:
         if not await self.agrees():
             return False
         async with self._database.transaction() as tx:
-            return await dispatch.prepare_next_batch(tx, self._settings, self._sealer, on=business_today())
+            return await dispatch.prepare_batches(tx, self._settings, self._sealer, on=business_today())
 
     async def hand_over(self) -> bool:
         if not await self.agrees():
             return False
         async with self._database.transaction() as tx:
-            due = await dispatch.batches_to_hand_over(tx)
-        for batch_id in due:
-            await dispatch.hand_over(self._database, self._bank, self._sealer, batch_id)
-        return bool(due)
+            claimed = await dispatch.claim_batches(tx, self._settings)
+        await dispatch.hand_over(self._database, self._bank, self._sealer, claimed)
+        return bool(claimed)
 
-    def worker(self) -> Steps:
-        return Steps("sending", [self.submit, self.prepare, self.hand_over])
+    def preparing(self) -> Steps:
+        return Steps("preparing", [self.submit, self.prepare])
+
+    def handing_over(self) -> Steps:
+        """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
+        return Steps("handing over", [self.hand_over])
 
 
 class Following:

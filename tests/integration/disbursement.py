@@ -7,7 +7,7 @@ import json
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -374,6 +374,21 @@ async def world(databases: Databases, issuer: Issuer, *, roles: str, **changes: 
 
         bank_app = onecard_mock.create_app(settings_for(await databases.fresh("onecard_mock")))
         bank_url = await stack.enter_async_context(serving(bank_app, ports["bank"]))
+        seniors = await stack.enter_async_context(senior_services(databases, settings_for))
+        settings = settings_for(await databases.fresh("disbursement"), roles=roles, **changes)
+        app = build(settings)
+        url = await stack.enter_async_context(serving(app, ports["disbursement"]))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
+        bank = await stack.enter_async_context(httpx.AsyncClient(base_url=bank_url, timeout=20))
+        yield World(app, settings, issuer, http, bank, Sealer.parse(_KEYS), seniors)
+
+
+@asynccontextmanager
+async def senior_services(
+    databases: Databases, settings_for: Callable[[str], Settings]
+) -> AsyncIterator[dict[str, Database]]:
+    """The services that disbursement hears of: each a database whose outbox a relay publishes."""
+    async with AsyncExitStack() as stack:
         seniors = {}
         for name in _SENIOR:
             url = await _bare_database(databases, name)
@@ -385,12 +400,7 @@ async def world(databases: Databases, issuer: Issuer, *, roles: str, **changes: 
             task = asyncio.create_task(relay.run())
             stack.push_async_callback(_ended, task)
             stack.callback(relay.stop)
-        settings = settings_for(await databases.fresh("disbursement"), roles=roles, **changes)
-        app = build(settings)
-        url = await stack.enter_async_context(serving(app, ports["disbursement"]))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
-        bank = await stack.enter_async_context(httpx.AsyncClient(base_url=bank_url, timeout=20))
-        yield World(app, settings, issuer, http, bank, Sealer.parse(_KEYS), seniors)
+        yield seniors
 
 
 @contextmanager

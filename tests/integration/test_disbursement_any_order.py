@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,9 +31,11 @@ from libs.common.period import Period
 from libs.common.platform_schema import ensure_month_partitions
 from libs.common.privacy import Sealer
 from libs.common.settings import Settings
+from services.disbursement.bank import AcceptedTransfer, Batch, Statement
 from services.disbursement.handlers import cycles, decisions, dispatch, projections, recoveries, submission
 from services.disbursement.handlers.accounts import read_account
 from services.disbursement.handlers.books import appropriate
+from services.disbursement.handlers.recalls import recall_batch
 from services.disbursement.handlers.results import BankResult, record_results
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.ledger import Book
@@ -44,6 +48,19 @@ PEOPLE = 2
 _SERIAL = itertools.count(1)
 _WHO = st.integers(0, PEOPLE - 1)
 _MONTH = st.sampled_from(MONTHS)
+
+
+class _EmptyBank:
+    """Has accepted nothing."""
+
+    async def send(self, batch: Batch) -> None:
+        raise AssertionError("nothing is handed over here")
+
+    async def statement(self, batch_id: UUID) -> Statement | None:
+        return None
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        return []
 
 
 class Disbursement(RuleBasedStateMachine):
@@ -112,18 +129,19 @@ class Disbursement(RuleBasedStateMachine):
             self.schedule[key, month] = fen
             self.most[key, month] = max(self.most[key, month], fen)
 
-    async def _told_account(self, person: int) -> None:
+    async def _told_account(self, person: int, holder: Any = "own") -> None:
+        """The card of one's own, of a guardian, or none any more."""
         self.version += 1
         event_id = new_id()
         account = PayeeAccount(
-            holder="own", holder_name=self.sealer.seal("甲", event_id, "account.holder_name"), bank="b",
+            holder=holder, holder_name=self.sealer.seal("甲", event_id, "account.holder_name"), bank="b",
             number=self.sealer.seal("6222000000000000", event_id, "account.number"), number_last4="0000",
-            status="active", number_token=f"t{self.version}",
+            status="active", number_token=f"t{self.version}", reason=None if holder == "own" else "无法办理社会保障卡",
         )  # fmt: skip
         data = PayeeChanged(
             person_id=self.people[person], version=self.version, area=self.area,
-            person_name=self.sealer.seal("甲", event_id, "person_name"), phone=None, account=account,
-            cannot_act=False, effective_on=TODAY,
+            person_name=self.sealer.seal("甲", event_id, "person_name"), phone=None,
+            account=account if holder else None, cannot_act=holder == "guardian", effective_on=TODAY,
         )  # fmt: skip
         async with self.database.transaction() as tx:
             await projections.keep_payees(self.sealer, tx, [SimpleNamespace(data=data, event_id=event_id)])  # type: ignore[list-item]
@@ -132,9 +150,9 @@ class Disbursement(RuleBasedStateMachine):
     def the_entitlement_changes(self, person: int, first: Period, last: Period, amount_fen: int) -> None:
         self.run(self._told_schedule(person, first, last, amount_fen))
 
-    @rule(person=_WHO)
-    def the_account_changes(self, person: int) -> None:
-        self.run(self._told_account(person))
+    @rule(person=_WHO, holder=st.sampled_from(["own", "guardian", None]))
+    def the_account_changes(self, person: int, holder: str | None) -> None:
+        self.run(self._told_account(person, holder))
 
     @rule(person=_WHO, month=_MONTH)
     def a_finding_holds_or_is_dismissed(self, person: int, month: Period) -> None:
@@ -170,13 +188,52 @@ class Disbursement(RuleBasedStateMachine):
 
         self.run(cycle())
 
+    @rule(month=_MONTH, given_up=st.booleans())
+    def a_draft_is_drawn_up_again_or_given_up(self, month: Period, given_up: bool) -> None:
+        async def draft() -> None:
+            who = self.who("civil_affairs", "c")
+            async with self.database.transaction() as tx:
+                cycle_id = await cycles.draw_up_cycle(tx, who, self.settings, cycles.Order(self.area, month))
+                assert cycle_id == await cycles.draw_up_cycle(tx, who, self.settings, cycles.Order(self.area, month))
+            if given_up:
+                async with self.database.transaction() as tx:
+                    await cycles.withdraw_cycle(tx, who, cycle_id)
+
+        self.run(draft())
+
+    @rule(pick=st.integers(0, 9))
+    def a_batch_is_refused_and_recalled(self, pick: int) -> None:
+        async def refuse() -> None:
+            async with self.database.transaction() as tx:
+                found = await tx.connection.execute(
+                    text("SELECT batch_id FROM batches WHERE state = 'prepared' ORDER BY batch_id")
+                )
+                prepared = list(found.scalars())
+                if not prepared:
+                    return
+                batch_id = prepared[pick % len(prepared)]
+                told = await tx.connection.execute(
+                    text("SELECT payment_id, status FROM payments WHERE batch_id = :id"), {"id": batch_id}
+                )
+                members = {row.payment_id: row.status for row in told}
+                if set(members.values()) != {"sent"}:
+                    return  # the bank has answered for some: it has the batch
+                await dispatch.note_refused(tx, batch_id, "401")
+            finance = self.who("finance", "f")
+            answer = await recall_batch(self.database, _EmptyBank(), finance, batch_id, reason="r", on=TODAY)
+            assert answer == "recalled"
+            for payment_id in members:
+                self.waiting.pop(payment_id, None)
+
+        self.run(refuse())
+
     @rule()
     def batches_go_out(self) -> None:
         async def send() -> None:
             more = True
             while more:
                 async with self.database.transaction() as tx:
-                    more = await dispatch.prepare_next_batch(tx, self.settings, self.sealer, on=TODAY)
+                    more = await dispatch.prepare_batches(tx, self.settings, self.sealer, on=TODAY)
             async with self.database.transaction() as tx:
                 sent = await tx.connection.execute(
                     text("SELECT * FROM payments WHERE person_id = ANY(:people) AND status = 'sent'"),
@@ -299,8 +356,13 @@ def test_any_sequence_keeps_the_books(databases: Databases) -> None:
     loop = asyncio.new_event_loop()
     Disbursement.databases, Disbursement.loop = databases, loop
     Disbursement.sealer = Sealer.parse("k1:" + "0" * 32)
+    examples, steps = (200, 40) if os.environ.get("LIANGBU_CHAOS") == "full" else (10, 20)
     bounds = settings(
-        max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     try:
         run_state_machine_as_test(Disbursement, settings=bounds)

@@ -12,9 +12,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from libs.common.clock import business_today
-from libs.common.period import Period
-from services.disbursement.bank import AcceptedTransfer, Bank, Batch, OneCardPlatform, OutcomeUnknown, Statement
-from services.disbursement.handlers.dispatch import prepare_next_batch
+from libs.common.database import new_id
+from libs.common.period import SHANGHAI, Period
+from services.disbursement.bank import (
+    AcceptedTransfer,
+    Bank,
+    Batch,
+    BatchRefused,
+    OneCardPlatform,
+    OutcomeUnknown,
+    Statement,
+)
+from services.disbursement.handlers.dispatch import mark_sent, prepare_batches
 from services.disbursement.payments import payment_id
 from services.disbursement.workers import Following, Sending
 from tests.conftest import Databases, Issuer, eventually
@@ -24,7 +33,7 @@ from tests.integration.disbursement import Person, World, world
 @pytest.fixture(scope="module")
 async def still(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
     """A world whose workers do nothing by themselves."""
-    async with world(databases, issuer, roles="api,relay,consumer", bank_timeout_s=0.5) as made:
+    async with world(databases, issuer, roles="api,relay,consumer") as made:
         yield made
 
 
@@ -124,7 +133,7 @@ async def test_killed_before_the_batch_was_committed_nothing_was_sent_and_it_is_
 
     async def prepare_and_die() -> None:
         async with here.database.transaction() as tx:
-            await prepare_next_batch(tx, here.settings, here.sealer, on=business_today())
+            await prepare_batches(tx, here.settings, here.sealer, on=business_today())
             raise Killed
 
     with pytest.raises(Killed):
@@ -221,21 +230,80 @@ async def test_a_change_of_account_acts_on_everything_not_yet_sent(here: World) 
     assert len(await here.transfers_to("6222020000000401")) == 2
 
 
-async def test_a_batch_that_the_bank_refuses_is_a_case(here: World) -> None:
+class RefusedForItsKey(KilledAfterAcceptance):
+    """As if the credentials were wrong."""
+
+    async def send(self, batch: Batch) -> None:
+        raise BatchRefused("the bank answered 401")
+
+
+async def test_a_batch_that_the_bank_refuses_is_a_case_and_sent_anew_once_it_is_recalled(here: World) -> None:
     person, _ = await submitted_person(here)
-    worker = sending(here)
+    worker = sending(here, RefusedForItsKey(platform(here)))
     await worker.prepare()
-
-    class Refusing(KilledAfterAcceptance):
-        async def send(self, batch: Batch) -> None:
-            await OneCardPlatform(
-                here.settings.onecard_url, client_id="liangbu", client_secret="wrong", timeout_s=2
-            ).send(batch)
-
-    await sending(here, Refusing(platform(here))).hand_over()
-    [case] = (await here.get("/v1/cases?kind=batch_refused"))["items"]
-    assert case["detail"] == {"because": "the bank answered 401"}
+    await worker.hand_over()
+    [case] = (await here.get(f"/v1/cases?kind=batch_refused&area={person.area}"))["items"]
+    assert case["detail"]["because"] == "the bank answered 401"
     assert {p["status"] for p in await person.payments()} == {"sent"}
+    await here.invariants_hold()
+
+    path = f"/v1/batches/{case['subject']}/recall"
+    recalled = await here.post(path, "finance", reason="已更换密钥")
+    assert recalled["status"] == "recalled"
+    assert {p["status"] for p in await person.payments()} == {"pending"}
+    await here.invariants_hold()
+    assert (await here.call("POST", path, "finance", reason="再次")).status_code == 409
+    await run_until_paid(here, person)
+    await assert_paid_once(here, person)
+
+
+async def test_a_refused_batch_that_the_bank_has_after_all_counts_as_accepted(here: World) -> None:
+    """It accepted, and answered as if it had not: what it has is not sent again."""
+
+    class AcceptsAndRefuses(KilledAfterAcceptance):
+        async def send(self, batch: Batch) -> None:
+            await self._bank.send(batch)
+            raise BatchRefused("the bank answered 422")
+
+    person, _ = await submitted_person(here)
+    worker = sending(here, AcceptsAndRefuses(platform(here)))
+    await worker.prepare()
+    await worker.hand_over()
+    [case] = (await here.get(f"/v1/cases?kind=batch_refused&area={person.area}"))["items"]
+    found = await here.post(f"/v1/batches/{case['subject']}/recall", "finance", reason="银行确认已受理")
+    assert found["status"] == "accepted"
+    await run_until_paid(here, person)
+    await assert_paid_once(here, person)
+
+
+async def test_an_account_lost_at_the_very_moment_of_sending_leaves_the_payment_unsent(here: World) -> None:
+    """Between what is judged and what is marked the card was blocked: nothing goes out, and no worker dies of it."""
+    person, cycle_id = await submitted_person(here)
+    ids = [UUID(payment["payment_id"]) for payment in await person.payments()]
+    await person.paid_to(None)
+    await here.heard()
+    async with here.database.transaction() as tx:
+        assert not await mark_sent(tx, UUID(cycle_id), dict.fromkeys(ids, new_id()))
+    assert {p["status"] for p in await person.payments()} == {"pending"}
+
+
+async def test_a_database_server_that_was_restarted_is_compared_with_the_bank_again(here: World) -> None:
+    """A restart may be a restore under a process that lives on."""
+
+    class Counted(KilledAfterAcceptance):
+        asked = 0
+
+        async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+            Counted.asked += 1
+            return await super().accepted_since(since)
+
+    worker = sending(here, Counted(platform(here)))
+    assert await worker.agrees()
+    assert await worker.agrees()
+    assert Counted.asked == 1
+    worker._agreed_on, worker._asked_at = datetime(2026, 1, 1, tzinfo=SHANGHAI), -1.0  # another server than now
+    assert await worker.agrees()
+    assert Counted.asked == 2
 
 
 async def test_the_database_refuses_a_second_payment_on_its_way_for_a_month(here: World) -> None:

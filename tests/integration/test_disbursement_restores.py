@@ -16,7 +16,7 @@ from tests.integration.disbursement import Person, World, world
 @pytest.fixture
 async def here(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
     """A world whose workers do nothing by themselves."""
-    async with world(databases, issuer, roles="api,relay,consumer", bank_timeout_s=0.5) as made:
+    async with world(databases, issuer, roles="api,relay,consumer") as made:
         await sending(made).agrees()
         yield made
 

@@ -25,6 +25,9 @@ from services.disbursement.queries import query
 
 Channel = Literal["rest", "file"]
 
+_WORK_MEM = "128MB"
+"""For the joins over everybody in an area while its cycle is drawn up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -54,15 +57,31 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     await _require_settled_policy(tx, order.area)
     await _require_complete_roster(tx, order.area)
     cycle_id = await _draft_for(tx, principal, order)
+    await _fill(tx, order, cycle_id)
+    await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
+    return cycle_id
+
+
+async def _fill(tx: Transaction, order: Order, cycle_id: UUID) -> None:
+    """Draws payments and exceptions up. The first payments of a month are loaded before its partition is indexed."""
+    month = {"month": order.period.first_day}
     await tx.connection.execute(
         text(
-            "SELECT ensure_payment_partitions(min(lower(months)), :upto) FROM entitled_spans"
-            " WHERE area LIKE :area || '%' AND lower(months) <= :upto"
+            "SELECT ensure_payment_partitions(min(lower(months)), CAST(:month AS date) - 1) FROM entitled_spans"
+            " WHERE area LIKE :area || '%' AND lower(months) < :month"
         ),
-        {"area": order.area, "upto": order.period.first_day},
+        month | {"area": order.area},
     )
+    is_new: bool = (
+        await tx.connection.execute(text("SELECT begin_payment_partition(CAST(:month AS date))"), month)
+    ).scalar_one()
+    await tx.connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEM}'"))
     await tx.connection.execute(
-        query("draw_up"),
+        query(
+            "draw_up",
+            month_table=f"payments_{order.period.year:04d}_{order.period.month:02d}",
+            ordered="" if is_new else "ORDER BY person_id",
+        ),
         {
             "area": order.area,
             "subsidies": list(order.subsidies),
@@ -70,8 +89,9 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
             "cycle_id": cycle_id,
         },
     )
-    await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
-    return cycle_id
+    if is_new:
+        await tx.connection.execute(text("SELECT attach_payment_partition(CAST(:month AS date))"), month)
+    await tx.connection.execute(text("SET LOCAL work_mem TO DEFAULT"))
 
 
 async def _lock_area(tx: Transaction, area: str, subsidy: Subsidy) -> None:

@@ -7,19 +7,21 @@ is never called inside a transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from libs.common.database import Database, Transaction, new_id
+from libs.common.database import Database, Transaction, new_id, rows
 from libs.common.period import Period
 from libs.common.privacy import Sealer
 from libs.common.settings import Settings
-from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
+from libs.common.vocabulary import SUBSIDY_NAMES
 from services.disbursement import ledger
 from services.disbursement.bank import Bank, Batch, BatchRefused, OutcomeUnknown, Transfer
 from services.disbursement.handlers.books import book
@@ -32,63 +34,95 @@ STATEMENT_AFTER = timedelta(seconds=5)
 """How long webhooks have before the statement is asked for."""
 
 _LONGEST_PAUSE_S = 60
+_BATCHES_AT_ONCE = 4
+"""How many are prepared in one transaction."""
+_BATCHES_AHEAD = 16
+"""How many may wait for the bank before more payments are bound to an account."""
+_BATCHES_IN_FLIGHT = 8
+"""How many one worker hands over at once."""
 
 
-async def prepare_next_batch(tx: Transaction, settings: Settings, sealer: Sealer, *, on: date) -> bool:
+async def prepare_batches(tx: Transaction, settings: Settings, sealer: Sealer, *, on: date) -> bool:
     """Takes the next payments of a submitted cycle, drops what was stopped up to this moment, and marks the rest as
-    sent, in a batch that waits to be handed over. False when nothing is left to send."""
+    sent, in batches that wait to be handed over. False when nothing is left to send, or enough waits already: what is
+    not marked yet follows a change of account."""
     if await is_locked(tx):
         return False
     cycle = (
         await tx.connection.execute(
             text(
-                "SELECT c.cycle_id, c.period FROM cycles c WHERE c.status = 'submitted' AND EXISTS (SELECT FROM"
-                " payments p WHERE p.cycle_id = c.cycle_id AND p.status = 'pending') ORDER BY c.submitted_at LIMIT 1"
-            )
+                "SELECT c.cycle_id, c.period FROM cycles c WHERE c.status = 'submitted' AND (c.channel = 'file' OR"
+                " (SELECT count(*) FROM batches b JOIN cycles o USING (cycle_id) WHERE b.due_at IS NOT NULL"
+                " AND b.state IN ('prepared', 'unknown') AND o.channel = 'rest') < :ahead)"
+                " AND EXISTS (SELECT FROM payments p WHERE p.cycle_id = c.cycle_id AND p.status = 'pending')"
+                " ORDER BY c.submitted_at LIMIT 1"
+            ),
+            {"ahead": _BATCHES_AHEAD},
         )
     ).one_or_none()
     if cycle is None:
         return False
-    picked = list(
-        (
-            await tx.connection.execute(
-                text(
-                    "SELECT payment_id FROM payments WHERE cycle_id = :id AND status = 'pending' AND subsidy ="
-                    " (SELECT min(subsidy) FROM payments WHERE cycle_id = :id AND status = 'pending')"
-                    " LIMIT :size FOR UPDATE SKIP LOCKED"
-                ),
-                {"id": cycle.cycle_id, "size": settings.bank_batch_size},
-            )
-        ).scalars()
-    )
-    if not picked:
+    batches = await _pick(tx, cycle.cycle_id, settings.bank_batch_size)
+    if not batches:
         return False
-    batch_id = new_id()
-    released = await drop_stopped(tx, cycle.cycle_id, picked)
-    await book(tx, [ledger.release(budget, str(batch_id), fen, on=on) for budget, fen in released if budget])
-    sent = await mark_sent(tx, cycle.cycle_id, batch_id, picked)
-    if sent:
-        await store_batch(tx, settings, sealer, cycle.cycle_id, Period.of(cycle.period), batch_id, sent)
-        await book_sending(tx, batch_id, sent, on=on)
+    released = await drop_stopped(tx, cycle.cycle_id, list(batches))
+    cause_id = str(next(iter(batches.values())))
+    await book(tx, [ledger.release(budget, cause_id, fen, on=on) for budget, fen in released if budget])
+    sent = await mark_sent(tx, cycle.cycle_id, batches)
+    await _store_batches(tx, settings, sealer, cycle.cycle_id, Period.of(cycle.period), sent)
+    for batch_id, members in _by_batch(sent).items():
+        await book_sending(tx, batch_id, members, on=on)
     return True
 
 
+async def _pick(tx: Transaction, cycle_id: UUID, size: int) -> dict[UUID, UUID]:
+    """Payments that nobody else is preparing, each with its batch: of one subsidy, at most `size`."""
+    picked = await tx.connection.execute(
+        text(
+            "SELECT payment_id, subsidy FROM payments WHERE cycle_id = :id AND status = 'pending'"
+            " LIMIT :limit FOR UPDATE SKIP LOCKED"
+        ),
+        {"id": cycle_id, "limit": _BATCHES_AT_ONCE * size},
+    )
+    by_subsidy: dict[str, list[UUID]] = defaultdict(list)
+    for row in picked:
+        by_subsidy[row.subsidy].append(row.payment_id)
+    return {
+        payment_id: batch_id
+        for ids in by_subsidy.values()
+        for first in range(0, len(ids), size)
+        for batch_id in [new_id()]
+        for payment_id in ids[first : first + size]
+    }
+
+
 async def mark_sent(
-    tx: Transaction, cycle_id: UUID, batch_id: UUID, picked: Sequence[UUID]
+    tx: Transaction, cycle_id: UUID, batches: Mapping[UUID, UUID], *, by_us: bool = True
 ) -> Sequence[dict[str, Any]]:
-    """Marks those of `picked` that are pending as sent in this batch: what they are, and whom they go to."""
+    """Marks those of these payments that are pending as sent, each in its batch: what they are, and whom they go to.
+
+    `by_us`: what has lost its account at this very moment stays; what the bank paid is sent whatever stands in the way.
+    """
     found = await tx.connection.execute(
         text(
-            "UPDATE payments p SET status = 'sent', version = p.version + 1, batch_id = :batch_id,"
-            " payee_version = y.version, holder = y.holder FROM payable_to y"
-            " WHERE p.cycle_id = :cycle_id AND p.status = 'pending' AND p.payment_id = ANY(CAST(:picked AS uuid[]))"
+            "UPDATE payments p SET status = 'sent', version = p.version + 1, batch_id = b.batch_id,"
+            " payee_version = y.version, holder = y.holder"
+            " FROM payable_to y, unnest(CAST(:payments AS uuid[]), CAST(:batches AS uuid[]))"
+            " AS b (payment_id, batch_id)"
+            " WHERE p.payment_id = b.payment_id AND p.cycle_id = :cycle_id AND p.status = 'pending'"
             " AND y.person_id = p.person_id"
-            " RETURNING p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"
+            " AND NOT (:by_us AND (y.obstacle IS NOT NULL OR y.failed_version IS NOT DISTINCT FROM y.version))"
+            " RETURNING p.batch_id, p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"
             " p.book_area, p.book_year, y.holder_name, y.bank, y.number, y.phone"
         ),
-        {"cycle_id": cycle_id, "batch_id": batch_id, "picked": list(picked)},
+        {
+            "cycle_id": cycle_id,
+            "payments": list(batches),
+            "batches": list(batches.values()),
+            "by_us": by_us,
+        },
     )
-    return [dict(row) for row in found.mappings()]
+    return rows(found)
 
 
 async def book_sending(tx: Transaction, batch_id: UUID, sent: Sequence[dict[str, Any]], *, on: date) -> None:
@@ -103,37 +137,69 @@ def _by_book(sent: Sequence[dict[str, Any]]) -> dict[Book, int]:
     return totals
 
 
-async def store_batch(
+def _by_batch(sent: Sequence[dict[str, Any]]) -> dict[UUID, list[dict[str, Any]]]:
+    batches: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in sent:
+        batches[row["batch_id"]].append(row)
+    return batches
+
+
+async def _store_batches(
     tx: Transaction,
     settings: Settings,
     sealer: Sealer,
     cycle_id: UUID,
     period: Period,
-    batch_id: UUID,
     sent: Sequence[dict[str, Any]],
 ) -> None:
-    subsidy: Subsidy = sent[0]["subsidy"]
-    request = Batch(
-        batch_id=batch_id,
-        period=period,
-        department=settings.department,
-        project=SUBSIDY_NAMES[subsidy],
-        items=tuple(_transfer(sealer, row) for row in sent),
-    )
+    def sealed() -> dict[UUID, str]:
+        return {
+            batch_id: sealer.seal(
+                Batch(
+                    batch_id=batch_id,
+                    period=period,
+                    department=settings.department,
+                    project=SUBSIDY_NAMES[members[0]["subsidy"]],
+                    items=tuple(_transfer(sealer, row) for row in members),
+                ).model_dump_json(),
+                *("batches", batch_id, "request"),
+            )
+            for batch_id, members in _by_batch(sent).items()
+        }
+
+    # Thousands of names and numbers are unsealed: the event loop has others to serve meanwhile.
+    await store_batches(tx, settings, cycle_id, sent, await asyncio.to_thread(sealed))
+
+
+async def store_batches(
+    tx: Transaction,
+    settings: Settings,
+    cycle_id: UUID,
+    sent: Sequence[dict[str, Any]],
+    requests: Mapping[UUID, str],
+) -> None:
+    """The batches of these payments, with what is to be handed over; none of what the bank has already."""
+    if not sent:
+        return
     await tx.connection.execute(
         text(
-            "INSERT INTO batches (batch_id, cycle_id, payments, amount_fen, department, request, due_at)"
-            " VALUES (:batch_id, :cycle_id, :payments, :amount_fen, :department, :request, :now)"
+            "INSERT INTO batches (batch_id, cycle_id, payments, amount_fen, department, request, state, due_at,"
+            " accepted_at) VALUES (:batch_id, :cycle_id, :payments, :amount_fen, :department, :request, :state, :now,"
+            " CASE CAST(:state AS text) WHEN 'accepted' THEN CAST(:now AS timestamptz) END)"
         ),
-        {
-            "batch_id": batch_id,
-            "cycle_id": cycle_id,
-            "payments": len(sent),
-            "amount_fen": sum(row["amount_fen"] - row["offset_fen"] for row in sent),
-            "department": settings.department,
-            "request": sealer.seal(request.model_dump_json(), "batches", batch_id, "request"),
-            "now": tx.now,
-        },
+        [
+            {
+                "batch_id": batch_id,
+                "cycle_id": cycle_id,
+                "payments": len(members),
+                "amount_fen": sum(row["amount_fen"] - row["offset_fen"] for row in members),
+                "department": settings.department,
+                "request": requests.get(batch_id),
+                "state": "prepared" if batch_id in requests else "accepted",
+                "now": tx.now,
+            }
+            for batch_id, members in _by_batch(sent).items()
+        ],
     )
 
 
@@ -153,42 +219,56 @@ def _transfer(sealer: Sealer, row: dict[str, Any]) -> Transfer:
     )
 
 
-async def batches_to_hand_over(tx: Transaction) -> list[UUID]:
-    """Batches for REST that the bank has not acknowledged and that are due to be handed over (again)."""
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A batch that is this worker's to hand over, until its claim runs out."""
+
+    batch_id: UUID
+    asked_before: bool
+    request: str
+
+
+async def claim_batches(tx: Transaction, settings: Settings) -> list[Claimed]:
+    """Batches for REST that the bank has not acknowledged and that are due to be handed over (again). Nobody else
+    takes them as long as the bank may take to answer; whoever dies meanwhile leaves them to the next."""
     found = await tx.connection.execute(
         text(
-            "SELECT batch_id FROM batches JOIN cycles USING (cycle_id) WHERE state IN ('prepared', 'unknown')"
-            " AND due_at <= :now AND channel = 'rest'"
-            " AND NOT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL) ORDER BY due_at LIMIT 10"
+            "UPDATE batches SET due_at = CAST(:now AS timestamptz) + :claim_s * interval '1 second'"
+            " WHERE batch_id IN (SELECT b.batch_id FROM batches b JOIN cycles USING (cycle_id)"
+            " WHERE b.state IN ('prepared', 'unknown') AND b.due_at <= :now AND channel = 'rest'"
+            " AND NOT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL)"
+            " ORDER BY b.due_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED)"
+            " RETURNING batch_id, state = 'unknown' AS asked_before, request"
         ),
-        {"now": tx.now},
+        {"now": tx.now, "claim_s": settings.bank_timeout_s, "limit": _BATCHES_IN_FLIGHT},
     )
-    return list(found.scalars())
+    return [Claimed(row.batch_id, row.asked_before, row.request) for row in found]
 
 
-async def hand_over(database: Database, bank: Bank, sealer: Sealer, batch_id: UUID) -> None:
-    """Hands a batch to the bank. No answer: the next time its statement is asked for first, then it is sent again."""
-    async with database.transaction() as tx:
-        batch = (
-            await tx.connection.execute(
-                text("SELECT state, request FROM batches WHERE batch_id = :id"), {"id": batch_id}
-            )
-        ).one()
-    if batch.state not in ("prepared", "unknown"):
-        return
-    request = Batch.model_validate_json(sealer.open(batch.request, "batches", batch_id, "request"))
+async def hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Sequence[Claimed]) -> None:
+    """Hands batches to the bank, side by side."""
+    await asyncio.gather(*(_hand_over(database, bank, sealer, batch) for batch in claimed))
+
+
+async def _hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Claimed) -> None:
+    """No answer: the next time its statement is asked for first, then it is sent again."""
+
+    def opened() -> Batch:
+        return Batch.model_validate_json(sealer.open(claimed.request, "batches", claimed.batch_id, "request"))
+
+    request = await asyncio.to_thread(opened)
     try:
-        if batch.state == "prepared" or await bank.statement(batch_id) is None:
+        if not claimed.asked_before or await bank.statement(claimed.batch_id) is None:
             await bank.send(request)
     except OutcomeUnknown:
         async with database.transaction() as tx:
-            await _note_unknown(tx, batch_id)
+            await _note_unknown(tx, claimed.batch_id)
     except BatchRefused as refusal:
         async with database.transaction() as tx:
-            await _note_refused(tx, batch_id, str(refusal))
+            await note_refused(tx, claimed.batch_id, str(refusal))
     else:
         async with database.transaction() as tx:
-            await note_accepted(tx, batch_id)
+            await note_accepted(tx, claimed.batch_id)
 
 
 async def note_accepted(tx: Transaction, batch_id: UUID) -> None:
@@ -212,17 +292,20 @@ async def _note_unknown(tx: Transaction, batch_id: UUID) -> None:
     )
 
 
-async def _note_refused(tx: Transaction, batch_id: UUID, because: str) -> None:
+async def note_refused(tx: Transaction, batch_id: UUID, because: str) -> None:
     """The payments stay sent, by our books, until a person has settled the matter with the bank."""
     row = (
         await tx.connection.execute(
             text(
-                "UPDATE batches b SET state = 'refused', due_at = NULL FROM cycles c"
-                " WHERE b.batch_id = :id AND c.cycle_id = b.cycle_id RETURNING c.area, c.period, c.cycle_id"
+                "UPDATE batches b SET state = 'refused', due_at = NULL FROM cycles c WHERE b.batch_id = :id"
+                " AND b.state IN ('prepared', 'unknown') AND c.cycle_id = b.cycle_id"
+                " RETURNING c.area, c.period, c.cycle_id"
             ),
             {"id": batch_id},
         )
-    ).one()
+    ).one_or_none()
+    if row is None:
+        return  # another worker's request was accepted
     await open_case(
         tx,
         "batch_refused",

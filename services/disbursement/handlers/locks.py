@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -30,6 +31,19 @@ async def is_locked(tx: Transaction) -> bool:
         await tx.connection.execute(text("SELECT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL)"))
     ).scalar_one()
     return found
+
+
+async def server_without_lock(tx: Transaction) -> datetime | None:
+    """The start of the database server that we talk to: another one may be another database. None while locked."""
+    started_at: datetime | None = (
+        await tx.connection.execute(
+            text(
+                "SELECT pg_postmaster_start_time()"
+                " WHERE NOT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL)"
+            )
+        )
+    ).scalar_one_or_none()
+    return started_at
 
 
 async def require_unlocked(tx: Transaction) -> None:

@@ -130,7 +130,8 @@ async def batches(tx: Transaction, cycle_id: UUID) -> list[Row]:
 async def transfers(tx: Transaction, sealer: Sealer, cycle_id: UUID) -> list[Row]:
     """What was prepared for the bank, line by line, as it was prepared."""
     found = await tx.connection.execute(
-        text("SELECT batch_id, request FROM batches WHERE cycle_id = :id ORDER BY batch_id"), {"id": cycle_id}
+        text("SELECT batch_id, request FROM batches WHERE cycle_id = :id AND request IS NOT NULL ORDER BY batch_id"),
+        {"id": cycle_id},
     )
     prepared = [
         Batch.model_validate_json(sealer.open(row.request, "batches", row.batch_id, "request")) for row in found

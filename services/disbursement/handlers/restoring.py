@@ -19,14 +19,13 @@ from sqlalchemy import text
 
 from libs.common.database import Database, Transaction, rows
 from libs.common.period import Period
-from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.disbursement import ledger
 from services.disbursement.bank import AcceptedTransfer, Bank, Statement
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
-from services.disbursement.handlers.dispatch import book_sending, mark_sent, note_accepted, store_batch
+from services.disbursement.handlers.dispatch import book_sending, mark_sent, store_batches
 from services.disbursement.handlers.locks import lock_submission
 from services.disbursement.handlers.statements import take_statement
 from services.disbursement.ledger import Book
@@ -63,7 +62,7 @@ async def note_identity(tx: Transaction) -> bool:
     return known is None
 
 
-async def write_back(database: Database, settings: Settings, sealer: Sealer, bank: Bank, *, on: date) -> bool:
+async def write_back(database: Database, settings: Settings, bank: Bank, *, on: date) -> bool:
     """Compares the bank's books since our last batch with ours and writes back what ours lost. True when they agree:
     the lock, if there was one, is released. Raises `OutcomeUnknown` if the bank does not answer."""
     async with database.transaction() as tx:
@@ -73,10 +72,11 @@ async def write_back(database: Database, settings: Settings, sealer: Sealer, ban
     # The bank is asked first: ours are written before it hears of a payment, so whatever it knows now ours must know.
     accepted = await bank.accepted_since(since)
     async with database.transaction() as tx:
+        await tx.lock("restore")  # another process may be at it as well
         lost = await _lost(tx, accepted)
         if lost:
             await lock_submission(tx, because=f"the bank knows {len(lost)} payments that the books do not", by="start")
-        unknown = await _adopt(tx, settings, sealer, lost, on=on)
+        unknown = await _adopt(tx, settings, lost, on=on)
         if not unknown:
             await _release(tx, written_back=len(lost))
     return not unknown
@@ -105,9 +105,7 @@ async def _lost(tx: Transaction, accepted: Sequence[AcceptedTransfer]) -> list[A
     return [line for line in accepted if line.payment_id in gone]
 
 
-async def _adopt(
-    tx: Transaction, settings: Settings, sealer: Sealer, lost: Sequence[AcceptedTransfer], *, on: date
-) -> int:
+async def _adopt(tx: Transaction, settings: Settings, lost: Sequence[AcceptedTransfer], *, on: date) -> int:
     """Writes payments back as sent, in the bank's own batches, with the results it has; how many are nobody's."""
     if not lost:
         return 0
@@ -124,11 +122,11 @@ async def _adopt(
             by_batch[line.batch_id].append(line)
     for batch_id, lines in sorted(by_batch.items()):
         for cycle_id, members in (await _cycles_for(tx, batch_id, lines, owners, on=on)).items():
-            sent = await mark_sent(tx, cycle_id, batch_id, [line.payment_id for line in members])
-            period = members[0].period
-            await store_batch(tx, settings, sealer, cycle_id, period, batch_id, sent)
+            sent = await mark_sent(
+                tx, cycle_id, dict.fromkeys([line.payment_id for line in members], batch_id), by_us=False
+            )
+            await store_batches(tx, settings, cycle_id, sent, {})
             await book_sending(tx, batch_id, sent, on=on)
-        await note_accepted(tx, batch_id)
         await take_statement(tx, Statement(batch_id=batch_id, items=tuple(lines)), on=on)
     return len(unknown)
 

@@ -6,7 +6,8 @@ WITH scope AS (
     UNION
     SELECT person_id, subsidy FROM openings WHERE person_id = :person_id
 ),
-/* months */
+/* months */,
+/* judged */
 SELECT subsidy, period, entitled_fen, paid_fen, offset_fen, sent_fen, pending_fen, hold_kind, obstacle
 FROM judged
 ORDER BY period, subsidy DESC

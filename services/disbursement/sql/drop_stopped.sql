@@ -11,6 +11,7 @@ scope AS (
     SELECT DISTINCT person_id, subsidy FROM candidates
 ),
 /* months */,
+/* judged */,
 stopped AS (
     SELECT c.payment_id, c.period, j.finding_id,
            CASE

@@ -10,6 +10,7 @@ WITH scope AS (
     SELECT person_id, subsidy FROM openings WHERE area LIKE :area || '%' AND months @> CAST(:upto AS date)
 ),
 /* months */,
+/* judged */,
 parts AS (
     SELECT person_id, entitled_fen, paid_fen, sent_fen,
            hold_kind IS NOT NULL AS held, obstacle IS NOT NULL AS unpayable,

@@ -1,6 +1,6 @@
 -- Common table expressions between `scope` (person_id, subsidy) and what a query asks: every month of these persons up
--- to the last one asked for, with what is entitled (less what was disallowed), settled (of it set off), repaid, with the bank (sent), drawn up (pending), and what
--- stands in the way of paying.
+-- to the last one asked for, with what is entitled (less what was disallowed), settled (of it set off), repaid, with the bank (sent) and
+-- drawn up (pending).
 sides AS (
     SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen AS entitled_fen, s.area, s.level,
            0 AS settled_fen, 0 AS offset_fen, 0 AS repaid_fen, 0 AS sent_fen, 0 AS pending_fen, 0 AS attempt
@@ -51,39 +51,4 @@ months AS (
            max(attempt) AS attempts
     FROM sides
     GROUP BY person_id, subsidy, period
-),
-holds AS (
-    SELECT DISTINCT ON (person_id, subsidy) *
-    FROM (
-        SELECT f.person_id, held AS subsidy, f.finding_id, f.kind AS hold_kind, f.hold_from
-        FROM findings f
-        CROSS JOIN LATERAL unnest(f.subsidies) AS held
-        WHERE f.lifted_at IS NULL
-        UNION ALL
-        -- An event about the person that could not be taken in may be a stop.
-        SELECT CASE WHEN event_id IS NOT NULL THEN convert_from(body, 'UTF8')::jsonb ->> 'subject' END,
-               held, NULL, 'event_unread', DATE '0001-01-01'
-        FROM dead_letters
-        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
-        WHERE resolved_at IS NULL
-        UNION ALL
-        -- Nor can eligibility judge whoever an event that it could not take in is about.
-        SELECT b.person_id, held, NULL, 'judgement_blocked', DATE '0001-01-01'
-        FROM blocked_judgements b
-        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
-        WHERE b.blocked
-    ) AS reasons
-    WHERE person_id IN (SELECT person_id FROM scope)
-    ORDER BY person_id, subsidy, hold_from
-),
-judged AS (
-    SELECT m.*, h.finding_id, h.hold_kind,
-           CASE
-               WHEN p.person_id IS NULL THEN 'no_payee'
-               WHEN p.obstacle IS NOT NULL THEN p.obstacle
-               WHEN p.failed_version = p.version THEN 'account_failed'
-           END AS obstacle
-    FROM months m
-    LEFT JOIN holds h ON h.person_id = m.person_id AND h.subsidy = m.subsidy AND h.hold_from <= m.period
-    LEFT JOIN payable_to p ON p.person_id = m.person_id
 )

@@ -5,7 +5,8 @@ WITH scope AS (
     FROM entitled_spans
     WHERE area LIKE :area || '%' AND lower(months) <= CAST(:upto AS date)
 ),
-/* months */
+/* months */,
+/* judged */
 SELECT 'due_unpaid' AS kind, concat_ws('/', person_id, subsidy, to_char(period, 'YYYY-MM')) AS subject,
        CAST(NULL AS uuid) AS payment_id, area, period, person_id, CAST(NULL AS uuid) AS cycle_id,
        jsonb_build_object('subsidy', subsidy, 'amount_fen', entitled_fen - paid_fen) AS detail
