@@ -88,6 +88,18 @@ def sample(
 
 
 @app.command()
+def import_roster(
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8 or GB 18030) or xlsx", exists=True, dir_okay=False)],
+    area: AreaOption,
+) -> None:
+    """Take over the present recipients of a county (存量接管); what cannot be taken over is reported, row by row."""
+    from deploy.local.commands.takeover import import_roster as take_over
+
+    home = Home()
+    raise typer.Exit(0 if take_over(home, _running(home), file, area) else 1)
+
+
+@app.command()
 def token(
     role: Annotated[Role, typer.Option()],
     area: AreaOption,

@@ -17,6 +17,7 @@ from libs.common.issuer import issue_token
 from libs.common.settings import PORT_OFFSETS
 
 TIMEOUT_S = 30
+UPLOAD_TIMEOUT_S = 900
 ATTEMPTS = 8
 
 
@@ -91,6 +92,13 @@ class Rest:
         """POST a CSV file as the body."""
         headers = {"Content-Type": "text/csv; charset=utf-8", "Idempotency-Key": key or str(uuid.uuid4())}
         return await self._call("POST", service, path, caller, headers, content=text.encode(), params=params)
+
+    async def upload(self, service: str, path: str, caller: Caller, content: bytes, **params: Any) -> Any:
+        """POST a file of any kind as the body; large ones take their time."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return await self._call(
+            "POST", service, path, caller, headers, content=content, params=params, timeout=UPLOAD_TIMEOUT_S
+        )
 
     async def items(self, service: str, path: str, caller: Caller, **params: Any) -> AsyncIterator[dict[str, Any]]:
         """Every item of a list, page after page."""

@@ -17,6 +17,7 @@ from libs.common.events.eligibility import Reason
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationFacts,
+    ApplicationImported,
     ApplicationRejected,
     ApplicationReviewed,
     ApplicationSubmitted,
@@ -24,7 +25,7 @@ from libs.common.events.intake import (
 )
 from libs.common.vocabulary import STAGES
 from services.intake.applications import OPEN, Application, Opinion, Refusal
-from services.intake.declarations import Declaration
+from services.intake.declarations import Declaration, RosterDeclaration
 from services.intake.tables import applications, reviews, transfers
 from services.intake.vault import Vault
 
@@ -49,7 +50,8 @@ class Filed:
     def declaration(self, vault: Vault) -> Declaration:
         """The declaration as it was submitted, repaired."""
         text = vault.sealer.open(self.sealed_declaration, *_declaration_place(self.application.application_id))
-        return Declaration.model_validate_json(text)
+        model = RosterDeclaration if self.application.channel == "roster" else Declaration
+        return model.model_validate_json(text)
 
 
 def application_row(tx: Transaction, vault: Vault, filed: Filed, declaration: Declaration) -> dict[str, Any]:
@@ -62,12 +64,13 @@ def application_row(tx: Transaction, vault: Vault, filed: Filed, declaration: De
         "area": application.area,
         "accepted_area": filed.accepted_area,
         "channel": application.channel,
+        "import_id": None,
         "subsidies": application.subsidies,
         "applied_on": application.applied_on,
         "committed_on": declaration.commitment.signed_on,
         "commitment_version": declaration.commitment.version,
         "received_on": filed.received_on,
-        "sealed_declaration": _sealed(vault, application.application_id, declaration),
+        "sealed_declaration": sealed_declaration(vault, application.application_id, declaration),
         "account_token": account_token(vault, declaration),
         "submitted_by": filed.submitted_by,
         "submitted_at": tx.now,
@@ -131,9 +134,9 @@ async def save_declaration(tx: Transaction, vault: Vault, application_id: UUID, 
         update(applications)
         .where(applications.c.application_id == application_id)
         .values(
-            committed_on=declaration.commitment.signed_on,
-            commitment_version=declaration.commitment.version,
-            sealed_declaration=_sealed(vault, application_id, declaration),
+            committed_on=declaration.commitment and declaration.commitment.signed_on,
+            commitment_version=declaration.commitment and declaration.commitment.version,
+            sealed_declaration=sealed_declaration(vault, application_id, declaration),
             account_token=account_token(vault, declaration),
         )
     )
@@ -190,10 +193,25 @@ def tell_reviewed(tx: Transaction, application: Application, outcome: Any, *, on
         )
 
 
-def tell_approved(tx: Transaction, application: Application) -> None:
+def tell_approved(tx: Transaction, application: Application, *, bulk: bool = False) -> None:
     assert application.decided_on is not None
     tx.publish(
-        ApplicationApproved(**_told(application), decided_on=application.decided_on, granted=application.granted)
+        ApplicationApproved(**_told(application), decided_on=application.decided_on, granted=application.granted),
+        bulk=bulk,
+    )
+
+
+def tell_imported(tx: Transaction, application: Application, import_id: UUID, *, on: date) -> None:
+    tx.publish(ApplicationImported(**_told(application), import_id=import_id, imported_on=on), bulk=True)
+
+
+def tell_refused(tx: Transaction, application: Application) -> None:
+    """What stood on a roster and is not taken over."""
+    assert application.decided_on is not None
+    assert application.reason is not None
+    tx.publish(
+        ApplicationRejected(**_told(application), decided_on=application.decided_on, reason=application.reason),
+        bulk=True,
     )
 
 
@@ -285,5 +303,13 @@ def _declaration_place(application_id: UUID) -> tuple[object, ...]:
     return ("applications", application_id, "declaration")
 
 
-def _sealed(vault: Vault, application_id: UUID, declaration: Declaration) -> str:
+async def copy_rows(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Adds many rows by COPY, within the transaction."""
+    if rows:
+        raw = await tx.connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        await raw.driver_connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+def sealed_declaration(vault: Vault, application_id: UUID, declaration: Declaration) -> str:
     return vault.sealer.seal(declaration.model_dump_json(by_alias=True), *_declaration_place(application_id))

@@ -222,6 +222,8 @@ def withdraw(application: Application, *, reason: str | None, on: date) -> Appli
     """The application taken back by the person; of a granted one the spell ends with the month of `on`."""
     if application.status in ("rejected", "withdrawn"):
         raise AlreadyClosed(f"its status is {application.status}")
+    if application.channel == "roster" and application.awaits_assessment:
+        raise NotUnderReview("it is just being taken over; withdraw it once it is decided")
     return replace(
         application,
         version=application.version + 1,
@@ -237,6 +239,25 @@ def decide(
     application: Application, decisions: Sequence[SubsidyDecision], *, on: date, deadlines: Deadlines
 ) -> Application:
     """The application that awaited this assessment: approved as of its last review, or back at civil affairs."""
+    judged = _judged(application, decisions)
+    if judged.granted:
+        return judged
+    return replace(judged, stage="civil_affairs", due_on=working_days_after(on, deadlines.review["civil_affairs"]))
+
+
+def taken_over(application: Application, decisions: Sequence[SubsidyDecision], *, on: date) -> Application:
+    """The entry of a roster that awaited this assessment: approved in what policy grants as of the day of the takeover,
+    else rejected with the reasons; no office reviews it."""
+    judged = _judged(application, decisions)
+    if judged.granted:
+        return judged
+    details = dict.fromkeys(reason.detail for refusal in judged.refused for reason in refusal.reasons)
+    reason = "；".join(details) or "没有可发放的月份"
+    return replace(judged, status="rejected", stage=None, due_on=None, decided_on=on, reason=reason)
+
+
+def _judged(application: Application, decisions: Sequence[SubsidyDecision]) -> Application:
+    """With what is granted and refused; approved where anything is granted."""
     assert application.awaits_assessment
     by_subsidy = {decision.subsidy: decision for decision in decisions}
     granted = tuple(s for s in application.subsidies if s in by_subsidy and by_subsidy[s].eligible)
@@ -246,9 +267,7 @@ def decide(
         if s in by_subsidy and s not in granted
     )
     judged = replace(application, version=application.version + 1, granted=granted, refused=refused)
-    if granted:
-        return replace(judged, status="approved", due_on=None, decided_on=application.reviewed_on)
-    return replace(judged, stage="civil_affairs", due_on=working_days_after(on, deadlines.review["civil_affairs"]))
+    return replace(judged, status="approved", due_on=None, decided_on=application.reviewed_on) if granted else judged
 
 
 def reopen(application: Application, *, on: date, deadlines: Deadlines) -> Application:

@@ -143,6 +143,14 @@ class Declaration(BaseModel):
     matters: Annotated[tuple[Matter, ...], _NoneIsEmpty, Field(max_length=20)] = ()
 
 
+class RosterDeclaration(Declaration):
+    """What a roster that is taken over says of one recipient. There is no letter of commitment: it lies, if anywhere,
+    where the person applied."""
+
+    commitment: Commitment | None = None  # type: ignore[assignment]  # only of who applies it is asked
+    channel: Literal["roster"] = "roster"  # type: ignore[assignment]  # no door that a person applies at
+
+
 def repaired(declaration: Declaration, *, on: date) -> Declaration:
     """The declaration with every identity in its canonical form. InvalidInput lists all that cannot stand `on` that
     day: identities, future dates, a certificate of somebody else, components, an account that is not rightful."""

@@ -7,7 +7,7 @@ from libs.common.invariants import Invariant
 INVARIANTS = [
     Invariant(
         "approved by three",
-        "an approved application has the approvals of three stages by three different persons",
+        "an approved application has the approvals of three stages by three different persons, or was taken over",
         """
         SELECT a.application_id, count(DISTINCT latest.stage) AS stages, count(DISTINCT latest.sub) AS persons
         FROM applications a
@@ -15,7 +15,7 @@ INVARIANTS = [
             SELECT DISTINCT ON (application_id, stage) application_id, stage, outcome, sub
             FROM reviews ORDER BY application_id, stage, version DESC
         ) latest ON latest.application_id = a.application_id AND latest.outcome = 'approve'
-        WHERE a.status = 'approved'
+        WHERE a.status = 'approved' AND a.channel <> 'roster'
         GROUP BY a.application_id
         HAVING count(DISTINCT latest.stage) < 3 OR count(DISTINCT latest.sub) < 3
         """,
@@ -38,6 +38,18 @@ INVARIANTS = [
         """
         SELECT person_id, subsidy, count(*) AS times FROM applied_subsidies
         WHERE state IN ('open', 'granted') GROUP BY person_id, subsidy HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "taken over as decided",
+        "what was taken over from a roster stands as its application does: waiting, granted, or refused with reasons",
+        """
+        SELECT e.import_id, e.row, e.state, a.status FROM roster_entries e JOIN applications a USING (application_id)
+        WHERE CASE e.state WHEN 'waiting' THEN a.status <> 'in_review'
+            WHEN 'granted' THEN a.status NOT IN ('approved', 'withdrawn')
+            ELSE a.status <> 'rejected' OR NOT EXISTS (
+                SELECT FROM roster_rejects r WHERE r.import_id = e.import_id AND r.row = e.row AND r.kind = 'refused')
+            END
         """,
     ),
     Invariant(

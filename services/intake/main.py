@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import httpx
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from services.intake.api import (
     places,
     public,
     publications,
+    roster_imports,
     spot_checks,
     statistics,
     webhooks,
@@ -27,6 +29,7 @@ from services.intake.api import (
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.publications import publish_what_changed
+from services.intake.handlers.roster_imports import RosterReading
 from services.intake.handlers.store_checks import check_due
 from services.intake.invariants import INVARIANTS
 from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
@@ -46,6 +49,8 @@ def build(settings: Settings) -> FastAPI:
         title="Liangbu intake",
         routers=[
             bulk.streamed,
+            roster_imports.streamed,
+            roster_imports.api,
             applications.api,
             archives.api,
             archives.streamed,
@@ -76,12 +81,14 @@ def build(settings: Settings) -> FastAPI:
         # What lies below an application is small too, but for documents with the envelope of their form.
         larger_bodies={
             "/v1/applications/bulk": bulk.LARGEST_BYTES,
+            "/v1/roster-imports": roster_imports.LARGEST_BYTES,
             "/v1/applications/": settings.archive_document_bytes + (64 << 10),
         },
     )
     app = create_app(service, settings)
     app.state.vault = vault
     app.state.stores = stores
+    app.state.roster_reading = RosterReading(app.state.database, stores, vault)
     app.state.partner_throttle = Throttle(settings.partner_requests_per_minute)
     app.state.progress_limit = RateLimit(times=60, window_s=60.0)
     app.state.receipt_limit = RateLimit(times=5, window_s=900.0)
@@ -99,7 +106,11 @@ def _workers(settings: Settings, vault: Vault, stores: TwoStores) -> list[Callab
         uploads = NationalUploads(app.state.database, stores, vault, national)
         return Repeating("national uploads", uploads.upload_due, client)
 
-    return [webhooks_out, national_uploads] if settings.national_archive_url else [webhooks_out]
+    def rosters_taken_over(app: FastAPI) -> Worker:
+        return Repeating("rosters taken over", app.state.roster_reading.step, nullcontext())
+
+    always: list[Callable[[FastAPI], Worker]] = [webhooks_out, rosters_taken_over]
+    return [*always, national_uploads] if settings.national_archive_url else always
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import RowMapping, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -124,10 +123,15 @@ async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded
     await tx.connection.execute(_REPLACE_ACCOUNT, {"key": person_id, "replaced_at": tx.now})
     if recorded is None:
         return
+    await tx.connection.execute(_INSERT_ACCOUNT, account_row(vault, person_id, recorded, at=tx.now))
+
+
+def account_row(vault: Vault, person_id: str, recorded: RecordedAccount, *, at: datetime) -> dict[str, Any]:
+    """The account under a new id, sealed."""
     account, account_id = recorded.account, new_id()
     assert account.holder_name is not None
     number = account.number
-    row = {
+    return {
         "account_id": account_id,
         "person_id": person_id,
         "holder": _holder(recorded),
@@ -139,9 +143,8 @@ async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded
         "number_token": number and vault.persons.token("account", number),
         "reason": account.reason,
         "effective_on": recorded.effective_on,
-        "recorded_at": tx.now,
+        "recorded_at": at,
     }
-    await tx.connection.execute(_INSERT_ACCOUNT, row)
 
 
 async def persons_sharing(tx: Transaction, vault: Vault, person_id: str, number: str) -> Sequence[str]:
@@ -175,20 +178,25 @@ async def record_guardian(tx: Transaction, vault: Vault, person_id: str, recorde
         .where(guardians.c.person_id == person_id, guardians.c.replaced_at.is_(None))
         .values(replaced_at=tx.now)
     )
-    guardian_id: UUID = new_id()
-    await tx.connection.execute(
-        insert(guardians).values(
-            guardian_id=guardian_id,
-            person_id=person_id,
-            kind=recorded.guardian.kind,
-            sealed_guardian=vault.seal(recorded.guardian.model_dump_json(), "guardians", guardian_id, "guardian"),
-            effective_on=recorded.effective_on,
-            recorded_at=tx.now,
-        )
-    )
+    await tx.connection.execute(insert(guardians), guardian_row(vault, person_id, recorded, at=tx.now))
 
 
-def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date) -> Person:
+def guardian_row(vault: Vault, person_id: str, recorded: RecordedGuardian, *, at: datetime) -> dict[str, Any]:
+    """The guardian under a new id, sealed."""
+    guardian_id = new_id()
+    return {
+        "guardian_id": guardian_id,
+        "person_id": person_id,
+        "kind": recorded.guardian.kind,
+        "sealed_guardian": vault.seal(recorded.guardian.model_dump_json(), "guardians", guardian_id, "guardian"),
+        "effective_on": recorded.effective_on,
+        "recorded_at": at,
+    }
+
+
+def tell_payee(
+    tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date, bulk: bool = False
+) -> Person:
     """Publishes the whole payee under the next version; the person to save. No card is no account."""
     event_id = new_id()
     told = replace(person, payee_version=person.payee_version + 1, cannot_act_told=person.cannot_act(on))
@@ -220,11 +228,14 @@ def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: Recorded
             effective_on=recorded.effective_on if recorded is not None else on,
         ),
         event_id=event_id,
+        bulk=bulk,
     )
     return told
 
 
-def tell_contact(tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None) -> Person:
+def tell_contact(
+    tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None, *, bulk: bool = False
+) -> Person:
     """Publishes how the person and the guardian in force are reached, under the next version; the person to save."""
     event_id = new_id()
     told = replace(person, contact_version=person.contact_version + 1)
@@ -239,6 +250,7 @@ def tell_contact(tx: Transaction, vault: Vault, person: Person, recorded: Record
             guardian_phone=vault.seal(recorded.guardian.phone, event_id, "guardian_phone") if recorded else None,
         ),
         event_id=event_id,
+        bulk=bulk,
     )
     return told
 

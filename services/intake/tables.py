@@ -48,6 +48,7 @@ applications = Table(
     Column("area", Text),
     Column("accepted_area", Text),
     Column("channel", Text),
+    Column("import_id", UUID),
     Column("subsidies", ARRAY(Text)),
     Column("applied_on", Date),
     Column("committed_on", Date),
@@ -374,4 +375,35 @@ paper_deliveries = Table(
     Column("received_by", Text),
     Column("recorded_by", Text),
     Column("recorded_at", DateTime(timezone=True)),
+)
+
+roster_imports = Table(
+    "roster_imports",
+    metadata,
+    Column("import_id", UUID, primary_key=True),
+    Column("area", Text),
+    Column("sha256", Text),
+    Column("size", BigInteger),
+    Column("format", Text),
+    Column("encoding", Text),
+    Column("sealed_key", Text),
+    Column("object_name", Text),
+    Column("rows", Integer),
+    Column("position", Integer),
+    Column("imported_by", Text),
+    Column("imported_at", DateTime(timezone=True)),
+    Column("imported_on", Date),
+    Column("read_at", DateTime(timezone=True)),
+    Column("decided_at", DateTime(timezone=True)),
+)
+
+roster_rejects = Table(
+    "roster_rejects",
+    metadata,
+    Column("import_id", UUID),
+    Column("row", Integer),
+    Column("field", Text),
+    Column("kind", Text),
+    Column("reason", Text),
+    Column("reject_id", BigInteger, primary_key=True),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +46,7 @@ class Repeating:
     """A worker that repeats a step while there is something to do, and then looks again in a moment. At its end it
     closes the client that the step uses."""
 
-    def __init__(self, name: str, step: Step, client: httpx.AsyncClient) -> None:
+    def __init__(self, name: str, step: Step, client: AbstractAsyncContextManager[object]) -> None:
         self.name = name
         self._step = step
         self._client = client

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import python_calamine
 
+from libs.common.cells import Utf16File, cell_text, encoding_of
 from libs.common.errors import InvalidInput
-from services.matching.rows import UNREADABLE, Reject, cell_text
+from services.matching.rows import Reject
 from services.matching.sources import Source
 
 BATCH_ROWS = 32_000
-_CHUNK_BYTES = 1 << 20
 
 
 class UnreadableFeed(InvalidInput):
@@ -53,29 +53,12 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
     return _csv(path, source)
 
 
-def encoding_of(path: Path) -> str:
-    """`utf-8-sig`, or `gb18030` where what is not ASCII is mostly no UTF-8.
-
-    A few bytes of GB 18030 in a file of UTF-8 spoil their rows; read as GB 18030 the whole file would be taken, every
-    name of it garbled, since most UTF-8 happens to be valid GB 18030.
-    """
-    good = bad = 0
-    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-    with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise UnreadableFeed("the file is in UTF-16; save it as CSV in UTF-8 or GB 18030")
-        file.seek(0)
-        while chunk := file.read(_CHUNK_BYTES):
-            text = decoder.decode(chunk)
-            if not text.isascii():
-                spoiled = text.count(UNREADABLE)
-                good += len(text) - len(text.encode("ascii", "ignore")) - spoiled
-                bad += spoiled
-    return "utf-8-sig" if good >= bad else "gb18030"
-
-
 def _lines(path: Path) -> Iterator[str]:
-    encoding = encoding_of(path)
+    try:
+        with path.open("rb") as content:
+            encoding = encoding_of(content)
+    except Utf16File as error:
+        raise UnreadableFeed(str(error)) from error
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         yield from file  # what GB 18030 leaves in the private-use area, `parse_name` puts in its place
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.sample.county import County, LifeChange, Person
+from deploy.local.sample.roster import roster_csv
 
 FEED_COLUMNS: dict[str, tuple[str, ...]] = {
     "certificates": (
@@ -117,7 +118,8 @@ def _declared_facts(person: Person) -> Row:
 
 
 def write_county(county: County, folder: Path) -> None:
-    """Write `applications.ndjson`, `feeds/*.csv`, `sample.json` and a README that says that nobody in it is real."""
+    """Write `applications.ndjson`, `feeds/*.csv`, `roster.csv`, `sample.json`, and a README that says that nobody in it
+    is real."""
     (folder / "feeds").mkdir(parents=True, exist_ok=True)
     with (folder / "applications.ndjson").open("w", encoding="utf-8", newline="\n") as file:
         for person in county.persons:
@@ -125,6 +127,7 @@ def write_county(county: County, folder: Path) -> None:
     for source in FEED_COLUMNS:
         text = feed_csv(source, feed_rows(county, source))
         (folder / "feeds" / f"{source}.csv").write_text(text, encoding="utf-8", newline="\n")
+    (folder / "roster.csv").write_text(roster_csv(county), encoding="utf-8", newline="\n")
     marks = {
         "sample": True,
         "area": county.area,
@@ -149,6 +152,8 @@ system that pays anybody.
 
 - `applications.ndjson`: one body of `POST /v1/applications` a line
 - `feeds/*.csv`: the departments' files for `POST /v1/feeds/{{source}}`
+- `roster.csv`: the same persons as a roster to take over instead (`liangbu import-roster`): paid elsewhere until the
+  month before the first period
 - persons by level: {", ".join(f"{level}: {levels[level]}" for level in sorted(levels))}
 - persons by family: {shares}
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -40,10 +39,8 @@ from services.intake.payee import Account, comes_of_age_on, require_rightful
 from services.intake.person_records import tell_contact
 from services.intake.persons import Person
 from services.intake.policy_records import parameters_of
+from services.intake.receipts import new_receipt_no
 from services.intake.vault import Vault
-
-_RECEIPT_CHARACTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Nothing that is mistaken for something else when read out over the phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ def _filing(
     )
     filed = Filed(
         application=application,
-        receipt_no=_new_receipt_no(area, on),
+        receipt_no=new_receipt_no(area, on),
         received_on=on,
         accepted_area=declaration.accepted_area,
         submitted_by=caller.sub,
@@ -263,12 +260,6 @@ def _person_to_note(
         adult_on=adult_on if adult_on > on else None,
     )
     return None if person == known else tell_contact(tx, vault, person)
-
-
-def _new_receipt_no(area: str, on: date) -> str:
-    """`530102-20260301-7K4QM2XH`: where, when, and eight characters that cannot be guessed."""
-    drawn = "".join(secrets.choice(_RECEIPT_CHARACTERS) for _ in range(8))
-    return f"{area[:6]}-{on:%Y%m%d}-{drawn}"
 
 
 async def _record(

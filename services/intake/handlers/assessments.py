@@ -21,6 +21,7 @@ from services.intake.application_records import (
 )
 from services.intake.applications import Application, decide
 from services.intake.handlers.forwardings import follow_decision
+from services.intake.handlers.takeover import decide_taken_over
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
@@ -49,10 +50,16 @@ async def note_assessments(tx: Transaction, vault: Vault, received: Sequence[Rec
     await _keep(tx, received)
     found = await lock_applications(tx, [assessed.application_id for assessed in newest.values()])
     await tx.lock(*{filed.application.person_id for filed in found.values()})
-    for application_id, filed in found.items():
-        assessed = newest[application_id]
-        if filed.application.awaits_assessment and assessed.application_version >= filed.application.version:
+    awaited = [
+        (filed, newest[application_id])
+        for application_id, filed in found.items()
+        if filed.application.awaits_assessment
+        and newest[application_id].application_version >= filed.application.version
+    ]
+    for filed, assessed in awaited:
+        if filed.application.channel != "roster":
             await _decide_application(tx, vault, filed, assessed, on=on)
+    await decide_taken_over(tx, vault, [pair for pair in awaited if pair[0].application.channel == "roster"], on=on)
 
 
 async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:

@@ -17,6 +17,7 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput, NotFound
 from services.intake.application_records import Filed, load_application, save_declaration
+from services.intake.declarations import Commitment
 from services.intake.errors import AlreadyClosed
 from services.intake.guide import Guide, guide
 from services.intake.notice import Notice, notice, says
@@ -105,7 +106,7 @@ async def sign_again(
         raise InvalidInput.at("signed_on", "lies in the future, or before the last signature")
     version = (await notice_of(tx, filed.application.area, signed_on)).version
     declaration = filed.declaration(vault)
-    commitment = declaration.commitment.model_copy(update={"signed_on": signed_on, "version": version})
+    commitment = Commitment(signed_on=signed_on, version=version)
     await save_declaration(tx, vault, application_id, declaration.model_copy(update={"commitment": commitment}))
     await record(tx, caller, "sign commitment", str(application_id), person_id=filed.application.person_id)
     after = replace(before, signed_on=signed_on, version=version)

@@ -25,13 +25,50 @@ CREATE INDEX persons_by_name_and_birth ON persons (name_birth_token) WHERE name_
 CREATE INDEX persons_by_area ON persons (area text_pattern_ops, person_id);
 CREATE INDEX persons_by_coming_of_age ON persons (adult_on) WHERE cannot_act_told;
 
+-- Rosters that were taken over (存量接管): the file lies encrypted in both archive stores. `position`: up to which row it
+-- was read; everything up to there is in the tables, and nothing beyond. `decided_at`: everybody on it was decided on and
+-- is known to disbursement.
+CREATE TABLE roster_imports (
+    import_id   uuid PRIMARY KEY,
+    area        text NOT NULL,
+    sha256      text NOT NULL,
+    size        bigint NOT NULL,
+    format      text NOT NULL CHECK (format IN ('csv', 'xlsx')),
+    encoding    text NOT NULL,
+    sealed_key  text NOT NULL,
+    object_name text NOT NULL,
+    rows        integer NOT NULL CHECK (rows >= 0),
+    position    integer NOT NULL DEFAULT 0 CHECK (position BETWEEN 0 AND rows),
+    imported_by text NOT NULL,
+    imported_at timestamptz NOT NULL,
+    imported_on date NOT NULL,
+    read_at     timestamptz,
+    decided_at  timestamptz CHECK (decided_at >= read_at),
+    CONSTRAINT the_same_file_is_the_same_import UNIQUE (area, sha256)
+);
+CREATE INDEX roster_imports_by_area ON roster_imports (area text_pattern_ops, import_id);
+CREATE INDEX roster_imports_under_way ON roster_imports (import_id) WHERE decided_at IS NULL;
+
+-- Rows that were not taken, or of which policy refused something; `row` as a spreadsheet counts, `field` the column.
+CREATE TABLE roster_rejects (
+    import_id uuid NOT NULL REFERENCES roster_imports,
+    row       integer NOT NULL,
+    field     text NOT NULL,
+    kind      text NOT NULL CHECK (kind IN ('invalid', 'known', 'refused')),
+    reason    text NOT NULL,
+    reject_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY
+);
+CREATE INDEX roster_rejects_by_row ON roster_rejects (import_id, row, reject_id);
+
 CREATE TABLE applications (
     application_id     uuid PRIMARY KEY,
     receipt_no         text NOT NULL UNIQUE,
     person_id          text NOT NULL REFERENCES persons,
     area               text NOT NULL,
     accepted_area      text,
-    channel            text NOT NULL CHECK (channel IN ('counter', 'online', 'cross_province', 'one_thing')),
+    channel            text NOT NULL CHECK (channel IN ('counter', 'online', 'cross_province', 'one_thing', 'roster')),
+    -- The roster that it was taken over from.
+    import_id          uuid REFERENCES roster_imports,
     subsidies          text[] NOT NULL CHECK (subsidies <@ '{living,care}' AND cardinality(subsidies) > 0),
     applied_on         date NOT NULL,
     -- The letter of notice and commitment as it was signed last (notice 1.2).
@@ -66,7 +103,9 @@ CREATE TABLE applications (
                     WHEN 'in_review' THEN true ELSE stage IS NULL END),
     CONSTRAINT due_while_open CHECK ((status IN ('submitted', 'in_review', 'returned')) = (due_on IS NOT NULL)),
     CONSTRAINT approved_by_three CHECK (status <> 'approved' OR (decided_on IS NOT NULL AND cardinality(granted) > 0
-        AND township_by IS NOT NULL AND cdpf_by IS NOT NULL AND civil_affairs_by IS NOT NULL)),
+        AND (channel = 'roster'
+             OR (township_by IS NOT NULL AND cdpf_by IS NOT NULL AND civil_affairs_by IS NOT NULL)))),
+    CONSTRAINT of_a_roster CHECK ((channel = 'roster') = (import_id IS NOT NULL)),
     CONSTRAINT granted_as_applied CHECK (granted <@ subsidies),
     CONSTRAINT reason_of_refusal CHECK (status NOT IN ('rejected', 'returned') OR reason IS NOT NULL),
     CONSTRAINT withdrawn_on_a_day CHECK ((status = 'withdrawn') = (withdrawn_on IS NOT NULL))
@@ -79,6 +118,18 @@ CREATE INDEX applications_by_account ON applications (account_token)
 CREATE INDEX applications_by_person ON applications (person_id);
 CREATE INDEX applications_by_submitter ON applications (submitted_by, application_id);
 CREATE INDEX applications_under_review ON applications (due_on) WHERE status IN ('submitted', 'in_review');
+
+-- Each application that a row of a roster became, what had been paid before of each subsidy, and whether it is decided.
+CREATE TABLE roster_entries (
+    application_id uuid PRIMARY KEY REFERENCES applications,
+    import_id      uuid NOT NULL REFERENCES roster_imports,
+    row            integer NOT NULL,
+    person_id      text NOT NULL,
+    received       jsonb NOT NULL,
+    state          text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'granted', 'refused'))
+);
+CREATE INDEX roster_entries_by_import ON roster_entries (import_id, person_id);
+CREATE INDEX roster_entries_waiting ON roster_entries (import_id) WHERE state = 'waiting';
 
 -- What became of each subsidy applied for. Open or granted, a person has each at most once.
 CREATE TABLE applied_subsidies (

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.cells import cell_text, parse_date
 from libs.common.identity import ResidentId, check_character
 from libs.common.privacy import PersonKeys, Sealer, UnsealingFailed
 from services.matching.columns import ColumnReader, well_formed
 from services.matching.formats import Batch
 from services.matching.names import BLOCK_ROWS, open_names, seal_names
 from services.matching.pseudonyms import Pseudonyms, mac_by_cryptography, mac_by_hashlib
-from services.matching.rows import Reject, cell_text, parse_date
+from services.matching.rows import Reject
 from services.matching.sources import SOURCES
 
 PERSON_KEYS = PersonKeys.parse("1:" + "ab" * 32)

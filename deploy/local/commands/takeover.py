@@ -1,0 +1,77 @@
+"""`import-roster`: a county's present recipients taken over, with progress and a report."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deploy.local.home import Home, RunningState
+from deploy.local.rest import Caller, Refused, Rest
+
+_LOOK_AGAIN_S = 0.5
+_REJECTS_SHOWN = 20
+_COUNTS = (
+    ("rows", "rows on the roster"),
+    ("granted", "granted"),
+    ("refused", "refused by policy, wholly or in one subsidy"),
+    ("known", "known here already"),
+    ("rejected", "rejected for what stands in them"),
+)
+
+output = Console(soft_wrap=True)
+
+
+def import_roster(home: Home, running: RunningState, path: Path, area: str) -> bool:
+    """Takes the roster over and prints what became of it; False when the file cannot be read as one."""
+    return asyncio.run(_import(home, running, path.read_bytes(), area))
+
+
+async def _import(home: Home, running: RunningState, content: bytes, area: str) -> bool:
+    caller = Caller("civil_affairs", area)
+    async with Rest(running.port, home.keys().jwt_private_key) as rest:
+        try:
+            report = await rest.upload("intake", "/v1/roster-imports", caller, content, area=area)
+        except Refused as refused:
+            output.print(refused.problem.get("detail") or str(refused), style="red", markup=False)
+            return False
+        report = await _followed(rest, caller, report)
+        _show(report)
+        await _show_rejects(rest, caller, report)
+    return True
+
+
+async def _followed(rest: Rest, caller: Caller, report: dict[str, Any]) -> dict[str, Any]:
+    """The report once everything is decided. Interrupted here, the takeover goes on by itself."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output) as progress:
+        reading = progress.add_task("read", total=report["rows"])
+        judging = progress.add_task("decided", total=report["rows"])
+        while True:
+            undecided = report["rows"] - report["read"] + report["waiting"]
+            progress.update(reading, completed=report["read"])
+            progress.update(judging, completed=report["rows"] - undecided)
+            if report["status"] == "finished":
+                return report
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            report = await rest.get("intake", f"/v1/roster-imports/{report['import_id']}", caller)
+
+
+def _show(report: dict[str, Any]) -> None:
+    table = Table("roster import", report["import_id"], show_edge=False)
+    for name, title in _COUNTS:
+        table.add_row(title, str(report[name]))
+    output.print(table)
+
+
+async def _show_rejects(rest: Rest, caller: Caller, report: dict[str, Any]) -> None:
+    path = f"/v1/roster-imports/{report['import_id']}/rejects"
+    page = await rest.get("intake", path, caller, limit=_REJECTS_SHOWN)
+    for item in page["items"]:
+        output.print(f"  row {item['row']}, {item['field']}: {item['reason']}", markup=False)
+    if page["next_cursor"] is not None:
+        output.print(f"  … all of them: GET {path}.csv", markup=False)

@@ -1,0 +1,402 @@
+"""Reading a roster that is taken over (存量接管): received once, read in chunks, each of which is there whole or not.
+
+A chunk's rows, its place in the file and its events are one transaction: whoever is killed in between goes on after the
+last chunk that was committed. What a row says is judged by eligibility; `handlers/takeover.py` acts on the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from libs.common.audit import record
+from libs.common.auth import Principal
+from libs.common.database import Database, Transaction, new_id
+from libs.common.errors import NotFound, Unavailable
+from libs.common.events.intake import PaidMonths, RosterImported
+from libs.common.period import Period
+from libs.common.vocabulary import Subsidy
+from libs.common.working_days import working_days_after
+from services.intake.application_records import account_token, copy_rows, sealed_declaration, tell_imported
+from services.intake.applications import Application
+from services.intake.archives import STORED_SEGMENT_BYTES, decrypted, digest_of, encrypted, new_key, opened_key
+from services.intake.payee import comes_of_age_on
+from services.intake.policy_records import parameters_of
+from services.intake.receipts import new_receipt_no
+from services.intake.roster_files import Row, examine, read_rows
+from services.intake.stores import TwoStores
+from services.intake.tables import roster_imports
+from services.intake.takeover import BadRow, Entry, Problem, Received, read_row
+from services.intake.vault import Vault
+
+CHUNK_ROWS = 1000
+_HEARD_WITHIN = timedelta(minutes=15)
+"""So long a takeover waits to hear of every schedule; then what is missing no longer holds up the others' payments."""
+
+
+async def receive_roster(
+    database: Database, stores: TwoStores, vault: Vault, caller: Principal, file: BinaryIO, *, area: str, on: date
+) -> UUID:
+    """Keeps the file and begins to take it over; the same file for an area is the same import. UnreadableRoster."""
+    digest = await asyncio.to_thread(digest_of, file)
+    async with database.transaction() as tx:
+        if (known := await _same_import(tx, area, digest.sha256)) is not None:
+            return known
+    layout = await asyncio.to_thread(examine, file)
+    key, sealed_key = new_key(vault.sealer, digest.sha256)
+    import_id: UUID = new_id()
+    object_name = f"rosters/{digest.sha256[:2]}/{digest.sha256}-{import_id.hex}"
+    try:
+        await stores.put(object_name, lambda: encrypted(file, key, digest.sha256))
+    except OSError as error:
+        raise Unavailable("an archive store cannot be written; nothing was kept") from error
+    async with database.transaction() as tx:
+        inserted = await tx.connection.execute(
+            insert(roster_imports)
+            .values(
+                import_id=import_id,
+                area=area,
+                sha256=digest.sha256,
+                size=digest.size,
+                format=layout.format,
+                encoding=layout.encoding,
+                sealed_key=sealed_key,
+                object_name=object_name,
+                rows=layout.rows,
+                imported_by=caller.sub,
+                imported_at=tx.now,
+                imported_on=on,
+            )
+            .on_conflict_do_nothing(constraint="the_same_file_is_the_same_import")
+        )
+        if inserted.rowcount == 1:
+            tx.publish(RosterImported(import_id=import_id, version=1, area=area, status="started"))
+            await record(tx, caller, "take over roster", str(import_id), area=area, rows=layout.rows)
+            return import_id
+        known = await _same_import(tx, area, digest.sha256)
+    await stores.remove(object_name)
+    assert known is not None
+    return known
+
+
+async def read_import(tx: Transaction, caller: Principal, import_id: UUID) -> dict[str, Any]:
+    """The import with its counts. NotFound outside one's area."""
+    row = await _import(tx, import_id)
+    if row is None:
+        raise NotFound("no such roster import")
+    caller.require_sight(row["area"], "roster import")
+    counts = (await tx.connection.execute(_COUNTS, {"import_id": import_id})).mappings().one()
+    status = "reading" if row["read_at"] is None else "judging" if row["decided_at"] is None else "finished"
+    return {**row, **counts, "status": status}
+
+
+class RosterReading:
+    """Reads what was received, chunk by chunk; safe to run at several places, one of which gets on with a file."""
+
+    def __init__(self, database: Database, stores: TwoStores, vault: Vault) -> None:
+        self._database = database
+        self._stores = stores
+        self._vault = vault
+
+    async def step(self) -> bool:
+        """Reads the oldest file that is not read to its end, or finishes what is decided; False: nothing to do."""
+        async with self._database.transaction() as tx:
+            under_way = (await tx.connection.execute(_UNDER_WAY)).mappings().all()
+        for found in under_way:
+            if found["read_at"] is None:
+                await self.read(found["import_id"])
+                return True
+        finished = [await self._finish(found["import_id"]) for found in under_way]
+        return any(finished)
+
+    async def read(self, import_id: UUID) -> None:
+        """To the end of the file, or until somebody else is found reading it."""
+        async with self._database.transaction() as tx:
+            found = await _import(tx, import_id)
+        if found is None or found["read_at"] is not None:
+            return
+        rows = self._rows(found)
+        position: int = found["position"]
+        while chunk := await asyncio.to_thread(lambda: list(islice(rows, CHUNK_ROWS))):
+            parsed = await asyncio.to_thread(_parsed, self._vault, chunk, found)
+            async with self._database.transaction() as tx:
+                if not await _has_come_to(tx, import_id, position):
+                    return
+                await _take(tx, self._vault, found, parsed)
+                position += len(chunk)
+                await tx.connection.execute(_ADVANCE, {"import_id": import_id, "position": position})
+        async with self._database.transaction() as tx:
+            await tx.connection.execute(_READ, {"import_id": import_id, "now": tx.now})
+
+    def _rows(self, found: RowMapping) -> Iterator[Row]:
+        key = opened_key(found["sealed_key"], self._vault.sealer, found["sha256"])
+
+        def parts() -> Iterator[bytes]:
+            first, second = self._stores.both
+            try:
+                stored = first.read(found["object_name"], STORED_SEGMENT_BYTES)
+                yield from decrypted(stored, key, found["sha256"])
+            except FileNotFoundError:
+                stored = second.read(found["object_name"], STORED_SEGMENT_BYTES)
+                yield from decrypted(stored, key, found["sha256"])
+
+        return read_rows(parts(), found["format"], found["encoding"], after=found["position"])
+
+    async def _finish(self, import_id: UUID) -> bool:
+        """Tells that everybody is decided on, once the schedules of all who were granted one have been heard of."""
+        async with self._database.transaction() as tx:
+            found = await tx.connection.execute(
+                _FINISH, {"import_id": import_id, "now": tx.now, "patience": _HEARD_WITHIN}
+            )
+            area = found.scalar_one_or_none()
+            if area is None:
+                return False
+            # On the lane of what it is about: whoever hears of the end has read all that came before.
+            tx.publish(RosterImported(import_id=import_id, version=2, area=area, status="finished"), bulk=True)
+            return True
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Parsed:
+    """A row that is read: its entry and who it is, or what is wrong with it."""
+
+    number: int
+    entry: Entry | None = None
+    person_id: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def _parsed(vault: Vault, rows: Sequence[Row], found: RowMapping) -> list[_Parsed]:
+    parsed = []
+    for row in rows:
+        if row.is_blank:
+            continue
+        if row.cells is None:
+            problem = Problem("", "is no row of this file: its cells are not those of the heading")
+            parsed.append(_Parsed(row.number, problems=(problem,)))
+            continue
+        try:
+            entry = read_row(row.cells, area=found["area"], on=found["imported_on"])
+        except BadRow as error:
+            parsed.append(_Parsed(row.number, problems=error.problems))
+        else:
+            parsed.append(_Parsed(row.number, entry, vault.persons.person_id(entry.id_number)))
+    return parsed
+
+
+async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequence[_Parsed]) -> None:
+    """Notes a chunk: who is on it, what they apply for, and what cannot be taken over."""
+    import_id = found["import_id"]
+    rejects = [
+        (import_id, row.number, problem.field, "invalid", problem.reason) for row in parsed for problem in row.problems
+    ]
+    sound = {row.person_id: row for row in reversed(parsed) if row.entry is not None}
+    person_ids = list(sound)
+    await tx.lock(*person_ids)
+    known = set((await tx.connection.execute(_KNOWN, {"person_ids": person_ids})).scalars())
+    listed = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": person_ids})
+    first_rows = {row.person_id: row.row for row in listed}
+    taken: list[_Parsed] = []
+    for row in parsed:
+        if row.entry is None:
+            continue
+        first = first_rows.get(row.person_id, sound[row.person_id].number)
+        if first != row.number:
+            rejects.append(
+                (import_id, row.number, "id_number", "invalid", f"is on the roster twice, first in row {first}")
+            )
+        elif row.person_id in known:
+            reason = "is known here already: applied, is paid or was paid"
+            rejects.append((import_id, row.number, "id_number", "known", reason))
+        else:
+            taken.append(row)
+    await _save_persons(tx, vault, taken, on=found["imported_on"])
+    await _save_applications(tx, vault, found, taken)
+    await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), rejects)
+
+
+async def _save_persons(tx: Transaction, vault: Vault, taken: Sequence[_Parsed], *, on: date) -> None:
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("person_ids", "areas", "names", "id_numbers", "phones", "adults_on", "phone_tokens", "alike")
+    }
+    for row in taken:
+        assert row.entry is not None
+        applicant, key = row.entry.declarations[0].applicant, row.person_id
+        adult_on = comes_of_age_on(row.entry.birth_date)
+        columns["person_ids"].append(key)
+        columns["areas"].append(applicant.hukou_area)
+        columns["names"].append(vault.seal(applicant.name, "persons", key, "name"))
+        columns["id_numbers"].append(vault.seal(applicant.id_number, "persons", key, "id_number"))
+        columns["phones"].append(vault.seal(applicant.phone, "persons", key, "phone"))
+        columns["adults_on"].append(adult_on if adult_on > on else None)
+        columns["phone_tokens"].append(applicant.phone and vault.persons.token("phone", applicant.phone))
+        alike = f"{applicant.name} {applicant.id_number[6:14]}"
+        columns["alike"].append(vault.persons.token("name and birth", alike))
+    await tx.connection.execute(_SAVE_PERSONS, columns)
+
+
+async def _save_applications(tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed]) -> None:
+    """An application for each month that a subsidy of a recipient began in, waiting for its assessment."""
+    import_id, on = found["import_id"], found["imported_on"]
+    deadlines = (await parameters_of(tx, found["area"])).deadlines(on)
+    due_on = working_days_after(on, deadlines.review["civil_affairs"])
+    applications, subsidies, entries = [], [], []
+    for row in taken:
+        assert row.entry is not None
+        for declaration in row.entry.declarations:
+            application = Application(
+                application_id=new_id(),
+                person_id=row.person_id,
+                area=declaration.applicant.hukou_area,
+                channel="roster",
+                subsidies=declaration.subsidies,
+                applied_on=declaration.applied_on,
+                accrues_from=declaration.applied_on,
+                status="in_review",
+                stage=None,
+                due_on=due_on,
+                facts=row.entry.facts(declaration),
+                reviewed_on=on,
+            )
+            applications.append(
+                {
+                    "application_id": application.application_id,
+                    "receipt_no": new_receipt_no(application.area, on),
+                    "person_id": application.person_id,
+                    "area": application.area,
+                    "channel": "roster",
+                    "import_id": import_id,
+                    "subsidies": list(application.subsidies),
+                    "applied_on": application.applied_on,
+                    "accrues_from": application.accrues_from,
+                    "received_on": on,
+                    "status": application.status,
+                    "due_on": due_on,
+                    "version": application.version,
+                    "facts": application.facts.model_dump_json(by_alias=True),
+                    "sealed_declaration": sealed_declaration(vault, application.application_id, declaration),
+                    "reviewed_on": on,
+                    "account_token": account_token(vault, declaration),
+                    "submitted_by": found["imported_by"],
+                    "submitted_at": tx.now,
+                }
+            )
+            subsidies += [(application.application_id, s, row.person_id, "open") for s in application.subsidies]
+            received = {s: _told(row.entry.received[s]) for s in application.subsidies}
+            told = json.dumps(received)
+            entries.append((application.application_id, import_id, row.number, row.person_id, told))
+            tell_imported(tx, application, import_id, on=on)
+    if applications:
+        names = tuple(applications[0])
+        await copy_rows(tx, "applications", names, [tuple(row.values()) for row in applications])
+    await copy_rows(tx, "applied_subsidies", ("application_id", "subsidy", "person_id", "state"), subsidies)
+    await copy_rows(tx, "roster_entries", ("application_id", "import_id", "row", "person_id", "received"), entries)
+
+
+def _told(had: Received) -> dict[str, Any]:
+    return {
+        "first": str(had.first),
+        "paid_until": had.paid_until and str(had.paid_until),
+        "paid": [months.model_dump(mode="json", by_alias=True) for months in had.paid],
+    }
+
+
+def received_in(stored: dict[Subsidy, Any]) -> dict[Subsidy, Received]:
+    """What `roster_entries.received` holds."""
+    return {
+        subsidy: Received(
+            first=Period.parse(had["first"]),
+            paid_until=Period.parse(had["paid_until"]) if had["paid_until"] else None,
+            paid=tuple(PaidMonths.model_validate(months) for months in had["paid"]),
+        )
+        for subsidy, had in stored.items()
+    }
+
+
+async def _import(tx: Transaction, import_id: UUID) -> RowMapping | None:
+    found = await tx.connection.execute(select(roster_imports).where(roster_imports.c.import_id == import_id))
+    return found.mappings().one_or_none()
+
+
+async def _same_import(tx: Transaction, area: str, sha256: str) -> UUID | None:
+    found = await tx.connection.execute(
+        select(roster_imports.c.import_id).where(roster_imports.c.area == area, roster_imports.c.sha256 == sha256)
+    )
+    known: UUID | None = found.scalar_one_or_none()
+    return known
+
+
+async def _has_come_to(tx: Transaction, import_id: UUID, position: int) -> bool:
+    """Whether the file is read up to there, with its row locked; not, when another reader was faster."""
+    found = await tx.connection.execute(
+        text("SELECT position FROM roster_imports WHERE import_id = :import_id FOR UPDATE"), {"import_id": import_id}
+    )
+    return bool(found.scalar_one() == position)
+
+
+_UNDER_WAY = text("SELECT import_id, read_at FROM roster_imports WHERE decided_at IS NULL ORDER BY import_id")
+_ADVANCE = text("UPDATE roster_imports SET position = :position WHERE import_id = :import_id")
+_READ = text("UPDATE roster_imports SET read_at = :now WHERE import_id = :import_id AND read_at IS NULL")
+_FINISH = text(
+    """
+    UPDATE roster_imports i SET decided_at = :now
+    WHERE import_id = :import_id AND decided_at IS NULL AND read_at IS NOT NULL
+      AND NOT EXISTS (SELECT FROM roster_entries e WHERE e.import_id = i.import_id AND e.state = 'waiting')
+      AND (read_at < CAST(:now AS timestamptz) - CAST(:patience AS interval) OR NOT EXISTS (
+            SELECT FROM roster_entries e
+            JOIN applied_subsidies s USING (application_id)
+            LEFT JOIN entitlements t ON t.person_id = s.person_id AND t.subsidy = s.subsidy
+            WHERE e.import_id = i.import_id AND s.state = 'granted'
+              AND coalesce(t.version, 0) <= s.granted_after_version))
+    RETURNING area
+    """
+)
+_KNOWN = text(
+    """
+    SELECT person_id FROM persons
+    WHERE person_id = ANY(CAST(:person_ids AS text[])) AND (payee_version > 0 OR merged_into IS NOT NULL)
+    UNION
+    SELECT person_id FROM applied_subsidies
+    WHERE person_id = ANY(CAST(:person_ids AS text[])) AND state IN ('open', 'granted')
+    """
+)
+_LISTED = text(
+    """
+    SELECT person_id, min(row) AS row FROM roster_entries
+    WHERE import_id = :import_id AND person_id = ANY(CAST(:person_ids AS text[])) GROUP BY person_id
+    """
+)
+_SAVE_PERSONS = text(
+    """
+    INSERT INTO persons (person_id, area, sealed_name, sealed_id_number, sealed_phone, adult_on, phone_token,
+        name_birth_token)
+    SELECT * FROM unnest(CAST(:person_ids AS text[]), CAST(:areas AS text[]), CAST(:names AS text[]),
+        CAST(:id_numbers AS text[]), CAST(:phones AS text[]), CAST(:adults_on AS date[]),
+        CAST(:phone_tokens AS text[]), CAST(:alike AS text[]))
+    ON CONFLICT (person_id) DO UPDATE SET area = excluded.area, sealed_name = excluded.sealed_name,
+        sealed_phone = coalesce(excluded.sealed_phone, persons.sealed_phone), adult_on = excluded.adult_on,
+        phone_token = coalesce(excluded.phone_token, persons.phone_token),
+        name_birth_token = excluded.name_birth_token
+    """
+)
+_COUNTS = text(
+    """
+    SELECT count(DISTINCT row) AS accepted,
+        count(DISTINCT row) FILTER (WHERE state = 'waiting') AS waiting,
+        count(DISTINCT row) FILTER (WHERE state = 'granted') AS granted,
+        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'invalid') AS rejected,
+        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'known') AS known,
+        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'refused') AS refused
+    FROM roster_entries WHERE import_id = :import_id
+    """
+)

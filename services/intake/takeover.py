@@ -1,0 +1,525 @@
+"""Taking over an existing roster (存量接管): what a row says, and what was paid elsewhere; pure.
+
+A row names a recipient as the office that paid so far keeps them. It is repaired and judged like an application's
+declaration; what cannot stand is named by its column, and never quoted. A recipient whose two subsidies began in
+different months becomes two applications, each from its own first month.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, TypeVar, get_args
+
+from libs.common.areas import NotAnArea, level_of, parse_area
+from libs.common.cells import UNREADABLE, BadCell, parse_date, parse_level, parse_month, parse_yes_no
+from libs.common.errors import DomainError
+from libs.common.events.eligibility import EntitledMonths
+from libs.common.events.intake import ApplicationFacts, CertificateClaim, Component, LowIncomeClaim, PaidMonths
+from libs.common.identity import (
+    CertificateNumber,
+    InvalidIdentity,
+    ResidentId,
+    parse_account,
+    parse_name,
+    parse_phone,
+)
+from libs.common.period import Period
+from libs.common.vocabulary import (
+    CATEGORY_NAMES,
+    INCOME_NAMES,
+    STAGES,
+    SUBSIDIES,
+    Category,
+    CertificateStatus,
+    IncomeCategory,
+    Subsidy,
+)
+from services.intake.applications import require_components
+from services.intake.declarations import Applicant, DeclaredFacts, DeclaredLowIncome, RosterDeclaration
+from services.intake.payee import (
+    Account,
+    BankAccount,
+    Guardian,
+    comes_of_age_on,
+    has_severe_mind_disability,
+    require_rightful,
+)
+
+T = TypeVar("T")
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "name": ("姓名", "残疾人姓名", "补贴对象姓名"),
+    "id_number": ("身份证号", "身份证号码", "公民身份号码", "居民身份证号"),
+    "certificate_number": ("残疾人证号", "残疾证号", "残疾人证号码", "残疾证号码"),
+    "category": ("残疾类别", "残疾类型"),
+    "level": ("残疾等级", "残疾级别"),
+    "components": ("多重残疾明细", "残疾明细"),
+    "issued_on": ("发证日期", "首次发证日期"),
+    "expires_on": ("有效期至", "有效期止", "残疾人证有效期"),
+    "certificate_status": ("残疾人证状态", "证件状态"),
+    "hukou_area": ("户籍地区划代码", "户籍地代码", "行政区划代码", "区划代码"),
+    "phone": ("联系电话", "手机号", "手机号码", "电话"),
+    "low_income": ("经济状况", "救助类别", "困难类型", "家庭经济状况"),
+    "low_income_from": ("纳入日期", "低保起始日期", "纳入低保日期"),
+    "long_term_care": ("需要长期照护", "长期照护"),
+    "holder": ("账户归属", "领取人类型"),
+    "bank": ("开户银行", "开户行", "银行"),
+    "account": ("银行账号", "银行卡号", "账号", "社会保障卡银行账号"),
+    "account_name": ("户名", "账户名", "开户名", "领取人姓名"),
+    "guardian_id": ("监护人身份证号", "领取人身份证号"),
+    "org_code": ("机构代码", "统一社会信用代码"),
+    "payee_reason": ("代领原因", "非本人账户原因"),
+    "subsidies": ("补贴类型", "补贴项目", "享受补贴"),
+    "first_month": ("首发月份", "起始发放月份", "享受起始月份", "开始享受月份"),
+    "paid_until": ("已发至", "已发至月份", "最后发放月份"),
+    "living_first_month": ("生活补贴首发月份", "生活补贴起始月份"),
+    "living_paid_until": ("生活补贴已发至",),
+    "living_paid": ("生活补贴已发明细",),
+    "care_first_month": ("护理补贴首发月份", "护理补贴起始月份"),
+    "care_paid_until": ("护理补贴已发至",),
+    "care_paid": ("护理补贴已发明细",),
+}
+"""The columns of a roster, each with the headings that it is known by besides its name."""
+
+NEEDED = ("name", "id_number", "certificate_number", "hukou_area")
+
+_STATUSES: dict[str, CertificateStatus] = {
+    **{status: status for status in get_args(CertificateStatus)},
+    "正常": "valid",
+    "有效": "valid",
+    "迁移中": "in_transit",
+    "迁出": "moved_out",
+    "过期": "expired",
+    "冻结": "frozen",
+    "注销": "cancelled",
+}
+_INCOMES: dict[str, IncomeCategory | None] = {
+    **{category: category for category in get_args(IncomeCategory)},
+    **{INCOME_NAMES[category]: category for category in get_args(IncomeCategory)},
+    "低保": "dibao",
+    "低保户": "dibao",
+    "低保家庭": "dibao",
+    "低保边缘": "borderline",
+    "低保边缘家庭": "borderline",
+    "特困": "tekun",
+    "特困人员": "tekun",
+    "刚性支出困难": "rigid",
+    "监测对象": "monitored",
+    "none": None,
+    "无": None,
+    "一般家庭": None,
+}
+_CATEGORIES: dict[str, Category] = {
+    **{category: category for category in CATEGORY_NAMES},
+    **{name: category for category, name in CATEGORY_NAMES.items()},
+    **{f"{name}残疾": category for category, name in CATEGORY_NAMES.items()},
+}
+_HOLDERS: dict[str, Literal["own", "guardian", "institution"]] = {
+    "own": "own",
+    "本人": "own",
+    "guardian": "guardian",
+    "监护人": "guardian",
+    "institution": "institution",
+    "机构": "institution",
+    "福利机构": "institution",
+}
+_SUBSIDIES: dict[str, tuple[Subsidy, ...]] = {
+    "living": ("living",),
+    "生活补贴": ("living",),
+    "困难残疾人生活补贴": ("living",),
+    "care": ("care",),
+    "护理补贴": ("care",),
+    "重度残疾人护理补贴": ("care",),
+    "both": SUBSIDIES,
+    "两项": SUBSIDIES,
+    "两项补贴": SUBSIDIES,
+    "双补贴": SUBSIDIES,
+}
+_NOTHING_PAID = ("none", "未发", "未发放", "无")
+_COMPONENT = re.compile(r"(\D+?)[:：]?\s*([1-4一二三四])级?")
+_SPAN = re.compile(r"(?P<first>[^~:]+)(?:~(?P<last>[^:]+))?:(?P<yuan>\d{1,6}(?:\.\d{1,2})?)元?")
+_PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
+_EARLIEST = Period(2016, 1)
+"""The two subsidies began with 国发〔2015〕52号, in force since 2016-01-01."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row was not taken: the column, and what is wrong with it."""
+
+    field: str
+    reason: str
+
+
+class BadRow(ValueError):
+    """The row cannot be taken over; `problems` says why, column by column."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.reason}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a recipient had of one subsidy before: since when, and either until when it was paid in full, or so much for
+    each month."""
+
+    first: Period
+    paid_until: Period | None = None
+    paid: tuple[PaidMonths, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """A sound row: the declaration of each application that it becomes, the facts, and what was paid before."""
+
+    declarations: tuple[RosterDeclaration, ...]
+    certificate: CertificateClaim
+    birth_date: date
+    received: Mapping[Subsidy, Received]
+
+    @property
+    def id_number(self) -> str:
+        return self.declarations[0].applicant.id_number
+
+    def facts(self, declaration: RosterDeclaration) -> ApplicationFacts:
+        """The roster vouches for a certificate since its own first month: it tells the date of the present one only,
+        and most of those paid since then have renewed theirs. Every other fact is as the row has it."""
+        issued_on = self.certificate.issued_on
+        if issued_on is not None and issued_on > declaration.applied_on:
+            issued_on = None
+        stated = declaration.facts or DeclaredFacts()
+        return ApplicationFacts(
+            certificate=self.certificate.model_copy(update={"issued_on": issued_on}),
+            low_income=stated.low_income
+            and LowIncomeClaim(category=stated.low_income.category, from_=stated.low_income.from_),
+            residence_area=declaration.applicant.hukou_area,
+            long_term_care=stated.long_term_care,
+            confirmed=STAGES,
+            birth_year=self.birth_date.year,
+        )
+
+    def __repr__(self) -> str:
+        return "Entry()"
+
+
+def column_named(heading: str) -> str | None:
+    """The column that a heading means: its name or one of its titles, in any letter case and width."""
+    return _BY_HEADING.get(unicodedata.normalize("NFKC", heading).strip().lstrip("\ufeff").lower().replace(" ", ""))
+
+
+_BY_HEADING = {heading: name for name, titles in COLUMNS.items() for heading in (name, *titles)}
+
+
+def read_row(cells: Mapping[str, str], *, area: str, on: date) -> Entry:
+    """What a row says, repaired, `on` the day of the takeover. BadRow names everything that cannot stand."""
+    reader = _Reader(cells)
+    resident = reader.needed("id_number", lambda text: ResidentId.parse(text, on=on))
+    number = reader.needed("certificate_number", lambda text: CertificateNumber.parse(text, on=on))
+    name = reader.needed("name", _name)
+    hukou_area = reader.needed("hukou_area", lambda text: _area(text, within=area))
+    phone = reader.given("phone", parse_phone)
+    if resident is not None and number is not None and number.resident_id != resident:
+        reader.refuse("certificate_number", "is built on another person's ID")
+    certificate = None if number is None else _certificate(reader, number, on=on)
+    low_income = _low_income(reader, on=on)
+    received = _received(reader, on=on)
+    if resident is not None:
+        for subsidy, had in received.items():
+            if had.first.last_day < resident.birth_date:
+                reader.refuse(f"{subsidy}_first_month", "lies before the birth")
+    guardian, account = _payee(reader, on=on)
+    if guardian is not None and resident is not None and guardian.id_number == str(resident):
+        reader.refuse("guardian_id", "is the recipient's own")
+    long_term_care = reader.given("long_term_care", parse_yes_no)
+    reader.raise_if_refused()
+    assert resident is not None
+    assert certificate is not None
+    assert name is not None
+    assert hukou_area is not None
+
+    try:
+        account = require_rightful(
+            account,
+            person_name=name,
+            guardian=guardian,
+            cannot_act=on < comes_of_age_on(resident.birth_date)
+            or has_severe_mind_disability(
+                certificate.category,
+                certificate.level,
+                [(part.category, part.level) for part in certificate.components],
+            ),
+        )
+    except DomainError as refusal:
+        raise BadRow(
+            [Problem(_PAYEE_COLUMNS.get(item["path"], item["path"]), item["message"]) for item in refusal.errors]
+        ) from None
+    applicant = Applicant.model_construct(
+        name=name,
+        id_number=str(resident),
+        certificate_number=str(number),
+        components=certificate.components,
+        phone=phone,
+        hukou_area=hukou_area,
+    )
+    by_first: dict[Period, list[Subsidy]] = {}
+    for subsidy, had in received.items():
+        by_first.setdefault(had.first, []).append(subsidy)
+    declarations = tuple(
+        RosterDeclaration.model_construct(
+            applicant=applicant,
+            guardian=guardian,
+            subsidies=tuple(subsidies),
+            applied_on=first.first_day,
+            account=account,
+            facts=DeclaredFacts(long_term_care=long_term_care, low_income=low_income),
+        )
+        for first, subsidies in sorted(by_first.items())
+    )
+    return Entry(declarations, certificate, resident.birth_date, received)
+
+
+def months_paid(had: Received, months: Sequence[EntitledMonths]) -> tuple[PaidMonths, ...]:
+    """What was paid elsewhere, so much for each month. Paid in full until a month, it was paid what `months` say is
+    payable; a month that is not payable was paid like the last one before it, else like the first."""
+    if had.paid or had.paid_until is None:
+        return had.paid
+    paid: list[PaidMonths] = []
+    for period in had.first.through(had.paid_until):
+        earlier = [span for span in months if span.from_ <= period]
+        amount_fen = (earlier[-1] if earlier else months[0]).amount_fen
+        if paid and paid[-1].amount_fen == amount_fen:
+            paid[-1] = paid[-1].model_copy(update={"to": period})
+        else:
+            paid.append(PaidMonths(from_=period, to=period, amount_fen=amount_fen))
+    return tuple(paid)
+
+
+class _Reader:
+    """The cells of one row, and what is wrong with them."""
+
+    def __init__(self, cells: Mapping[str, str]) -> None:
+        self._cells = cells
+        self._problems: list[Problem] = []
+
+    def text(self, column: str) -> str | None:
+        text = self._cells.get(column, "").strip()
+        if UNREADABLE in text:
+            self.refuse(column, "holds characters that cannot be read in the file's encoding")
+            return None
+        return text or None
+
+    def given(self, column: str, parse: Callable[[str], T]) -> T | None:
+        """What the cell says; None where it is empty, or wrong, which is noted."""
+        text = self.text(column)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except (InvalidIdentity, BadCell) as error:
+            self.refuse(column, str(error))
+            return None
+
+    def needed(self, column: str, parse: Callable[[str], T]) -> T | None:
+        if not self._cells.get(column, "").strip():
+            self.refuse(column, "is empty")
+            return None
+        return self.given(column, parse)
+
+    def word(self, column: str, words: Mapping[str, T]) -> T | None:
+        def parse(text: str) -> T:
+            plain = unicodedata.normalize("NFKC", text).replace(" ", "").lower()
+            if plain not in words:
+                raise BadCell(f"is none of {', '.join(words)}")
+            return words[plain]
+
+        return self.given(column, parse)
+
+    def refuse(self, column: str, reason: str) -> None:
+        self._problems.append(Problem(column, reason))
+
+    def raise_if_refused(self) -> None:
+        if self._problems:
+            raise BadRow(self._problems)
+
+
+_PAYEE_COLUMNS = {
+    "holder": "holder",
+    "reason": "payee_reason",
+    "status": "account",
+    "number": "account",
+    "bank": "bank",
+    "holder_name": "account_name",
+}
+"""Which column each field of an account is read from."""
+
+
+def _name(text: str) -> str:
+    # Most names are two to four common characters, which no repair touches.
+    return text if _PLAIN_NAME.fullmatch(text) else parse_name(text)
+
+
+def _area(text: str, *, within: str) -> str:
+    try:
+        area = parse_area(unicodedata.normalize("NFKC", text).removesuffix(".0"))
+        if level_of(area) not in ("county", "township"):
+            raise BadCell("is neither a county (6 digits) nor a township (9 digits)")
+    except NotAnArea as error:
+        raise BadCell(str(error)) from None
+    if not area.startswith(within):
+        raise BadCell(f"lies outside {within}, whose roster this is")
+    return area
+
+
+def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> CertificateClaim:
+    """As the number says; category and level, where the row gives them, must agree with it."""
+    category, level = reader.word("category", _CATEGORIES), reader.given("level", parse_level)
+    if category is not None and category != number.category:
+        reader.refuse("category", "is not the one in the certificate's number")
+    if level is not None and level != number.level:
+        reader.refuse("level", "is not the one in the certificate's number")
+    components = reader.given("components", _components) or ()
+    try:
+        require_components("components", number.category, number.level, components)
+    except DomainError as refusal:
+        for problem in refusal.errors:
+            reader.refuse("components", problem["message"])
+    issued_on, expires_on = reader.given("issued_on", parse_date), reader.given("expires_on", parse_date)
+    if issued_on is not None and issued_on > on:
+        reader.refuse("issued_on", "lies in the future")
+    if issued_on is not None and expires_on is not None and expires_on < issued_on:
+        reader.refuse("expires_on", "lies before the day of issue")
+    return CertificateClaim(
+        category=number.category,
+        level=number.level,
+        components=components,
+        issued_on=issued_on,
+        expires_on=expires_on,
+        status=reader.word("certificate_status", _STATUSES) or "valid",
+    )
+
+
+def _components(text: str) -> tuple[Component, ...]:
+    """`智力二级、肢体三级`, or `intellectual:2;physical:3`."""
+    found = []
+    for part in re.split("[;,、，；]", unicodedata.normalize("NFKC", text)):
+        match = _COMPONENT.fullmatch(part.strip())
+        category = match and _CATEGORIES.get(match[1].strip())
+        if match is None or category is None:
+            raise BadCell("is no list of categories with their levels, such as 智力二级、肢体三级")
+        found.append(Component(category=category, level=parse_level(match[2])))
+    return tuple(found)
+
+
+def _low_income(reader: _Reader, *, on: date) -> DeclaredLowIncome | None:
+    category, since = reader.word("low_income", _INCOMES), reader.given("low_income_from", parse_date)
+    if since is not None and since > on:
+        reader.refuse("low_income_from", "lies in the future")
+    return None if category is None else DeclaredLowIncome(category=category, from_=since)
+
+
+def _received(reader: _Reader, *, on: date) -> dict[Subsidy, Received]:
+    """What was had of each subsidy. Columns of one subsidy go before those that hold for both."""
+    listed = reader.word("subsidies", _SUBSIDIES)
+    if reader.text("subsidies") and listed is None:
+        return {}
+    named = tuple(s for s in SUBSIDIES if (listed is not None and s in listed) or reader.text(f"{s}_first_month"))
+    if not named:
+        reader.refuse("subsidies", "names no subsidy")
+    found = {}
+    for subsidy in named:
+        if (had := _received_of(reader, subsidy, on=on)) is not None:
+            found[subsidy] = had
+    return found
+
+
+def _received_of(reader: _Reader, subsidy: Subsidy, *, on: date) -> Received | None:
+    def column(kind: str) -> str:
+        return f"{subsidy}_{kind}" if reader.text(f"{subsidy}_{kind}") or kind == "paid" else kind
+
+    first = reader.needed(column("first_month"), _month)
+    if first is None:
+        return None
+    this_month = Period.of(on)
+    if not _EARLIEST <= first <= this_month:
+        reader.refuse(column("first_month"), f"is no month from {_EARLIEST} to {this_month}")
+    spans, until = column("paid"), column("paid_until")
+    if (told := reader.text(spans)) is not None:
+        if reader.text(f"{subsidy}_paid_until"):
+            reader.refuse(spans, "and a last paid month exclude each other")
+        paid = () if told in _NOTHING_PAID else reader.given(spans, _spans) or ()
+        if paid and not first <= paid[0].from_ <= paid[-1].to <= this_month:
+            reader.refuse(spans, f"is not within the first month and {this_month}")
+        return Received(first, paid=paid)
+    told = reader.text(until)
+    if told is None:  # silence about money is no statement: everything would be paid once more
+        reader.refuse(until, "says neither until when it was paid, nor that it was not (未发)")
+        return None
+    if told in _NOTHING_PAID:
+        return Received(first)
+    last = reader.given(until, _month)
+    if last is not None and not first <= last <= this_month:
+        reader.refuse(until, f"is not within the first month and {this_month}")
+    return Received(first, paid_until=last)
+
+
+def _month(text: str) -> Period:
+    """A month, or a day in it, as spreadsheets make of months."""
+    try:
+        return parse_month(text)
+    except BadCell:
+        try:
+            return Period.of(parse_date(text))
+        except BadCell:
+            raise BadCell("is no month (YYYY-MM)") from None
+
+
+def _spans(text: str) -> tuple[PaidMonths, ...]:
+    """`2025-01~2025-12:90;2026-01:100`: months, and yuan for each of them."""
+    paid: list[PaidMonths] = []
+    for part in re.split("[;；]", unicodedata.normalize("NFKC", text).replace(" ", "").rstrip(";")):
+        match = _SPAN.fullmatch(part.replace("至", "~"))
+        if match is None:
+            raise BadCell("is no list of months with yuan, such as 2025-01~2025-12:90;2026-01:100")
+        first = parse_month(match["first"])
+        last = parse_month(match["last"]) if match["last"] else first
+        whole, _, cents = match["yuan"].partition(".")
+        amount_fen = int(whole) * 100 + int(cents.ljust(2, "0"))
+        if last < first or amount_fen == 0 or (paid and first <= paid[-1].to):
+            raise BadCell("has months that are out of order, overlap, or have no amount")
+        paid.append(PaidMonths(from_=first, to=last, amount_fen=amount_fen))
+    return tuple(paid)
+
+
+def _payee(reader: _Reader, *, on: date) -> tuple[Guardian | None, Account]:
+    """The account, and the guardian or institution that holds it. Without an account the person is paid once there
+    is one."""
+    holder = reader.word("holder", _HOLDERS) or "own"
+    number, bank = reader.given("account", parse_account), reader.text("bank")
+    holder_name, reason = reader.given("account_name", _name), reader.text("payee_reason")
+    account = Account(
+        holder="own" if holder == "own" else "guardian",
+        bank=bank and bank[:100],
+        number=number,
+        status="active" if number is not None else "none",
+        reason=reason and reason[:1000],
+        holder_name=holder_name,
+    )
+    if holder == "own":
+        return None, account
+    if holder_name is None:
+        reader.refuse("account_name", "is empty, and the account is a guardian's")
+        return None, account
+    if holder == "institution":
+        org_code = reader.needed("org_code", lambda text: text[:100])
+        guardian = Guardian(kind="institution", name=holder_name, org_code=org_code)
+    else:
+        resident = reader.needed("guardian_id", lambda text: ResidentId.parse(text, on=on))
+        guardian = Guardian(kind="person", name=holder_name, id_number=resident and str(resident))
+    if number is not None:
+        guardian = guardian.model_copy(update={"account": BankAccount(bank=account.bank, number=number)})
+    return guardian, account
