@@ -5,21 +5,23 @@ A chunk of persons is judged under both policies; the sums of chunks add up to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+import numpy as np
+
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDIES, Subsidy
+from libs.common.vocabulary import CATEGORIES, SUBSIDIES, Subsidy
+from services.eligibility.columns import NEVER, Applications, FactColumns
 from services.eligibility.determination import Determination
-from services.eligibility.facts import Application, Facts
+from services.eligibility.policy.eras import Bools, Ints, day_number
 from services.eligibility.policy.names import NAMES, Value
 from services.eligibility.policy.parameters import Parameter, PolicyLayer, PolicySet, whole_keys
-from services.eligibility.schedules import Entitlement, Schedule
 
 FORECAST_MONTHS = 12
-_UNKNOWN = "-"
+_COUNTY_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,61 +130,95 @@ def with_changes(policy: PolicySet, changes: Iterable[Change]) -> PolicySet:
 
 
 def simulate(
-    persons: Sequence[Facts], before: PolicySet, after: PolicySet, area: str, period: Period
+    facts: FactColumns, before: PolicySet, after: PolicySet, area: str, period: Period
 ) -> tuple[Sums, list[Effect]]:
     """What the persons come to in one month, and the twelve from it on, in `area` under two policies."""
-    judged = [Determination(persons, policy) for policy in (before, after)] if persons else []
-    applying = [_applying(facts, period) for facts in persons]
-    asked = [Determination(applying, policy, since=period) for policy in (before, after)] if persons else []
-    sums, effects = Sums(persons=len(persons)), []
-    for position, facts in enumerate(persons):
-        has = [False, False]
-        for subsidy in SUBSIDIES:
-            schedules = [one.schedule(position, subsidy) for one in judged]
-            held = [_month(schedule, period, area) for schedule in schedules]
-            has = [had or entry is not None for had, entry in zip(has, held, strict=True)]
-            _count_month(sums, subsidy, held)
-            fen = [0 if entry is None else entry.amount_fen for entry in held]
-            if fen[0] != fen[1]:
-                effects.append(Effect(position, subsidy, fen[0], fen[1]))
-                sums.changed.setdefault(subsidy, [0, 0])[0 if fen[1] > fen[0] else 1] += 1
+    if not facts.persons:
+        return Sums(), []
+    judged = [Determination(facts, policy) for policy in (before, after)]
+    asked = [Determination(_all_applying(facts, period), policy, since=period) for policy in (before, after)]
+    sums, effects = Sums(persons=facts.persons), []
+    has = np.zeros((2, facts.persons), dtype=bool)
+    for subsidy in SUBSIDIES:
+        held = [_Held(one, subsidy, area) for one in judged]
+        fen = np.array([one.fen_of_persons(period, facts.persons) for one in held])
+        has |= fen > 0
+        for side, one in enumerate(held):
+            for key, (persons, group_fen) in one.groups(period).items():
+                _tally(sums.groups, (subsidy, *key), side, persons, group_fen)
             for month in range(FORECAST_MONTHS):
                 at = period.plus(month)
-                _tally(sums.months, (str(at), subsidy), [_month(schedule, at, area) for schedule in schedules])
-            if not any(application.subsidy == subsidy for application in facts.applications):
-                could = [_month(one.schedule(position, subsidy), period, area) for one in asked]
-                _tally(sums.potential, subsidy, could)
-        sums.payable = [count + one for count, one in zip(sums.payable, has, strict=True)]
+                _tally(sums.months, (str(at), subsidy), side, *one.total(at))
+        for person in np.flatnonzero(fen[0] != fen[1]).tolist():
+            effects.append(Effect(person, subsidy, int(fen[0, person]), int(fen[1, person])))
+        sums.changed[subsidy] = [int((fen[1] > fen[0]).sum()), int((fen[1] < fen[0]).sum())]
+        never_asked = np.bincount(facts.applications.for_subsidy(subsidy).person, minlength=facts.persons) == 0
+        for side, applying in enumerate(asked):
+            could = _Held(applying, subsidy, area).fen_of_persons(period, facts.persons)[never_asked]
+            _tally(sums.potential, subsidy, side, int((could > 0).sum()), int(could.sum()))
+    sums.payable = has.sum(axis=1).tolist()
     return sums, effects
 
 
-def _applying(facts: Facts, period: Period) -> Facts:
-    applications = tuple(Application(subsidy, period.first_day) for subsidy in SUBSIDIES)
-    return replace(facts, applications=applications)
+def _all_applying(facts: FactColumns, period: Period) -> FactColumns:
+    """The same persons as if each had applied for both on the first of the month, and for nothing before."""
+    person = np.repeat(np.arange(facts.persons), len(SUBSIDIES))
+    applied_on, decided_on = (np.full_like(person, day_number(day)) for day in (period.first_day, period.last_day))
+    subsidy = np.tile(np.arange(len(SUBSIDIES)), facts.persons)
+    return replace(
+        facts, applications=Applications(person, subsidy, applied_on, decided_on, np.full_like(person, NEVER))
+    )
 
 
-def _month(schedule: Schedule, period: Period, area: str) -> Entitlement | None:
-    """The months that `period` is one of, if the area pays them."""
-    for entry in schedule.entitlements:
-        if entry.from_ <= period and (entry.to is None or period <= entry.to):
-            return entry if entry.area.startswith(area) else None
-    return None
+class _Held:
+    """What one policy entitles persons to that `area` pays, of one subsidy, as columns over entitlements."""
+
+    def __init__(self, judged: Determination, subsidy: Subsidy, area: str) -> None:
+        schedules, runs = judged.judged[subsidy].schedules, judged.judged[subsidy].months.runs
+        self._counties = [code[:_COUNTY_DIGITS] for code in judged.days.areas]
+        pays = np.array([county.startswith(area) for county in self._counties], dtype=bool)
+        here = pays[runs.area[schedules.first]]
+        first, last = schedules.first[here], schedules.last[here]
+        self._person, self._from, self._to = schedules.person[here], runs.first[first], runs.last[last]
+        self._fen, self._level = runs.amount_fen[first], runs.level[first]
+        self._area, self._category = runs.area[first], runs.category[first]
+
+    def fen_of_persons(self, period: Period, persons: int) -> Ints:
+        """Per person the fen of one month, 0 where it is not payable."""
+        at, fen = self._in(period), np.zeros(persons, dtype=np.int64)
+        fen[self._person[at]] = self._fen[at]
+        return fen
+
+    def total(self, period: Period) -> tuple[int, int]:
+        """Persons and fen of one month."""
+        at = self._in(period)
+        return int(at.sum()), int(self._fen[at].sum())
+
+    def groups(self, period: Period) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """Persons and fen of one month by county, level and category."""
+        at = self._in(period)
+        codes, group = np.unique(
+            np.stack([self._area[at], self._level[at], self._category[at]]), axis=1, return_inverse=True
+        )
+        found: dict[tuple[str, str, str], tuple[int, int]] = {}
+        fen = np.bincount(group.ravel(), weights=self._fen[at], minlength=codes.shape[1])
+        counts = zip(*codes.tolist(), np.bincount(group.ravel()).tolist(), fen.tolist(), strict=True)
+        for area, level, category, persons, sum_fen in counts:
+            key = (self._counties[area], str(level), str(CATEGORIES[category]))
+            before = found.get(key, (0, 0))
+            found[key] = (before[0] + persons, before[1] + int(sum_fen))
+        return found
+
+    def _in(self, period: Period) -> Bools:
+        within: Bools = np.logical_and(self._from <= period.index, self._to >= period.index)
+        return within
 
 
-def _count_month(sums: Sums, subsidy: Subsidy, held: list[Entitlement | None]) -> None:
-    for side, entry in enumerate(held):
-        if entry is not None:
-            key = (subsidy, entry.area, str(entry.level), str(entry.category or _UNKNOWN))
-            _tally(sums.groups, key, [entry if side == at else None for at in (0, 1)])
-
-
-def _tally(counts: dict[Any, list[int]], key: Any, sides: list[Entitlement | None]) -> None:
-    """Persons and fen, before and after."""
+def _tally(counts: dict[Any, list[int]], key: Any, side: int, persons: int, fen: int) -> None:
+    """Adds persons and fen to the side before (0) or after (1)."""
     held = counts.setdefault(key, [0, 0, 0, 0])
-    for side, entry in enumerate(sides):
-        if entry is not None:
-            held[2 * side] += 1
-            held[2 * side + 1] += entry.amount_fen
+    held[2 * side] += persons
+    held[2 * side + 1] += fen
 
 
 def report(sums: Sums) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.common.database import Transaction, new_id
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.period import Period
-from services.eligibility.handlers.entitlements import load_persons
+from services.eligibility.columns import columns_of
+from services.eligibility.handlers.entitlements import Person, load_persons
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
-from services.eligibility.simulation import Change, Sums, problems, simulate, with_changes
+from services.eligibility.simulation import Change, Effect, Sums, problems, simulate, with_changes
 
-_CHUNK_PERSONS = 500
+_CHUNK_PERSONS = 2_000
 
 
 async def request_simulation(tx: Transaction, area: str, period: Period, changes: list[Change], by: str) -> UUID:
@@ -68,8 +69,7 @@ async def simulate_chunk(tx: Transaction) -> bool:
     )
     person_ids = list(found.scalars())
     persons = await load_persons(tx, person_ids) if person_ids else []
-    facts = [person.facts() for person in persons]
-    sums, effects = await asyncio.to_thread(simulate, facts, before, after, job.area, Period.parse(job.period))
+    sums, effects = await asyncio.to_thread(_simulate, persons, before, after, job.area, Period.parse(job.period))
     if effects:
         await tx.connection.execute(
             _KEEP_EFFECTS,
@@ -93,6 +93,12 @@ async def simulate_chunk(tx: Transaction) -> bool:
         },
     )
     return True
+
+
+def _simulate(
+    persons: list[Person], before: PolicySet, after: PolicySet, area: str, period: Period
+) -> tuple[Sums, list[Effect]]:
+    return simulate(columns_of([person.facts() for person in persons]), before, after, area, period)
 
 
 @lru_cache(maxsize=4)
