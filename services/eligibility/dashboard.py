@@ -223,6 +223,7 @@ _SIMULATED: list[tuple[str, str, list[Column]]] = [
     ("按等级", "by_level", [Column("level", "等级")]),
     ("按类别", "by_category", [Column("category", "类别", show=lambda c: _CATEGORIES.get(c, as_text(c)))]),
     ("今后一年", "forecast", [Column("period", "月份")]),
+    ("当年或次年到龄的现领人员", "ages", [Column("age", "年龄", numeric=True), Column("year", "年份")]),
 ]
 _CATEGORIES: dict[str, str] = {str(category): name for category, name in CATEGORY_NAMES.items()}
 

@@ -97,6 +97,7 @@ _WORDS: Mapping[str, Callable[[Value], str]] = {
     "care.excluding_benefits": _named(BENEFIT_NAMES),
     "care.same_class_benefits": _named(BENEFIT_NAMES),
     "long_term_care.presumed_levels": _levels,
+    "forecast.ages": lambda value: "、".join(f"{age} 岁" for age in value) or "无",
 }
 
 _LISTS: Mapping[str, Callable[[Any], str]] = {

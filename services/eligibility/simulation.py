@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Sums:
     """Persons with a subsidy at all, before and after."""
     groups: dict[Group, list[int]] = field(default_factory=dict)
     months: dict[tuple[str, Subsidy], list[int]] = field(default_factory=dict)
+    ages: dict[tuple[int, int, Subsidy], list[int]] = field(default_factory=dict)
+    """Who is paid in the month and reaches an age in a year that the forecast touches: by age and year."""
     potential: dict[Subsidy, list[int]] = field(default_factory=dict)
     changed: dict[Subsidy, list[int]] = field(default_factory=dict)
     """Persons who gain and who lose."""
@@ -71,6 +74,7 @@ class Sums:
         pairs: list[tuple[dict[Any, list[int]], dict[Any, list[int]]]] = [
             (self.groups, other.groups),
             (self.months, other.months),
+            (self.ages, other.ages),
             (self.potential, other.potential),
             (self.changed, other.changed),
         ]
@@ -86,6 +90,7 @@ class Sums:
             "payable": self.payable,
             "groups": [[*key, counts] for key, counts in self.groups.items()],
             "months": [[*key, counts] for key, counts in self.months.items()],
+            "ages": [[*key, counts] for key, counts in self.ages.items()],
             "potential": self.potential,
             "changed": self.changed,
         }
@@ -98,6 +103,7 @@ class Sums:
             payable=stored["payable"],
             groups={(s, county, level, category): counts for s, county, level, category, counts in stored["groups"]},
             months={(period, subsidy): counts for period, subsidy, counts in stored["months"]},
+            ages={(age, year, subsidy): counts for age, year, subsidy, counts in stored["ages"]},
             potential=stored["potential"],
             changed=stored["changed"],
         )
@@ -130,9 +136,10 @@ def with_changes(policy: PolicySet, changes: Iterable[Change]) -> PolicySet:
 
 
 def simulate(
-    facts: FactColumns, before: PolicySet, after: PolicySet, area: str, period: Period
+    facts: FactColumns, birth_years: Ints, before: PolicySet, after: PolicySet, area: str, period: Period
 ) -> tuple[Sums, list[Effect]]:
-    """What the persons come to in one month, and the twelve from it on, in `area` under two policies."""
+    """What the persons come to in one month, and the twelve from it on, in `area` under two policies. A year of birth
+    is 0 where it is not known."""
     if not facts.persons:
         return Sums(), []
     judged = [Determination(facts, policy) for policy in (before, after)]
@@ -151,6 +158,11 @@ def simulate(
                 _tally(sums.months, (str(at), subsidy), side, *one.total(at))
         for person in np.flatnonzero(fen[0] != fen[1]).tolist():
             effects.append(Effect(person, subsidy, int(fen[0, person]), int(fen[1, person])))
+        for age, year in product(after.value("forecast.ages", area, period.first_day) or (), _years(period)):
+            turning = fen[:, birth_years == year - age]
+            for side in (0, 1):
+                persons = int((turning[side] > 0).sum())
+                _tally(sums.ages, (age, year, subsidy), side, persons, int(turning[side].sum()))
         sums.changed[subsidy] = [int((fen[1] > fen[0]).sum()), int((fen[1] < fen[0]).sum())]
         never_asked = np.bincount(facts.applications.for_subsidy(subsidy).person, minlength=facts.persons) == 0
         for side, applying in enumerate(asked):
@@ -158,6 +170,11 @@ def simulate(
             _tally(sums.potential, subsidy, side, int((could > 0).sum()), int(could.sum()))
     sums.payable = has.sum(axis=1).tolist()
     return sums, effects
+
+
+def _years(period: Period) -> list[int]:
+    """The calendar years that the forecast touches."""
+    return sorted({period.year, period.plus(FORECAST_MONTHS - 1).year})
 
 
 def _all_applying(facts: FactColumns, period: Period) -> FactColumns:
@@ -234,6 +251,7 @@ def report(sums: Sums) -> dict[str, Any]:
         "gain": {subsidy: sums.changed.get(subsidy, [0, 0])[0] for subsidy in SUBSIDIES},
         "lose": {subsidy: sums.changed.get(subsidy, [0, 0])[1] for subsidy in SUBSIDIES},
         "potential": _listed({(s,): counts for s, counts in sums.potential.items()}, ("subsidy",), (0,)),
+        "ages": _listed(sums.ages, ("age", "year", "subsidy"), (0, 1, 2)),
         "forecast": _listed(sums.months, ("period", "subsidy"), (0, 1)),
     }
 

@@ -82,6 +82,25 @@ async def test_the_forecast_knows_the_certificates_that_expire(service: Running,
     assert (months["2026-08"], months["2026-09"]) == ((10000, 12000), (0, 0))
 
 
+async def test_the_forecast_counts_who_reaches_an_age_at_which_other_benefits_change(
+    service: Running, issuer: Issuer
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(
+        approved(person="p1-child", facts=facts_of_application(birth_year=2009)),
+        approved(person="p1-elder", facts=facts_of_application(birth_year=1966)),
+        approved(person="p1-other", facts=facts_of_application(birth_year=1970)),
+        approved(person="p1-unknown"),
+    )
+    answer = await _simulate(service, issuer, {"living.amount_fen": 12000})
+    reached = {
+        (group["age"], group["year"]): (group["persons_before"], group["fen_before"], group["fen_after"])
+        for group in answer["ages"]
+        if group["subsidy"] == "living" and group["persons_before"]
+    }
+    assert reached == {("18", "2027"): (1, 10000, 12000), ("60", "2026"): (1, 10000, 12000)}
+
+
 async def test_who_loses_is_named_to_those_who_may_see_it(service: Running, issuer: Issuer) -> None:
     await _county(service)
     answer = await _simulate(service, issuer, [{"name": "care.levels", "value": [1]}])

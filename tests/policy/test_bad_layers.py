@@ -32,8 +32,13 @@ def test_each_bad_layer_is_good_once_its_error_is_mended() -> None:
     assert check_layer(mended, shipped(), _DECIDED_ON) == []
 
 
-def test_there_is_a_file_for_every_kind() -> None:
+def test_there_is_a_file_for_every_kind_and_the_page_lists_it() -> None:
     assert len(_FILES) >= 20
+    page = (Path(__file__).parents[2] / "docs" / "policy-layers.md").read_text(encoding="utf-8")
+    for path in _FILES:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        messages = "; ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+        assert f"| `{path.name}` | {messages} |" in page
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -69,7 +70,10 @@ async def simulate_chunk(tx: Transaction) -> bool:
     )
     person_ids = list(found.scalars())
     persons = await load_persons(tx, person_ids) if person_ids else []
-    sums, effects = await asyncio.to_thread(_simulate, persons, before, after, job.area, Period.parse(job.period))
+    birth_years = await _birth_years(tx, persons)
+    sums, effects = await asyncio.to_thread(
+        _simulate, persons, birth_years, before, after, job.area, Period.parse(job.period)
+    )
     if effects:
         await tx.connection.execute(
             _KEEP_EFFECTS,
@@ -95,10 +99,19 @@ async def simulate_chunk(tx: Transaction) -> bool:
     return True
 
 
+async def _birth_years(tx: Transaction, persons: list[Person]) -> list[int]:
+    """By person, as the applications tell them; 0 where none does."""
+    members = [member for person in persons for member in person.members]
+    found = await tx.connection.execute(_BIRTH_YEARS, {"person_ids": members})
+    year_of = {row.person_id: row.birth_year for row in found}
+    return [max(year_of.get(member, 0) for member in person.members) for person in persons]
+
+
 def _simulate(
-    persons: list[Person], before: PolicySet, after: PolicySet, area: str, period: Period
+    persons: list[Person], birth_years: list[int], before: PolicySet, after: PolicySet, area: str, period: Period
 ) -> tuple[Sums, list[Effect]]:
-    return simulate(columns_of([person.facts() for person in persons]), before, after, area, period)
+    facts = columns_of([person.facts() for person in persons])
+    return simulate(facts, np.array(birth_years, dtype=np.int64), before, after, area, period)
 
 
 @lru_cache(maxsize=4)
@@ -132,6 +145,13 @@ _PERSONS = text(
     WHERE person_id > :after AND merged_into IS NULL
       AND EXISTS (SELECT 1 FROM unnest(lived_in) AS lived (area) WHERE lived.area LIKE :prefix)
     ORDER BY person_id LIMIT :chunk
+    """
+)
+
+_BIRTH_YEARS = text(
+    """
+    SELECT person_id, max(CAST(facts ->> 'birth_year' AS int)) AS birth_year FROM applications
+    WHERE person_id = ANY(:person_ids) AND facts ->> 'birth_year' IS NOT NULL GROUP BY person_id
     """
 )
 

@@ -78,6 +78,11 @@ def _lines(value: Value) -> str | None:
     return None if fits else "must be a list of lines of text"
 
 
+def _ages(value: Value) -> str | None:
+    fits = isinstance(value, list) and all(_count(1, 120)(age) is None for age in value)
+    return None if fits else "must be a list of ages from 1 to 120"
+
+
 def _steps(value: Value) -> str | None:
     if not isinstance(value, list) or not value or not all(isinstance(step, dict) for step in value):
         return "must be a list of {step, who?, deadline?}"
@@ -137,6 +142,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
         ParameterName("correction.deadline_days", "与上级规定不一致的纠正期限", "days", "set", _days),
         ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "set", _months),
+        ParameterName("forecast.ages", "预算测算关注的年龄", "years of age", "set", _ages),
         ParameterName("guide.applicants", "可以提出申请的人", "text", "set", _lines),
         ParameterName("guide.channels", "申请渠道", "text", "set", _lines),
         ParameterName("guide.materials", "申请材料", "text", "set", _lines),

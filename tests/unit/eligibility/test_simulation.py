@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
+import numpy as np
+
 from benchmarks.population import population
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDIES
@@ -14,6 +16,7 @@ from services.eligibility.schedules import Entitlement
 from services.eligibility.simulation import Change, Sums, report, simulate, with_changes
 
 AREA, PERIOD, PERSONS = "5301", Period(2026, 6), 3_000
+BIRTH_YEARS = np.arange(PERSONS) % 90 + 1937
 
 
 def _months(policy: PolicySet, period: Period) -> dict[tuple[int, str], Entitlement]:
@@ -35,7 +38,7 @@ def test_sums_groups_forecast_and_effects_are_those_of_counting_one_by_one() -> 
         Change("living.amount_fen", 12345, AREA, date(2026, 6, 1)),
     ]
     after = with_changes(before, changes)
-    sums, effects = simulate(population(PERSONS, 7), before, after, AREA, PERIOD)
+    sums, effects = simulate(population(PERSONS, 7), BIRTH_YEARS, before, after, AREA, PERIOD)
     told = report(sums)
     held = [_months(policy, PERIOD) for policy in (before, after)]
     for side, name in enumerate(("before", "after")):
@@ -48,6 +51,10 @@ def test_sums_groups_forecast_and_effects_are_those_of_counting_one_by_one() -> 
             for subsidy in SUBSIDIES:
                 fen = sum(entry.amount_fen for (_, s), entry in later.items() if s == subsidy)
                 assert sums.months[str(PERIOD.plus(month)), subsidy][2 * side + 1] == fen
+        for age, year in ((18, 2026), (18, 2027), (80, 2026)):
+            turning = [s for person, s in held[side] if BIRTH_YEARS[person] == year - age]
+            for subsidy in SUBSIDIES:
+                assert sums.ages[age, year, subsidy][2 * side] == turning.count(subsidy)
     differ = {
         key: tuple(side[key].amount_fen if key in side else 0 for side in held)
         for key in {*held[0], *held[1]}
@@ -59,4 +66,4 @@ def test_sums_groups_forecast_and_effects_are_those_of_counting_one_by_one() -> 
 
 
 def test_nobody_comes_to_nothing() -> None:
-    assert simulate(population(0, 1), shipped(), shipped(), AREA, PERIOD) == (Sums(), [])
+    assert simulate(population(0, 1), BIRTH_YEARS[:0], shipped(), shipped(), AREA, PERIOD) == (Sums(), [])
