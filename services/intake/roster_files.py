@@ -13,7 +13,7 @@ import python_calamine
 
 from libs.common.cells import Utf16File, cell_text, encoding_of, text_of
 from libs.common.errors import InvalidInput
-from services.intake.takeover import NEEDED, column_named
+from services.intake.roster_words import NEEDED, column_named
 
 Format = Literal["csv", "xlsx"]
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 from libs.common.areas import NotAnArea, level_of, parse_area
 from libs.common.cells import UNREADABLE, BadCell, parse_date, parse_level, parse_month, parse_yes_no
@@ -29,13 +29,8 @@ from libs.common.identity import (
 )
 from libs.common.period import Period
 from libs.common.vocabulary import (
-    CATEGORY_NAMES,
-    INCOME_NAMES,
     STAGES,
     SUBSIDIES,
-    Category,
-    CertificateStatus,
-    IncomeCategory,
     Subsidy,
 )
 from services.intake.applications import require_components
@@ -48,98 +43,17 @@ from services.intake.payee import (
     has_severe_mind_disability,
     require_rightful,
 )
+from services.intake.roster_words import (
+    CATEGORIES,
+    HOLDERS,
+    INCOMES,
+    NAMED_SUBSIDIES,
+    NOTHING_PAID,
+    STATUSES,
+)
 
 T = TypeVar("T")
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "name": ("姓名", "残疾人姓名", "补贴对象姓名"),
-    "id_number": ("身份证号", "身份证号码", "公民身份号码", "居民身份证号"),
-    "certificate_number": ("残疾人证号", "残疾证号", "残疾人证号码", "残疾证号码"),
-    "category": ("残疾类别", "残疾类型"),
-    "level": ("残疾等级", "残疾级别"),
-    "components": ("多重残疾明细", "残疾明细"),
-    "issued_on": ("发证日期", "首次发证日期"),
-    "expires_on": ("有效期至", "有效期止", "残疾人证有效期"),
-    "certificate_status": ("残疾人证状态", "证件状态"),
-    "hukou_area": ("户籍地区划代码", "户籍地代码", "行政区划代码", "区划代码"),
-    "phone": ("联系电话", "手机号", "手机号码", "电话"),
-    "low_income": ("经济状况", "救助类别", "困难类型", "家庭经济状况"),
-    "low_income_from": ("纳入日期", "低保起始日期", "纳入低保日期"),
-    "long_term_care": ("需要长期照护", "长期照护"),
-    "holder": ("账户归属", "领取人类型"),
-    "bank": ("开户银行", "开户行", "银行"),
-    "account": ("银行账号", "银行卡号", "账号", "社会保障卡银行账号"),
-    "account_name": ("户名", "账户名", "开户名", "领取人姓名"),
-    "guardian_id": ("监护人身份证号", "领取人身份证号"),
-    "org_code": ("机构代码", "统一社会信用代码"),
-    "payee_reason": ("代领原因", "非本人账户原因"),
-    "subsidies": ("补贴类型", "补贴项目", "享受补贴"),
-    "first_month": ("首发月份", "起始发放月份", "享受起始月份", "开始享受月份"),
-    "paid_until": ("已发至", "已发至月份", "最后发放月份"),
-    "living_first_month": ("生活补贴首发月份", "生活补贴起始月份"),
-    "living_paid_until": ("生活补贴已发至",),
-    "living_paid": ("生活补贴已发明细",),
-    "care_first_month": ("护理补贴首发月份", "护理补贴起始月份"),
-    "care_paid_until": ("护理补贴已发至",),
-    "care_paid": ("护理补贴已发明细",),
-}
-"""The columns of a roster, each with the headings that it is known by besides its name."""
-
-NEEDED = ("name", "id_number", "certificate_number", "hukou_area")
-
-_STATUSES: dict[str, CertificateStatus] = {
-    **{status: status for status in get_args(CertificateStatus)},
-    "正常": "valid",
-    "有效": "valid",
-    "迁移中": "in_transit",
-    "迁出": "moved_out",
-    "过期": "expired",
-    "冻结": "frozen",
-    "注销": "cancelled",
-}
-_INCOMES: dict[str, IncomeCategory | None] = {
-    **{category: category for category in get_args(IncomeCategory)},
-    **{INCOME_NAMES[category]: category for category in get_args(IncomeCategory)},
-    "低保": "dibao",
-    "低保户": "dibao",
-    "低保家庭": "dibao",
-    "低保边缘": "borderline",
-    "低保边缘家庭": "borderline",
-    "特困": "tekun",
-    "特困人员": "tekun",
-    "刚性支出困难": "rigid",
-    "监测对象": "monitored",
-    "none": None,
-    "无": None,
-    "一般家庭": None,
-}
-_CATEGORIES: dict[str, Category] = {
-    **{category: category for category in CATEGORY_NAMES},
-    **{name: category for category, name in CATEGORY_NAMES.items()},
-    **{f"{name}残疾": category for category, name in CATEGORY_NAMES.items()},
-}
-_HOLDERS: dict[str, Literal["own", "guardian", "institution"]] = {
-    "own": "own",
-    "本人": "own",
-    "guardian": "guardian",
-    "监护人": "guardian",
-    "institution": "institution",
-    "机构": "institution",
-    "福利机构": "institution",
-}
-_SUBSIDIES: dict[str, tuple[Subsidy, ...]] = {
-    "living": ("living",),
-    "生活补贴": ("living",),
-    "困难残疾人生活补贴": ("living",),
-    "care": ("care",),
-    "护理补贴": ("care",),
-    "重度残疾人护理补贴": ("care",),
-    "both": SUBSIDIES,
-    "两项": SUBSIDIES,
-    "两项补贴": SUBSIDIES,
-    "双补贴": SUBSIDIES,
-}
-_NOTHING_PAID = ("none", "未发", "未发放", "无")
 _COMPONENT = re.compile(r"(\D+?)[:：]?\s*([1-4一二三四])级?")
 _SPAN = re.compile(r"(?P<first>[^~:]+)(?:~(?P<last>[^:]+))?:(?P<yuan>\d{1,6}(?:\.\d{1,2})?)元?")
 _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
@@ -205,14 +119,6 @@ class Entry:
 
     def __repr__(self) -> str:
         return "Entry()"
-
-
-def column_named(heading: str) -> str | None:
-    """The column that a heading means: its name or one of its titles, in any letter case and width."""
-    return _BY_HEADING.get(unicodedata.normalize("NFKC", heading).strip().lstrip("\ufeff").lower().replace(" ", ""))
-
-
-_BY_HEADING = {heading: name for name, titles in COLUMNS.items() for heading in (name, *titles)}
 
 
 def read_row(cells: Mapping[str, str], *, area: str, on: date) -> Entry:
@@ -377,7 +283,7 @@ def _area(text: str, *, within: str) -> str:
 
 def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> CertificateClaim:
     """As the number says; category and level, where the row gives them, must agree with it."""
-    category, level = reader.word("category", _CATEGORIES), reader.given("level", parse_level)
+    category, level = reader.word("category", CATEGORIES), reader.given("level", parse_level)
     if category is not None and category != number.category:
         reader.refuse("category", "is not the one in the certificate's number")
     if level is not None and level != number.level:
@@ -399,7 +305,7 @@ def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> Cer
         components=components,
         issued_on=issued_on,
         expires_on=expires_on,
-        status=reader.word("certificate_status", _STATUSES) or "valid",
+        status=reader.word("certificate_status", STATUSES) or "valid",
     )
 
 
@@ -408,7 +314,7 @@ def _components(text: str) -> tuple[Component, ...]:
     found = []
     for part in re.split("[;,、，；]", unicodedata.normalize("NFKC", text)):
         match = _COMPONENT.fullmatch(part.strip())
-        category = match and _CATEGORIES.get(match[1].strip())
+        category = match and CATEGORIES.get(match[1].strip())
         if match is None or category is None:
             raise BadCell("is no list of categories with their levels, such as 智力二级、肢体三级")
         found.append(Component(category=category, level=parse_level(match[2])))
@@ -416,7 +322,7 @@ def _components(text: str) -> tuple[Component, ...]:
 
 
 def _low_income(reader: _Reader, *, on: date) -> DeclaredLowIncome | None:
-    category, since = reader.word("low_income", _INCOMES), reader.given("low_income_from", parse_date)
+    category, since = reader.word("low_income", INCOMES), reader.given("low_income_from", parse_date)
     if since is not None and since > on:
         reader.refuse("low_income_from", "lies in the future")
     return None if category is None else DeclaredLowIncome(category=category, from_=since)
@@ -424,7 +330,7 @@ def _low_income(reader: _Reader, *, on: date) -> DeclaredLowIncome | None:
 
 def _received(reader: _Reader, *, on: date) -> dict[Subsidy, Received]:
     """What was had of each subsidy. Columns of one subsidy go before those that hold for both."""
-    listed = reader.word("subsidies", _SUBSIDIES)
+    listed = reader.word("subsidies", NAMED_SUBSIDIES)
     if reader.text("subsidies") and listed is None:
         return {}
     named = tuple(s for s in SUBSIDIES if (listed is not None and s in listed) or reader.text(f"{s}_first_month"))
@@ -451,7 +357,7 @@ def _received_of(reader: _Reader, subsidy: Subsidy, *, on: date) -> Received | N
     if (told := reader.text(spans)) is not None:
         if reader.text(f"{subsidy}_paid_until"):
             reader.refuse(spans, "and a last paid month exclude each other")
-        paid = () if told in _NOTHING_PAID else reader.given(spans, _spans) or ()
+        paid = () if told in NOTHING_PAID else reader.given(spans, _spans) or ()
         if paid and not first <= paid[0].from_ <= paid[-1].to <= this_month:
             reader.refuse(spans, f"is not within the first month and {this_month}")
         return Received(first, paid=paid)
@@ -459,7 +365,7 @@ def _received_of(reader: _Reader, subsidy: Subsidy, *, on: date) -> Received | N
     if told is None:  # silence about money is no statement: everything would be paid once more
         reader.refuse(until, "says neither until when it was paid, nor that it was not (未发)")
         return None
-    if told in _NOTHING_PAID:
+    if told in NOTHING_PAID:
         return Received(first)
     last = reader.given(until, _month)
     if last is not None and not first <= last <= this_month:
@@ -498,7 +404,7 @@ def _spans(text: str) -> tuple[PaidMonths, ...]:
 def _payee(reader: _Reader, *, on: date) -> tuple[Guardian | None, Account]:
     """The account, and the guardian or institution that holds it. Without an account the person is paid once there
     is one."""
-    holder = reader.word("holder", _HOLDERS) or "own"
+    holder = reader.word("holder", HOLDERS) or "own"
     number, bank = reader.given("account", parse_account), reader.text("bank")
     holder_name, reason = reader.given("account_name", _name), reader.text("payee_reason")
     account = Account(
