@@ -12,7 +12,8 @@ signed-in user's own token, so that no page can do what the API refuses.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -258,6 +259,16 @@ def facts(pairs: Sequence[tuple[str, str]], *, in_rows: bool = False) -> None:
                     ui.label(label)
                 with ui.element("dd"):
                     ui.label(value)
+
+
+@contextmanager
+def dialog(title: str) -> Iterator[ui.dialog]:
+    """A dialog under its title, with a way out; it opens at the end of the block."""
+    with ui.dialog().props(f'aria-label="{title}"') as made, ui.card().classes("lb-dialog"):
+        ui.label(title).classes("lb-section").props("role=heading aria-level=2")
+        yield made
+        ui.button("关闭", on_click=made.close).props("flat no-caps")
+    made.open()
 
 
 def subheading(title: str) -> None:

@@ -21,6 +21,10 @@ except ImportError:
 PAGES: dict[str, tuple[str, list[str]]] = {
     "/": ("总览", ["申请受理", "数据比对", "正常"]),
     "/applications": ("申请受理", ["刘*", "已批准", "呈贡区"]),
+    "/changes": ("变更审批", []),
+    "/objections": ("复核申请", []),
+    "/archive-checks": ("档案抽查", []),
+    "/commitments": ("承诺书重签", []),
     "/findings?status=": ("比对发现", []),
     "/cycles": ("发放批次", ["2026-01", "2026-02", "呈贡区"]),
     "/payments": ("发放明细", ["已到账", "110.00", "护理补贴"]),
@@ -38,11 +42,12 @@ PAGES: dict[str, tuple[str, list[str]]] = {
 }
 
 
-async def has_no_serious_accessibility_problem(visitor: Visitor) -> None:
-    """By axe, where it is installed."""
+async def has_no_serious_accessibility_problem(visitor: Visitor, within: str | None = None) -> None:
+    """By axe, where it is installed; within what a selector names, or on the whole page."""
     if axe is None:
         return
-    found = await axe.Axe().run(visitor.page)
+    await visitor.page.wait_for_function("document.getAnimations().length === 0")  # half-faded is no contrast
+    found = await axe.Axe().run(visitor.page, within)
     serious = [item for item in found.response["violations"] if item["impact"] in ("serious", "critical")]
     assert not serious, "\n".join(
         f"{item['id']}: {item['help']}: {[node['html'][:160] for node in item['nodes'][:3]]}" for item in serious

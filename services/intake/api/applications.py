@@ -153,13 +153,17 @@ class Filters:
         self,
         area: Annotated[Area | None, Query()] = None,
         status: ApplicationStatus | None = None,
+        stage: Stage | None = None,
         channel: Channel | None = None,
         overdue: bool | None = None,
+        order: Literal["newest", "due"] = "newest",
     ) -> None:
         self.area = area
         self.status = status
+        self.stage = stage
         self.channel = channel
         self.overdue = overdue
+        self.order = order
 
 
 @api.post("/applications", status_code=201)
@@ -175,7 +179,8 @@ async def submit(declaration: Declaration, tx: Tx, keys: Keys, submitter: Submit
 async def list_applications(
     tx: Tx, keys: Keys, reader: Anyone, filters: Annotated[Filters, Depends()], paging: Annotated[Paging, Depends()]
 ) -> Page:
-    """Applications in the reader's area, newest first; a partner's are those it submitted."""
+    """Applications in the reader's area, newest first, or those under way by their deadlines (`order=due`); a
+    partner's are those it submitted."""
     today = business_today()
     query = select(applications, persons.c.sealed_name).join(persons, persons.c.person_id == applications.c.person_id)
     query = query.where(
@@ -188,12 +193,19 @@ async def list_applications(
         query = query.where(applications.c.submitted_by == reader.sub)
     if filters.status is not None:
         query = query.where(applications.c.status == filters.status)
+    if filters.stage is not None:
+        query = query.where(applications.c.stage == filters.stage)
     if filters.channel is not None:
         query = query.where(applications.c.channel == filters.channel)
     if filters.overdue is not None:
         late = applications.c.status.in_(UNDER_REVIEW) & (applications.c.due_on < today)
         query = query.where(late if filters.overdue else ~late)
-    found = rows(await tx.connection.execute(paging.cut(query, applications.c.application_id, descending=True)))
+    keys_of_order: tuple[str, ...] = ("application_id",)
+    if filters.order == "due":
+        keys_of_order = ("due_on", "application_id")
+        query = query.where(applications.c.due_on.is_not(None))
+    order = [applications.c[name] for name in keys_of_order]
+    found = rows(await tx.connection.execute(paging.cut(query, *order, descending=filters.order == "newest")))
     shown = [
         {name: row[name] for name in _LISTED}
         | {
@@ -202,7 +214,7 @@ async def list_applications(
         }
         for row in found
     ]
-    return paging.page(shown, "application_id")
+    return paging.page(shown, *keys_of_order)
 
 
 @api.get("/applications/{application_id}")

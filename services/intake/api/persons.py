@@ -6,10 +6,11 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select, text
 
+from libs.common.areas import Area
 from libs.common.audit import record
 from libs.common.auth import Anyone, CivilAffairs, Official, Township
 from libs.common.clock import business_today
@@ -17,13 +18,13 @@ from libs.common.database import Transaction, rows
 from libs.common.errors import NotFound
 from libs.common.identity import mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
-from libs.common.web import Tx, router
+from libs.common.web import Page, Paging, Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys, Proposer, unmask
 from services.intake.declarations import repaired_id_number
 from services.intake.handlers import persons as handlers
 from services.intake.payee import Account, Guardian, Incapacity
-from services.intake.person_records import current_account, current_guardian, load_person
-from services.intake.tables import applications
+from services.intake.person_records import current_account, current_guardian, load_person, name_in
+from services.intake.tables import applications, changes, persons
 from services.intake.words import Given, Words
 
 api: APIRouter = router(prefix="/v1", tags=["persons"], dependencies=RATE_LIMITED)
@@ -217,6 +218,47 @@ async def propose_id_number(person_id: str, body: Search, tx: Tx, keys: Keys, pr
     known under it before."""
     change_id = await handlers.propose_id_number(tx, keys, proposer, person_id, body.id_number, on=business_today())
     return Proposal(change_id=change_id)
+
+
+@api.get("/changes")
+async def list_changes(
+    tx: Tx,
+    keys: Keys,
+    reader: Official,
+    paging: Annotated[Paging, Depends()],
+    area: Annotated[Area | None, Query()] = None,
+    status: Literal["pending", "approved", "rejected", "replaced"] | None = None,
+) -> Page:
+    """Changes of payee, guardian and resident ID proposed in an area, newest first; what they say is masked."""
+    query = (
+        select(changes, persons.c.area, persons.c.sealed_name)
+        .join(persons, persons.c.person_id == changes.c.person_id)
+        .where(reader.within(persons.c.area, area))
+    )
+    if status is not None:
+        query = query.where(changes.c.status == status)
+    found = rows(await tx.connection.execute(paging.cut(query, changes.c.change_id, descending=True)))
+    shown = [
+        {name: row[name] for name in _LISTED_OF_A_CHANGE}
+        | {"name": mask_name(name_in(keys, row)), "says": handlers.change_in_words(keys, row)}
+        for row in found
+    ]
+    return paging.page(shown, "change_id")
+
+
+_LISTED_OF_A_CHANGE = (
+    "change_id",
+    "person_id",
+    "area",
+    "kind",
+    "status",
+    "effective_on",
+    "proposed_by",
+    "proposed_at",
+    "approved_by",
+    "rejected_by",
+    "reason",
+)
 
 
 @api.post("/changes/{change_id}/approval")

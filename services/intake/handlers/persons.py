@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import FourEyes, InvalidInput, NotFound
+from libs.common.identity import mask_account, mask_id_number, mask_name
 from services.intake.declarations import repaired_account, repaired_guardian, repaired_id_number, repaired_phone
 from services.intake.errors import ChangeDecided, NoGuardian
 from services.intake.handlers.merges import correct_id_number
@@ -153,6 +154,28 @@ async def _approve(tx: Transaction, caller: Principal, change: Any) -> None:
         .values(status="approved", approved_by=caller.sub, approved_at=tx.now)
     )
     await record(tx, caller, f"approve {change.kind} change", str(change.change_id), person_id=change.person_id)
+
+
+def change_in_words(vault: Vault, row: Mapping[str, Any]) -> str:
+    """What a proposed change says, for who decides on it: whose account or guardian, masked."""
+    body = vault.sealer.open(row["sealed_body"], "changes", row["change_id"], "body")
+    said: tuple[str | None, ...]
+    match row["kind"]:
+        case "account":
+            account = Account.model_validate_json(body)
+            number = mask_account(account.number) if account.number else ""
+            said = (_HOLDERS[account.holder], account.bank, number, _CARDS[account.status], account.reason)
+        case "guardian":
+            guardian = Guardian.model_validate_json(body)
+            said = (_GUARDIANS[guardian.kind], mask_name(guardian.name), guardian.org_code)
+        case _:
+            said = (mask_id_number(body),)
+    return "，".join(part for part in said if part)
+
+
+_HOLDERS = {"own": "本人账户", "guardian": "监护人账户"}
+_CARDS = {"active": "已激活", "inactive": "未激活", "none": "无社会保障卡"}
+_GUARDIANS = {"person": "个人监护人", "institution": "机构监护人"}
 
 
 async def reject_change(tx: Transaction, caller: Principal, change_id: UUID, *, reason: str) -> None:

@@ -1,0 +1,22 @@
+"""Intake in the console: applications, archives, changes of persons; its part of a person."""
+
+from __future__ import annotations
+
+from libs.common.dashboard import Page, Panel
+from services.intake.dashboard.applications import applications, escalations, work
+from services.intake.dashboard.archives import archive_checks, commitments, completion_tasks
+from services.intake.dashboard.persons import changes, objections, person
+from services.intake.dashboard.rosters import roster_imports
+
+PAGES = [
+    Page("/work", "待办申请", "checklist", work, roles=("township", "cdpf", "civil_affairs")),
+    Page("/applications", "申请受理", "description", applications),
+    Page("/changes", "变更审批", "published_with_changes", changes),
+    Page("/objections", "复核申请", "rate_review", objections),
+    Page("/escalations", "超期督办", "alarm", escalations),
+    Page("/archive-checks", "档案抽查", "fact_check", archive_checks),
+    Page("/completion-tasks", "档案补全", "inventory_2", completion_tasks),
+    Page("/commitments", "承诺书重签", "history_edu", commitments),
+    Page("/roster-imports", "存量接管", "move_to_inbox", roster_imports),
+]
+PERSON_PANELS = [Panel("申请与审批", person)]
