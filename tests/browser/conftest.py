@@ -15,6 +15,8 @@ from tests.e2e.world import Person, World, until
 
 __all__ = ["world"]
 
+expect.set_options(timeout=30_000)  # a page that an action reloads, on a machine that runs all the tests
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _QUIET = [
     "--no-sandbox",

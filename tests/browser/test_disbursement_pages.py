@@ -13,7 +13,6 @@ from tests.browser.conftest import County, Visitor
 from tests.browser.test_console import has_no_serious_accessibility_problem
 from tests.e2e.world import World, until
 
-expect.set_options(timeout=30_000)  # a page that an action reloads, on a machine that runs all the tests
 AREA = "530115"
 PERIOD = "2026-02"
 

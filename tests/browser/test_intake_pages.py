@@ -12,7 +12,7 @@ from tests.browser.conftest import Visitor
 from tests.browser.test_console import has_no_serious_accessibility_problem
 from tests.e2e.world import Person, World
 
-COUNTY = "530115"
+COUNTY = "530124"
 
 
 @pytest.fixture(scope="module")

@@ -647,3 +647,22 @@ async def test_a_deadline_follows_the_policy_of_the_area(office: Office) -> None
     assert (await office.post("/objections", "partner", objection)).status_code == 201
     filed = (await office.get("/objections")).json()["items"][0]
     assert filed["due_on"] == str(working_days_after(business_today(), 9))
+
+
+async def test_work_is_listed_by_its_deadline_and_paged(office: Office) -> None:
+    waiting = [(await office.submit())["application_id"] for _ in range(3)]
+    await office.review(waiting[0], "township")
+    withdrawn = (await office.submit())["application_id"]
+    await office.post(f"/applications/{withdrawn}/withdrawal", "partner")
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        query = {"order": "due", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await office.get("/applications", "township", params=query)).json()
+        seen += [item["application_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == sorted(waiting), "all that is under way, by day and then by age; not what is closed"
+    mine = (await office.get("/applications", params={"stage": "cdpf"})).json()["items"]
+    assert [item["application_id"] for item in mine] == [waiting[0]]

@@ -299,3 +299,19 @@ async def test_a_resident_id_is_corrected_by_two(office: Office) -> None:
     assert (await office.put(path, "township", {"id_number": "530102"})).status_code == 422
     proposed = await office.put(path, "civil_affairs", {"id_number": id_number()}, "one")
     assert (await approve(office, proposed.json()["change_id"], sub="one")).status_code == 403
+
+
+async def test_changes_that_wait_are_listed_for_who_decides_and_masked(office: Office) -> None:
+    submitted = await office.granted()
+    account = {"holder": "own", "bank": "中国农业银行", "number": "6228481234567890123", "status": "active"}
+    path = f"/persons/{submitted['person_id']}/account"
+    change_id = (await office.put(path, "township", account, "clerk a")).json()["change_id"]
+    listed = (await office.get("/changes", params={"status": "pending"})).json()["items"]
+    assert [(item["change_id"], item["kind"], item["proposed_by"]) for item in listed] == [
+        (change_id, "account", "clerk a")
+    ]
+    assert listed[0]["says"].startswith("本人账户，中国农业银行")
+    assert "6228481234567890123" not in str(listed)
+    assert (await office.get("/changes", area="530199")).json()["items"] == []
+    await office.post(f"/changes/{change_id}/approval", "civil_affairs", None, "clerk b")
+    assert (await office.get("/changes", params={"status": "pending"})).json()["items"] == []

@@ -26,8 +26,8 @@ from libs.common.dashboard import (
     subheading,
     table,
 )
-from libs.common.period import Period
 from libs.common.forms import paper, posted
+from libs.common.period import Period
 from services.intake.dashboard.words import CHANNELS, DOCUMENTS, VERDICTS, done
 
 
