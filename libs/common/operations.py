@@ -7,11 +7,12 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import BigInteger, String, Uuid, column, select, table, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.audit import record
 from libs.common.auth import Admin, AuditorOrAdmin
@@ -23,7 +24,20 @@ from libs.common.events.envelope import read_envelope
 from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
 from libs.common.rebuild import Rebuildable, rebuild
-from libs.common.web import Tx, router
+from libs.common.web import Page, Paging, Tx, router
+
+_DEAD_LETTERS = table(
+    "dead_letters",
+    column("dead_letter_id", Uuid),
+    *map(column, ("projection", "topic", "partition", "offset", "event_id", "type", "reason", "attempts")),
+    *map(column, ("failed_at", "resolved_at")),
+)
+_AUDIT_LOG = table(
+    "audit_log",
+    column("entry_id", BigInteger),
+    *(column(name, String) for name in ("sub", "role", "area", "action", "object", "person_id", "reason")),
+    *(column("at"), column("detail", JSONB), column("request_id")),
+)
 
 
 class DailyRun(BaseModel):
@@ -73,17 +87,15 @@ def operations_router(
 
     @api.get("/dead-letters")
     async def list_dead_letters(
-        tx: Tx, reader: AuditorOrAdmin, resolved: bool = False, limit: Annotated[int, Query(ge=1, le=500)] = 100
-    ) -> dict[str, Any]:
-        found = await tx.connection.execute(
-            text(
-                'SELECT dead_letter_id, projection, topic, partition, "offset", event_id, type, reason, attempts,'
-                " failed_at, resolved_at FROM dead_letters WHERE (resolved_at IS NOT NULL) = :resolved"
-                " ORDER BY dead_letter_id DESC LIMIT :limit"
-            ),
-            {"resolved": resolved, "limit": limit},
+        tx: Tx, reader: AuditorOrAdmin, paging: Annotated[Paging, Depends()], resolved: bool = False
+    ) -> Page:
+        """Newest first, without their bodies."""
+        letter = _DEAD_LETTERS.c
+        query = select(_DEAD_LETTERS).where(
+            letter.resolved_at.is_not(None) if resolved else letter.resolved_at.is_(None)
         )
-        return {"items": rows(found), "next_cursor": None}
+        found = await tx.connection.execute(paging.cut(query, letter.dead_letter_id, descending=True))
+        return paging.page(rows(found), "dead_letter_id")
 
     @api.post("/dead-letters/{dead_letter_id}/retry")
     async def retry(dead_letter_id: UUID, request: Request, tx: Tx, admin: Admin) -> dict[str, str]:
@@ -163,25 +175,19 @@ def operations_router(
     async def read_audit_log(
         tx: Tx,
         reader: AuditorOrAdmin,
+        paging: Annotated[Paging, Depends()],
         person_id: str | None = None,
         sub: str | None = None,
-        before: int | None = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    ) -> dict[str, Any]:
-        """Newest first; `before` is the last entry's id of the page before."""
-        found = rows(
-            await tx.connection.execute(
-                text(
-                    "SELECT * FROM audit_log WHERE (CAST(:person AS text) IS NULL OR person_id = :person)"
-                    " AND (CAST(:sub AS text) IS NULL OR sub = :sub)"
-                    " AND (CAST(:before AS bigint) IS NULL OR entry_id < :before)"
-                    " AND area LIKE :area || '%' ORDER BY entry_id DESC LIMIT :limit"
-                ),
-                {"person": person_id, "sub": sub, "before": before, "area": reader.area, "limit": limit},
-            )
-        )
-        cursor = str(found[-1]["entry_id"]) if len(found) == limit else None
-        return {"items": found, "next_cursor": cursor}
+    ) -> Page:
+        """Newest first."""
+        entry = _AUDIT_LOG.c
+        query = select(_AUDIT_LOG).where(entry.area.startswith(reader.area, autoescape=True))
+        if person_id is not None:
+            query = query.where(entry.person_id == person_id)
+        if sub is not None:
+            query = query.where(entry.sub == sub)
+        found = await tx.connection.execute(paging.cut(query, entry.entry_id, descending=True))
+        return paging.page(rows(found), "entry_id")
 
     both = APIRouter()
     both.include_router(plain)

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     kafka_replication: int = 1
     kafka_idempotence: bool = Field(default=False, description="on for Apache Kafka; the embedded broker cannot")
     kafka_fetch_wait_ms: int = Field(
-        default=50, description="longest wait of an empty fetch; the embedded broker looks for news twice in that time"
+        default=40, description="longest wait of an empty fetch; the embedded broker looks for news twice in that time"
     )
     kafka_static_members: bool = Field(default=True, description="a restarted replica keeps its partitions")
     kafka_group_suffix: str = Field(default="", description="lets a test read under a group of its own")

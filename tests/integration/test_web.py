@@ -229,6 +229,31 @@ async def test_health_readiness_metrics_and_openapi_need_no_token(notes: Running
     assert (await notes.http.get("/nowhere")).status_code == 404
 
 
+async def test_the_audit_log_and_the_dead_letters_are_paged_newest_first(notes: Running, issuer: Issuer) -> None:
+    admin = issuer.bearer("admin", "53")
+    await _execute(
+        notes,
+        'INSERT INTO dead_letters (projection, topic, partition, "offset", body, reason)'
+        " SELECT 'p', 't', 0, n, '', 'because ' || n FROM generate_series(1, 3) AS n",
+    )
+    for day in (1, 2, 3):
+        body = {"as_of": f"2026-10-0{day}"}
+        assert (await notes.http.post("/v1/daily-runs", json=body, headers=admin)).status_code == 201
+    for path, field, newest in (
+        ("/v1/dead-letters", "reason", ["because 3", "because 2", "because 1"]),
+        ("/v1/audit-log", "object", ["2026-10-03", "2026-10-02", "2026-10-01"]),
+    ):
+        found, cursor = [], None
+        while len(found) < 3:
+            page = (await notes.http.get(path, params={"limit": 2, "cursor": cursor or ""}, headers=admin)).json()
+            found += [item[field] for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert found[:3] == newest
+        assert (await notes.http.get(path, params={"limit": 501}, headers=admin)).status_code == 422
+    entry = (await notes.http.get("/v1/audit-log", headers=admin)).json()["items"][0]
+    assert isinstance(entry["detail"]["done"], dict)
+
+
 async def test_the_audit_log_can_only_grow(notes: Running, issuer: Issuer) -> None:
     admin = issuer.bearer("admin", "53")
     assert (await notes.http.post("/v1/daily-runs", json={"as_of": "2026-11-01"}, headers=admin)).status_code == 201
