@@ -74,6 +74,11 @@ class GivenCertificate(_Dated):
     level: Level
     status: CertificateStatus = "valid"
 
+    @property
+    def heaviest(self) -> int:
+        """Of a multiple disability the heaviest level of all, whatever is written for the whole."""
+        return min((self.level, *(component.level for component in self.components)))
+
 
 class GivenIncome(_Dated):
     category: IncomeCategory
@@ -133,7 +138,7 @@ class GivenFacts(_Part):
             ),
             certificates=tuple(
                 Certificate(
-                    c.category, c.level, c.status, c.from_, c.to, tuple((p.category, p.level) for p in c.components)
+                    c.category, c.heaviest, c.status, c.from_, c.to, tuple((p.category, p.level) for p in c.components)
                 )
                 for c in self.certificate
             ),
