@@ -645,3 +645,32 @@ async def test_an_assessment_says_which_benefit_is_higher_and_what_was_chosen(el
     assert not care["eligible"]
     assert care["comparison"]["keep"] == "other"
     assert [reason["rule"] for reason in care["reasons"] if reason["outcome"] == "fail"] == ["choice"]
+
+
+async def test_a_month_that_another_benefit_is_paid_for_is_explained_with_the_choice(
+    service: Running, issuer: Issuer
+) -> None:
+    elderly: dict[str, Any] = {"kind": "elderly_care", "amount_fen": 8000, "source": "benefits"}
+    ours = BenefitChoice(kind="elderly_care", keep="ours", signed_on=date(2026, 4, 2))
+    await Eligibility(service.app.state.database).take(
+        fact(BenefitStarted, date(2025, 1, 1), until=date(2026, 4, 30), **elderly),
+        approved(facts=facts_of_application(choices=(ours,))),
+    )
+    told = {}
+    for period in ("2026-03", "2026-04", "2026-05"):
+        answer = await service.http.get(
+            f"/v1/persons/{PERSON}/decisions/care/{period}", headers=issuer.bearer("civil_affairs", "530102")
+        )
+        decision = answer.json()
+        comparison = decision["comparison"] or {}
+        told[period] = (
+            decision["eligible"],
+            comparison.get("higher"),
+            comparison.get("by_fen"),
+            comparison.get("keep"),
+        )
+    assert told == {
+        "2026-03": (False, "ours", 3000, None),
+        "2026-04": (False, "ours", 3000, "ours"),
+        "2026-05": (True, None, None, None),
+    }

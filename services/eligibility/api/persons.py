@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from libs.common.web import Tx, router
 from services.eligibility.assessments import AssessedDecision
 from services.eligibility.determination import Determination, weighed
 from services.eligibility.disagreements import Disagreement, disagreements
+from services.eligibility.facts import SignedChoice
 from services.eligibility.folding import Assertion
 from services.eligibility.handlers.entitlements import Person, end_of, load_persons
 from services.eligibility.handlers.policies import load_policy
@@ -79,7 +80,7 @@ async def explain_month(
     month = parse_period(period)
     person = await _visible(tx, caller, person_id, as_known_on)
     policy = await load_policy(tx, None if as_known_on is None else end_of(as_known_on))
-    facts = person.facts()
+    facts = replace(person.facts(), choices=await _choices(tx, person, month))
     decision = Determination([facts], policy, since=month).decision(0, subsidy, month)
     return AssessedDecision.of(weighed(decision, facts, month, policy))
 
@@ -125,6 +126,12 @@ async def _assertions(tx: Transaction, person: Person, as_known_on: date | None)
     known_before = None if as_known_on is None else end_of(as_known_on)
     found = await tx.connection.execute(_ASSERTIONS, {"person_ids": person.members, "known_before": known_before})
     return [dict(row) for row in found.mappings()]
+
+
+async def _choices(tx: Transaction, person: Person, month: Period) -> tuple[SignedChoice, ...]:
+    """What the person had chosen by the end of the month (择高声明), as the applications tell it."""
+    found = await tx.connection.execute(_CHOICES, {"person_ids": person.members, "until": month.last_day})
+    return tuple(SignedChoice(row.kind, row.keep, row.signed_on) for row in found)
 
 
 def _conflict(found: Disagreement, source_of: dict[str, str]) -> dict[str, Any]:
@@ -174,6 +181,14 @@ _ASSERTIONS = text(
     ORDER BY lower(a.valid), a.known_at, a.rank, a.fact_id
     """
 ).columns(data=JSONB)
+
+_CHOICES = text(
+    """
+    SELECT choice.kind, choice.keep, choice.signed_on
+    FROM applications, jsonb_to_recordset(facts -> 'choices') AS choice (kind text, keep text, signed_on date)
+    WHERE person_id = ANY(:person_ids) AND choice.signed_on <= :until
+    """
+)
 
 _TIMELINE = text(
     """
