@@ -8,6 +8,8 @@ signed-in user's own token, so that no page can do what the API refuses.
 
     PAGES = [Page("/applications", "申请受理", icon="description", build=applications)]
     PERSON_PANELS = [Panel("申请", build=...)]      # its part of the page about one person
+    WORK = [Work("待初审的申请", ...)]              # what waits for somebody, on the first page
+    STORY = {"application.assessed": "资格评估"}    # its events in a person's story, in words
 """
 
 from __future__ import annotations
@@ -101,6 +103,29 @@ class Panel:
     title: str
     build: Callable[[Desk, str], Awaitable[None]]
 
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that waits for the signed-in role: what the list `path` holds under `query`, worked on at `page`.
+
+    `{role}` in the query stands for the role.
+    """
+
+    title: str
+    page: str
+    roles: tuple[Role, ...]
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+async def count_work(desk: Desk, work: Work) -> str:
+    """How much of it there is in one's area; `500+` where a page of the list does not hold it all."""
+    query = {key: value.format(role=desk.role) for key, value in work.query.items()}
+    answer = await desk.rest.get(work.path, area=desk.area, limit=WORK_LIMIT, **query)
+    return f"{WORK_LIMIT}+" if answer.get("next_cursor") else str(len(answer["items"]))
+
+
+WORK_LIMIT = 500
 
 Tone = str
 """One of `good`, `busy`, `bad`, `quiet`: how a word is coloured. The word itself always says it too."""
@@ -301,7 +326,9 @@ class _Listing:
     ) -> None:
         self._desk, self._path, self._columns, self._filters = desk, path, columns, filters
         self._empty, self._on_open = empty, on_open
-        self._asked: dict[str, Any] = {item.key: item.initial for item in filters}
+        # An address may name what to show: `/messages?status=letter_due`.
+        given = ui.context.client.request.query_params
+        self._asked: dict[str, Any] = {item.key: given.get(item.key, item.initial) for item in filters}
         self._cursors: list[str | None] = [None]
         self._next: str | None = None
         self._items: list[Mapping[str, Any]] = []
@@ -342,16 +369,24 @@ class _Listing:
             self._asked[item.key] = event.value or ""
 
         if item.options is not None:
-            ui.select({"": "全部", **item.options}, value=item.initial, label=item.label, on_change=note).props(
+            ui.select({"": "全部", **item.options}, value=self._chosen(item), label=item.label, on_change=note).props(
                 f'outlined dense aria-label="{item.label}" options-dense behavior=menu'
             ).classes("lb-field")
         else:
             field_ = (
-                ui.input(item.label, value=item.initial, on_change=note).props("outlined dense").classes("lb-field")
+                ui.input(item.label, value=self._asked[item.key], on_change=note)
+                .props("outlined dense")
+                .classes("lb-field")
             )
             field_.on("keydown.enter", self._ask)
             if item.hint:
                 field_.tooltip(item.hint)
+
+    def _chosen(self, item: Filter) -> str:
+        """An address may also name what is no choice: then all are shown."""
+        if self._asked[item.key] not in (item.options or {}):
+            self._asked[item.key] = ""
+        return str(self._asked[item.key])
 
     async def _ask(self) -> None:
         self._cursors = [None]

@@ -30,11 +30,11 @@ from services.matching import dashboard as matching
 from services.notification import dashboard as notification
 
 DASHBOARDS = (
-    Dashboard("intake", intake.PAGES, intake.PERSON_PANELS),
-    Dashboard("eligibility", eligibility.PAGES, eligibility.PERSON_PANELS),
-    Dashboard("matching", matching.PAGES, matching.PERSON_PANELS),
-    Dashboard("disbursement", disbursement.PAGES, disbursement.PERSON_PANELS),
-    Dashboard("notification", notification.PAGES, notification.PERSON_PANELS),
+    Dashboard("intake", intake.PAGES, intake.PERSON_PANELS, intake.WORK),
+    Dashboard("eligibility", eligibility.PAGES, eligibility.PERSON_PANELS, story=eligibility.STORY),
+    Dashboard("matching", matching.PAGES, matching.PERSON_PANELS, matching.WORK, matching.STORY),
+    Dashboard("disbursement", disbursement.PAGES, disbursement.PERSON_PANELS, disbursement.WORK, disbursement.STORY),
+    Dashboard("notification", notification.PAGES, notification.PERSON_PANELS, notification.WORK, notification.STORY),
 )
 
 _SECRET_CHARACTERS = 32
@@ -95,7 +95,7 @@ def _demo_issuer(settings: ConsoleSettings) -> IssueDemoToken | None:
 
 def _add_pages(settings: ConsoleSettings, http: httpx.AsyncClient, sessions: Sessions) -> None:
     shell = Shell(settings, http, sessions, DASHBOARDS)
-    shell.add_page("/", "总览", "dashboard", Overview(settings, http).build)
+    shell.add_page("/", "总览", "dashboard", Overview(settings, http, DASHBOARDS).build)
     for dashboard in DASHBOARDS:
         for page in dashboard.pages:
             shell.add_page(page.path, page.title, page.icon, _at_desk(dashboard.service, page), page.roles)

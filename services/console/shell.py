@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from fastapi import Request
@@ -13,7 +13,7 @@ from nicegui import ui
 from libs.common.areas import full_name_of
 from libs.common.auth import OFFICIALS, Principal, Role
 from libs.common.clock import business_today
-from libs.common.dashboard import ROLE_NAMES, Desk, Page, Panel, Refused, problem
+from libs.common.dashboard import ROLE_NAMES, Desk, Page, Panel, Refused, Work, problem
 from services.console import look
 from services.console.rest import HttpRest
 from services.console.settings import ConsoleSettings
@@ -29,6 +29,8 @@ class Dashboard:
     service: str
     pages: Sequence[Page]
     panels: Sequence[Panel] = ()
+    work: Sequence[Work] = ()
+    story: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

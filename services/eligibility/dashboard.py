@@ -233,4 +233,9 @@ PAGES = [
     Page("/policy-corrections", "政策纠正", "rule", corrections),
     Page("/simulations", "政策测算", "calculate", simulations),
 ]
+STORY = {
+    "application.assessed": "资格评估",
+    "entitlement.changed": "应发月份变化",
+    "candidate.prescreened": "资格初筛",
+}
 PERSON_PANELS = [Panel("应发月份", schedule)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from libs.common.dashboard import Page, Panel
+from libs.common.auth import Role
+from libs.common.dashboard import Page, Panel, Work
 from services.intake.dashboard.applications import applications, escalations, work
 from services.intake.dashboard.archives import archive_checks, commitments, completion_tasks
 from services.intake.dashboard.persons import changes, objections, person
 from services.intake.dashboard.rosters import roster_imports
+
+_REVIEWERS: tuple[Role, ...] = ("township", "cdpf", "civil_affairs")
 
 PAGES = [
     Page("/work", "待办申请", "checklist", work, roles=("township", "cdpf", "civil_affairs")),
@@ -20,3 +23,16 @@ PAGES = [
     Page("/roster-imports", "存量接管", "move_to_inbox", roster_imports),
 ]
 PERSON_PANELS = [Panel("申请与审批", person)]
+WORK = [
+    Work("待审核的申请", "/work", _REVIEWERS, "/v1/applications", {"stage": "{role}"}),
+    Work(
+        "逾期未办的申请",
+        "/work?overdue=true",
+        _REVIEWERS,
+        "/v1/applications",
+        {"stage": "{role}", "overdue": "true"},
+    ),
+    Work("待审批的变更", "/changes?status=pending", ("civil_affairs",), "/v1/changes", {"status": "pending"}),
+    Work("待答复的复核申请", "/objections?status=open", ("civil_affairs",), "/v1/objections", {"status": "open"}),
+    Work("待补全的档案", "/completion-tasks?status=open", _REVIEWERS, "/v1/completion-tasks", {"status": "open"}),
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.common.dashboard import Column, Desk, Words, as_moment, as_words, table
 from services.matching.dashboard.findings import KINDS, SOURCES
 
-_TOLD: Words = {
+TOLD: Words = {
     **KINDS,
     "finding.opened": ("比对发现", "quiet"),
     "finding.confirmed": ("核实确认", "quiet"),
@@ -23,11 +23,14 @@ _TOLD: Words = {
 }
 
 
+STORY = {what: chinese for what, (chinese, _) in TOLD.items()}
+
+
 async def story(desk: Desk, person_id: str) -> None:
     answer = await desk.rest.get(f"/v1/persons/{person_id}/timeline")
     columns = [
         Column("at", "时间", show=as_moment),
-        Column("what", "事项", show=as_words(_TOLD)),
+        Column("what", "事项", show=as_words(TOLD)),
         Column("occurred_on", "发生日期"),
         Column("source", "来源", show=as_words(SOURCES)),
     ]
