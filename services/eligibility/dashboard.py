@@ -234,6 +234,10 @@ PAGES = [
     Page("/simulations", "政策测算", "calculate", simulations),
 ]
 STORY = {
+    **CAUSES,
+    "residence.observed": "户籍所在地",
+    "review": "审核",
+    "verification": "核实",
     "application.assessed": "资格评估",
     "entitlement.changed": "应发月份变化",
     "candidate.prescreened": "资格初筛",

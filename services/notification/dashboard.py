@@ -42,6 +42,7 @@ STATUSES: Words = {
     "delivered": ("已送达", "good"),
     "failed": ("无法送达", "bad"),
     "letter_due": ("需书面送达", "busy"),
+    "suppressed": ("不再告知", "quiet"),
 }
 KINDS: Words = {
     "application_approved": ("批准通知", "quiet"),
@@ -77,6 +78,7 @@ REASONS = {
     "no phone": "没有手机号",
     "quiet hours": "夜间不发送，次日早上发送",
     "the person died: to the family by letter": "本人已去世，书面告知家属",
+    "the person died": "本人已去世，不再告知",
     "not sent in time": "短信长时间未能发出，改为书面",
     "no receipt in time": "短信没有送达回执，改为书面",
     "not known to the provider": "短信平台没有记录，重新发送",

@@ -74,14 +74,15 @@ def look_again(schedule: Sequence[Run], today: Period) -> Period | None:
     return min((edge.plus(-1) for edge in edges if edge > today.next), default=None)
 
 
-def arrears(before: Sequence[Run], after: Sequence[Run], today: Period) -> dict[Period, int]:
-    """How much more (fen) each month before `today` is now entitled to than before; only months that gain."""
-    if not after:
+def arrears(before: Sequence[Run], after: Sequence[Run], paid_until: Period) -> dict[Period, int]:
+    """How much more (fen) each month up to the last paid one is now entitled to; only months that gain.
+
+    A month that was not paid yet is not paid later: it comes whole with its own payment.
+    """
+    first = min((run.first for run in after), default=paid_until.next)
+    if first > paid_until:
         return {}
-    first = min(run.first for run in after)
-    if first >= today:
-        return {}
-    gained = {month: _amount(after, month) - _amount(before, month) for month in first.through(today.previous)}
+    gained = {month: _amount(after, month) - _amount(before, month) for month in first.through(paid_until)}
     return {month: fen for month, fen in gained.items() if fen > 0}
 
 

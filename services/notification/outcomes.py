@@ -84,11 +84,13 @@ async def turn_unconfirmed_into_letters(tx: Transaction, as_of: date) -> int:
 
 
 async def _turn(tx: Transaction, which: ColumnElement[bool], reason: str) -> int:
+    return await _end(tx, which, reason, status="letter_due", medium="letter")
+
+
+async def _end(tx: Transaction, which: ColumnElement[bool], reason: str, **values: str) -> int:
+    """No text goes out for these; how many."""
     changed = await tx.connection.execute(
-        update(messages)
-        .where(which)
-        .values(status="letter_due", medium="letter", reason=reason, next_try_at=None, phone=None)
-        .returning(messages)
+        update(messages).where(which).values(reason=reason, next_try_at=None, phone=None, **values).returning(messages)
     )
     turned = rows(changed)
     for message in turned:
@@ -103,6 +105,11 @@ def _older_than(name: Name, moment: ColumnElement[datetime], as_of: date) -> Col
         for area, days in sorted(by_area(name, as_of).items(), key=lambda item: -len(item[0]))
     ]
     return case(*whens, else_=False)
+
+
+async def suppress_text(tx: Transaction, message_id: UUID, reason: str) -> None:
+    """Nobody is told any more; whoever asked for it learns that."""
+    await _end(tx, messages.c.message_id == message_id, reason, status="suppressed")
 
 
 def tell_failure(tx: Transaction, message: Mapping[str, Any], reason: str) -> None:

@@ -26,11 +26,11 @@ from sqlalchemy import DateTime, case, literal, null, select, text, update
 from libs.common.clock import utc_now
 from libs.common.database import Database, Transaction, is_transient, rows
 from libs.common.privacy import Sealer
-from services.notification.outcomes import IN_HAND, deliver_texts, of_texts, turn_into_letters
+from services.notification.outcomes import IN_HAND, deliver_texts, of_texts, suppress_text, turn_into_letters
 from services.notification.parameters import quiet_until
 from services.notification.sms import NoAnswer, Receipt, SmsProvider
 from services.notification.tables import contacts, messages
-from services.notification.texts import naming
+from services.notification.texts import OF_THE_LIVING, naming
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +144,9 @@ class Sending:
 
     async def _stays(self, tx: Transaction, message: Claimed) -> bool:
         """Whether no text leaves now: a letter is due, or it is night, or there is nobody to send it."""
-        if message.needs_letter:
+        if message.died and message.kind in OF_THE_LIVING and not message.sent:
+            await suppress_text(tx, message.message_id, "the person died")
+        elif message.needs_letter:
             reason = DIED if message.died else NO_PHONE
             await _set(tx, message, status="letter_due", medium="letter", reason=reason, phone=None)
         elif self._provider is None:

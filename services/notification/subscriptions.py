@@ -10,7 +10,7 @@ from functools import partial
 
 from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
-from libs.common.events.disbursement import PaymentFailed, PaymentReturned, RecoveryOpened
+from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled, RecoveryOpened
 from libs.common.events.eligibility import EntitlementChanged
 from libs.common.privacy import Sealer
 from libs.common.rebuild import Rebuildable
@@ -31,6 +31,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(EntitlementChanged, partial(entitlements.note_entitlements, sealer=sealer)),
         Subscription(matching.FindingOpened, findings),
         Subscription(matching.FindingDismissed, findings),
+        Subscription(PaymentSettled, entitlements.note_paid),
         Subscription(PaymentFailed, unpaid),
         Subscription(PaymentReturned, unpaid),
         Subscription(RecoveryOpened, partial(decisions.note_recoveries, sealer=sealer)),

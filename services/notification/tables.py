@@ -109,4 +109,5 @@ schedules = Table(
     Column("told_amount_fen", BigInteger),
     Column("told_since", Date),
     Column("look_again_on", Date),
+    Column("paid_until", Date),
 )

@@ -193,6 +193,18 @@ def why_stopped(because: str) -> str:
     return _REASONS.get(because, "不再符合领取条件")
 
 
+OF_THE_LIVING: tuple[Kind, ...] = (
+    "application_withdrawn",
+    "entitlement_resumed",
+    "entitlement_changed",
+    "payment_held",
+    "hold_released",
+    "certificate_expiring",
+    "reminder",
+    "contact_changed",
+)
+"""Kinds that nobody needs any more once the person has died: no text, and no letter to the family either."""
+
 _REASONS = {
     "certificate_held": "残疾人证已注销或迁出",
     "certificate.cancelled": "残疾人证已注销",

@@ -19,7 +19,7 @@ except ImportError:
     axe = None
 
 PAGES: dict[str, tuple[str, list[str]]] = {
-    "/": ("总览", ["申请受理", "数据比对", "正常"]),
+    "/": ("总览", ["待办事项", "待送达的书面通知", "申请受理", "数据比对", "正常"]),
     "/applications": ("申请受理", ["刘*", "已批准", "呈贡区"]),
     "/changes": ("变更审批", []),
     "/objections": ("复核申请", []),
@@ -134,11 +134,56 @@ async def test_a_person_is_found_by_resident_id_which_never_enters_an_address(vi
     await visitor.page.get_by_role("button", name="查找", exact=True).click()
     await visitor.page.wait_for_url(f"{visitor.url}/persons/{county.dead.person_id}")
     main = visitor.page.get_by_role("main")
-    for title in ("申请与审批", "应发月份", "数据比对", "应发与已发（元）", "发放明细", "消息"):
+    for title in ("经历", "申请与审批", "应发月份", "数据比对", "应发与已发（元）", "发放明细", "消息"):
         await expect(main.get_by_role("heading", name=title, exact=True)).to_be_visible()
     await expect(main.get_by_text("终止通知").first).to_be_visible()
     assert not [url for url in asked if county.dead.id_number in url]
     assert await visitor.page.get_by_role("alert").count() == 0
+
+
+async def test_a_persons_story_is_one_from_all_services_in_words(visitor: Visitor, county: County) -> None:
+    await visitor.choose("civil_affairs", county.area)
+    await visitor.open(f"/persons/{county.dead.person_id}")
+    story = visitor.page.locator(".lb-card").filter(has=visitor.page.get_by_role("heading", name="经历", exact=True))
+    for word in ("提交申请", "资格评估", "死亡", "发放：已到账", "追回立案", "终止通知"):
+        await expect(story.get_by_text(word, exact=True).first).to_be_visible()
+
+
+async def test_the_first_page_leads_to_letters_whose_delivery_is_recorded(visitor: Visitor, county: County) -> None:
+    await visitor.choose("township", county.area)
+    await visitor.open("/")
+    await visitor.page.get_by_role("link", name="待送达的书面通知").click()
+    await visitor.page.wait_for_url(f"{visitor.url}/messages?status=letter_due")
+    main = visitor.page.get_by_role("main")
+    await expect(main.get_by_text("终止通知").first).to_be_visible()
+    await main.get_by_role("row").filter(has_text="终止通知").get_by_role("button", name="查看").first.click()
+    dialog = visitor.page.get_by_role("dialog")
+    await expect(dialog.get_by_text("本人已去世，书面告知家属").first).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    async with visitor.page.expect_download() as taken:
+        await dialog.get_by_role("button", name="下载书面通知（PDF）").click()
+    letter = await (await taken.value).path()
+    assert letter.read_bytes().startswith(b"%PDF")
+    await dialog.get_by_role("combobox", name="送达方式").click()
+    await visitor.page.get_by_role("option", name="家属签收").click()
+    await dialog.get_by_role("button", name="登记送达").click()
+    await expect(visitor.page.get_by_text("已登记")).to_be_visible()
+
+
+async def test_a_text_is_tried_with_samples_before_it_is_written(visitor: Visitor, county: County) -> None:
+    await visitor.choose("civil_affairs", county.area)
+    await visitor.open("/templates")
+    row = visitor.page.get_by_role("row").filter(has_text="停发通知")
+    await row.get_by_role("button", name="查看").click()
+    dialog = visitor.page.get_by_role("dialog")
+    await expect(dialog.get_by_text("自2026年4月起停发")).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    await dialog.get_by_label("内容").fill("呈贡区民政局：{subsidy}为{name}停发")
+    await dialog.get_by_role("button", name="保存为本地区新版本").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("unknown placeholder {name}")
+    await dialog.get_by_label("内容").fill("呈贡区民政局：{subsidy}自{first_month}起停发，{reason}。{remedy}。")
+    await dialog.get_by_role("button", name="预览").click()
+    await expect(dialog.get_by_text("呈贡区民政局：重度残疾人护理补贴自2026年4月起停发")).to_be_visible()
 
 
 async def test_entitled_months_are_looked_up_by_resident_id(visitor: Visitor, county: County) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from libs.common.clock import business_today, utc_now
 from libs.common.database import new_id
-from libs.common.events.disbursement import OverpaidMonth, RecoveryOpened
+from libs.common.events.disbursement import OverpaidMonth, PaymentSettled, RecoveryOpened
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import ContactChanged, PayeeAccount, PayeeChanged, PersonIdCorrected
 from libs.common.events.matching import (
@@ -206,6 +206,21 @@ async def test_once_a_death_is_known_the_guardian_is_told_and_without_one_the_fa
     }
 
 
+async def test_what_only_the_living_need_is_told_to_nobody_after_a_death(service: Notification) -> None:
+    await service.receive(service.contact(), entitlement(1, None), finding("open"))
+    await service.receive(dated(PersonDied, PERSON, date(2026, 1, 5)))
+    await service.send_all()
+    [message] = await service.messages()
+    assert (message["kind"], message["status"], message["reason"]) == ("payment_held", "suppressed", "the person died")
+    assert service.provider.requests == 0
+
+
+async def test_a_month_not_paid_yet_is_no_arrears(service: Notification) -> None:
+    await service.receive(service.contact(), entitlement(1, None))
+    await service.receive(entitlement(2, None, amount_fen=12_000, cause="policy.changed"))
+    assert [message["kind"] for message in await service.messages()] == ["entitlement_changed"]
+
+
 async def test_a_death_that_is_retracted_gives_the_phone_back(service: Notification) -> None:
     death = dated(PersonDied, PERSON, date(2026, 1, 5))
     retraction = dated(FactRetracted, PERSON, date(2026, 1, 5), retracts=death[0].fact_id)  # type: ignore[attr-defined]
@@ -276,8 +291,20 @@ async def test_a_lead_about_somebody_who_is_not_paid_is_told_to_nobody(service: 
     assert await service.messages() == []
 
 
-async def test_more_for_months_past_is_told_with_months_and_amount(service: Notification) -> None:
+async def test_more_for_months_paid_is_told_with_months_and_amount(service: Notification) -> None:
+    settled = PaymentSettled(
+        person_id=PERSON,
+        version=2,
+        payment_id=new_id(),
+        subsidy="care",
+        period=THIS_MONTH.previous,
+        amount_fen=11_000,
+        area=AREA,
+        status="settled",
+        on=THIS_MONTH.first_day,
+    )
     await service.receive(service.contact(), entitlement(1, None))
+    await service.receive((settled, new_id()))
     await service.receive(entitlement(2, None, amount_fen=12_000, cause="policy.changed"))
     arrears = [message for message in await service.messages() if message["kind"] == "arrears_granted"]
     [first, last] = in_words(THIS_MONTH.plus(-9)), in_words(THIS_MONTH.previous)

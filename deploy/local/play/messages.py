@@ -6,7 +6,7 @@ from collections import Counter
 
 from deploy.local.play.stage import Stage, until
 
-_ENDS = {"letter_due": "to hand over"}
+_ENDS = {"letter_due": "to hand over", "suppressed": "not sent to the dead"}
 _ON_ITS_WAY = ("queued", "sending", "sent")
 
 

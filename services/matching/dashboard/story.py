@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.dashboard import Column, Desk, Words, as_moment, as_words, table
-from services.matching.dashboard.findings import KINDS, SOURCES
+from services.matching.dashboard.findings import KINDS, METHODS, SOURCES
 
 TOLD: Words = {
     **KINDS,
@@ -23,7 +23,13 @@ TOLD: Words = {
 }
 
 
-STORY = {what: chinese for what, (chinese, _) in TOLD.items()}
+STORY = {
+    **{what: chinese for what, (chinese, _) in {**SOURCES, **TOLD}.items()},
+    **METHODS,
+    "entered_low_income": "新纳入低保",
+    "certified": "新办证",
+    "qualifies_again": "重新符合条件",
+}
 
 
 async def story(desk: Desk, person_id: str) -> None:

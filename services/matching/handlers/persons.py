@@ -81,7 +81,7 @@ def _asserted(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": row["known_at"],
         "what": row["kind"],
-        "detail": f"{row['occurred_on']}, {row['source']}",
+        "detail": f"自{row['occurred_on']}起，来源：{row['source']}",
         "occurred_on": row["occurred_on"],
         "source": row["source"],
         "fact_id": row["fact_id"],
@@ -93,7 +93,7 @@ def _opened(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": row["opened_at"],
         "what": "finding.opened",
-        "detail": f"{row['kind']}, {row['alleged_on']}, holds from {row['hold_from']}, due {row['due_on']}",
+        "detail": f"{row['kind']} {row['alleged_on']}；自{row['hold_from']}起暂缓，{row['due_on']}前核实",
         "finding_id": row["finding_id"],
     }
 
@@ -102,7 +102,7 @@ def _verified(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": row["verified_at"],
         "what": f"finding.{row['status']}",
-        "detail": f"{row['kind']}, {row['method']}" + (f", {row['effective_on']}" if row["effective_on"] else ""),
+        "detail": f"{row['kind']}，{row['method']}" + (f"，自{row['effective_on']}起" if row["effective_on"] else ""),
         "finding_id": row["finding_id"],
         "fact_id": row["fact_id"],
     }
@@ -123,7 +123,7 @@ def _outreach(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "at": _noon(row[day]),
             "what": what,
-            "detail": f"{row['because']}, remind by {row['remind_by']}",
+            "detail": f"{row['because']}；{row['remind_by']}前提醒",
             "occurred_on": row[day],
             "outreach_id": row["outreach_id"],
         }
@@ -136,7 +136,7 @@ def _proof(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": _noon(row["proved_on"]),
         "what": f"proof_of_life.{row['outcome']}",
-        "detail": f"{row['method']}, due {row['due_on']}",
+        "detail": f"{row['method']}；应于{row['due_on']}前验证",
         "occurred_on": row["proved_on"],
         "proof_id": row["proof_id"],
     }

@@ -25,7 +25,7 @@ from services.notification.texts import Kind
 
 api = router(prefix="/v1", tags=["notification"])
 
-MessageStatus = Literal["queued", "sending", "sent", "delivered", "failed", "letter_due"]
+MessageStatus = Literal["queued", "sending", "sent", "delivered", "failed", "letter_due", "suppressed"]
 Deliverer = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
 
 _SHOWN = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
@@ -55,7 +55,7 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
             today = Period.of(business_date(item.envelope.time))
             drafts += _tell(row, today)
             if before is not None and data.cause != "application.approved":  # the approval tells of its months
-                drafts += _arrears_draft(row, before["runs"], today)
+                drafts += _arrears_draft(row, before)
         changed.append(row)
     if changed:
         upsert = insert(schedules)
@@ -80,6 +80,28 @@ def _told_before(data: EntitlementChanged) -> dict[str, Any]:
         return dict.fromkeys(_TOLD)
     last = data.schedule[-1]
     return {"told_amount_fen": last.amount_fen, "told_since": last.from_.first_day}
+
+
+async def note_paid(tx: Transaction, received: Sequence[Received]) -> None:
+    """Keeps the latest month that reached each account; the bank's own SMS tells of it (notice 4)."""
+    await tx.lock(*{item.data.person_id for item in received})
+    latest: dict[tuple[str, Subsidy], date] = {}
+    for item in received:
+        place, month = (item.data.person_id, item.data.subsidy), item.data.period.first_day
+        latest[place] = max(latest.get(place, month), month)
+    values = [(person_id, subsidy, month) for (person_id, subsidy), month in latest.items()]
+    person_ids, subsidies, months = zip(*values, strict=True)
+    await tx.connection.execute(
+        _PAID, {"person_ids": list(person_ids), "subsidies": list(subsidies), "months": list(months)}
+    )
+
+
+_PAID = text("""
+UPDATE schedules AS s SET paid_until = greatest(s.paid_until, paid.month)
+FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]), CAST(:months AS date[]))
+    AS paid (person_id, subsidy, month)
+WHERE s.person_id = paid.person_id AND s.subsidy = paid.subsidy
+""")
 
 
 async def tell_coming_changes(tx: Transaction, as_of: date, sealer: Sealer) -> int:
@@ -121,9 +143,11 @@ def _runs(stored: Sequence[Sequence[Any]]) -> list[Run]:
     return [Run(Period.parse(first), Period.parse(last) if last else None, fen) for first, last, fen in stored]
 
 
-def _arrears_draft(row: Mapping[str, Any], before: Sequence[Sequence[Any]], today: Period) -> list[Draft]:
-    """The notice of what months past are paid more (补发), if any are."""
-    more = arrears(_runs(before), _runs(row["runs"]), today)
+def _arrears_draft(row: Mapping[str, Any], before: Mapping[str, Any]) -> list[Draft]:
+    """The notice of what months paid already are paid more (补发), if any are."""
+    if before["paid_until"] is None:
+        return []
+    more = arrears(_runs(before["runs"]), _runs(row["runs"]), Period.of(before["paid_until"]))
     if not more:
         return []
     values = {

@@ -13,7 +13,7 @@ CREATE TABLE messages (
     phone_token      text,                            -- of a phone that serves several persons: they are told together
     sent_with        uuid REFERENCES messages,        -- the message whose SMS tells this person as well
     status           text NOT NULL DEFAULT 'queued'
-                     CHECK (status IN ('queued', 'sending', 'sent', 'delivered', 'failed', 'letter_due')),
+                     CHECK (status IN ('queued', 'sending', 'sent', 'delivered', 'failed', 'letter_due', 'suppressed')),
     medium           text NOT NULL DEFAULT 'sms' CHECK (medium IN ('sms', 'letter')),
     reason           text,
     attempts         integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
@@ -25,7 +25,7 @@ CREATE TABLE messages (
     received_by      text CHECK (received_by IN ('self', 'family', 'guardian', 'agent', 'left', 'post', 'notice')),
     -- What must never happen twice outside is unique on its own cause, not only by the inbox.
     CONSTRAINT one_message_per_cause UNIQUE (cause, kind),
-    CONSTRAINT failures_have_reasons CHECK (status <> 'failed' OR reason IS NOT NULL),
+    CONSTRAINT failures_have_reasons CHECK (status NOT IN ('failed', 'suppressed') OR reason IS NOT NULL),
     CONSTRAINT deliveries_have_days CHECK ((status = 'delivered') = (delivered_on IS NOT NULL)),
     CONSTRAINT texts_went_by_sms CHECK (status NOT IN ('sending', 'sent') OR medium = 'sms'),
     CONSTRAINT letters_are_letters CHECK (status <> 'letter_due' OR medium = 'letter'),
@@ -128,6 +128,7 @@ CREATE TABLE schedules (
     told_amount_fen  bigint CHECK (told_amount_fen > 0),
     told_since       date CHECK (told_since = date_trunc('month', told_since)),
     look_again_on    date,
+    paid_until       date CHECK (paid_until = date_trunc('month', paid_until)), -- the latest month that reached the account
     PRIMARY KEY (person_id, subsidy),
     CONSTRAINT amounts_have_a_month CHECK (told_amount_fen IS NULL OR told_since IS NOT NULL)
 );
