@@ -161,13 +161,13 @@ async def test_the_first_page_leads_to_letters_whose_delivery_is_recorded(visito
     await expect(dialog.get_by_text("本人已去世，书面告知家属").first).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)
     async with visitor.page.expect_download() as taken:
-        await dialog.get_by_role("button", name="下载书面通知（PDF）").click()
+        await dialog.get_by_role("button", name="下载书面通知 PDF").click()
     letter = await (await taken.value).path()
     assert letter.read_bytes().startswith(b"%PDF")
     await dialog.get_by_role("combobox", name="送达方式").click()
     await visitor.page.get_by_role("option", name="家属签收").click()
     await dialog.get_by_role("button", name="登记送达").click()
-    await expect(visitor.page.get_by_text("已登记")).to_be_visible()
+    await expect(visitor.page.get_by_text("登记送达：已完成")).to_be_visible()
 
 
 async def test_a_text_is_tried_with_samples_before_it_is_written(visitor: Visitor, county: County) -> None:
