@@ -57,6 +57,8 @@ def lines_of(name: str, value: Value) -> list[str]:
 
 
 def _counted(unit: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "是" if value else "否"
     return f"{value} {_UNITS[unit]}" if unit in _UNITS else _CHOICES.get(value, str(value))
 
 
@@ -107,9 +109,8 @@ _LISTS: Mapping[str, Callable[[Any], str]] = {
     "guide.process": _step,
     "guide.contact": str,
 }
-_UNITS = {"working days": "个工作日", "days": "天", "months": "个月"}
+_UNITS = {"working days": "个工作日", "days": "天", "months": "个月", "years": "年"}
 _CHOICES: Mapping[Any, str] = {
-    True: "是",
     "acceptance": "迁入地接收后延续",
     "automatic": "自动延续",
     "last_day": "当月最后一日",

@@ -12,6 +12,7 @@ from services.eligibility.facts import BEGINNING, Application, Certificate, Fact
 from services.eligibility.policy.lint import check_layer, conflicts
 from services.eligibility.policy.names import NAMES
 from services.eligibility.policy.parameters import BadLayer, PolicySet, read_layer, shipped
+from services.eligibility.publication import history, in_words
 from services.eligibility.schedules import Schedule
 
 _VALUE = "{{since: {since}, value: {value}, source: 昆民发〔2026〕9号, clause: 第一条, confidence: V}}"
@@ -55,6 +56,14 @@ def test_every_shipped_value_has_a_known_name_a_source_a_clause_and_a_day() -> N
 def test_every_name_has_a_value_in_the_sample_province() -> None:
     named = {parameter.name for parameter in shipped().in_force("530102", date(2026, 3, 1))}
     assert named == set(NAMES)
+
+
+def test_every_shipped_value_reads_as_words_and_never_as_code() -> None:
+    for item in history(shipped(), "530102"):
+        assert item["words"], item["name"]
+        assert not set(item["words"]) & set("{}[]'_"), item["words"]
+    assert in_words("low_income.grace_counts", True) == "是"
+    assert in_words("archive.retention_years", 1) == "1 年"
 
 
 def test_shipped_layers_contradict_nothing() -> None:
