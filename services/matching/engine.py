@@ -73,6 +73,7 @@ class DuckDb:
         if self.spill_folder is not None:
             settings["temp_directory"] = str(self.spill_folder)
         with duckdb.connect(config=settings) as connection:
+            connection.execute("SET enable_progress_bar = false")
             connection.register("run", pa.table({"as_of": [as_of]}))
             connection.sql(sql_text("excluding")).create_view("excluding")
             for view, content in views.items():

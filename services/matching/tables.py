@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import (
     Boolean,
@@ -17,13 +14,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TextClause,
     Uuid,
     any_,
     literal,
-    text,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
 
 metadata = MetaData()
@@ -347,30 +341,3 @@ policy_values = Table(
 def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """The condition that the column holds one of any number of values."""
     return column == any_(literal(list(values), ARRAY(String)))
-
-
-def added(table: Table, rows: Sequence[Mapping[str, Any]], then: str = "") -> tuple[TextClause, dict[str, list[Any]]]:
-    """The statement that adds the rows, one or ten thousand, and what it is given. All have the columns of the first.
-    `then` is the rest of it, such as ON CONFLICT."""
-    columns = tuple(rows[0])
-    as_json = {name for name in columns if isinstance(table.c[name].type, JSONB)}
-    given = {name: [_json(row[name]) if name in as_json else row[name] for row in rows] for name in columns}
-    return _adding(table, columns, then), given
-
-
-@cache
-def _adding(table: Table, columns: tuple[str, ...], then: str) -> TextClause:
-    types = {name: str(table.c[name].type.compile(dialect=_POSTGRESQL)) for name in columns}
-    arrays = (f"CAST(:{name} AS {'text' if kind == 'JSONB' else kind}[])" for name, kind in types.items())
-    chosen = (f"CAST({name} AS jsonb)" if kind == "JSONB" else name for name, kind in types.items())
-    return text(
-        f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(chosen)}"  # noqa: S608 (our own names)
-        f" FROM unnest({', '.join(arrays)}) AS added ({', '.join(columns)}) {then}"
-    )
-
-
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)

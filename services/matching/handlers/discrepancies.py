@@ -14,7 +14,8 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, NotFound
-from services.matching.tables import added, discrepancies
+from services.matching.handlers.adding import add_new_rows
+from services.matching.tables import discrepancies
 
 _AT_ONCE = 5000
 
@@ -41,10 +42,7 @@ async def note_discrepancies(
             }
             for row in found.slice(start, _AT_ONCE).to_pylist()
         ]
-        new = await tx.connection.execute(
-            *added(discrepancies, values, "ON CONFLICT DO NOTHING RETURNING discrepancy_id")
-        )
-        noted = set(new.scalars())
+        noted = await add_new_rows(tx, discrepancies, values)
         entries += [
             {
                 "entry": "discrepancy",

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from libs.common.database import Transaction, new_id
 from libs.common.errors import InvalidInput
 from libs.common.events.envelope import FactEvent
+from services.matching.handlers.adding import add_rows
 from services.matching.kinds import KINDS, kind_of
-from services.matching.tables import added, facts
+from services.matching.tables import facts
 
 BY_VERIFICATION = "verification"
 """The source of facts that a person found out by verifying a finding."""
@@ -35,7 +36,7 @@ async def assert_facts(tx: Transaction, assertions: Sequence[Assertion]) -> None
     """Stores and publishes them. The caller holds the persons' locks."""
     if not assertions:
         return
-    await tx.connection.execute(*added(facts, [_row(item) for item in assertions]))
+    await add_rows(tx, facts, [_row(item) for item in assertions])
     for item in assertions:
         tx.publish(item.fact)
 

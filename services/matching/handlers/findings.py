@@ -18,13 +18,14 @@ from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from libs.common.working_days import working_days_after
 from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
+from services.matching.handlers.adding import add_rows
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
 from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, kind_of
-from services.matching.tables import added, among, claims, findings, standing_facts
+from services.matching.tables import among, claims, findings, standing_facts
 
 Claim = tuple[str, str, str, date]
 
@@ -113,7 +114,7 @@ async def _open(
     ]
     if not rows:
         return
-    await tx.connection.execute(*added(findings, rows))
+    await add_rows(tx, findings, rows)
     pairs = [(row["finding_id"], lead) for row, said in zip(rows, sorted_leads.to_open, strict=True) for lead in said]
     await _note_claims(tx, pairs, noted)
     for row in rows:
@@ -139,7 +140,7 @@ async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], note
         }
         for finding_id, lead in pairs
     ]
-    await tx.connection.execute(*added(claims, rows))
+    await add_rows(tx, claims, rows)
     for row, (finding_id, lead) in zip(rows, pairs, strict=True):
         noted.claims[lead.claim] = (row["claim_id"], finding_id)
 

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from libs.common.database import Transaction
+from services.matching.handlers.adding import add_rows
 from services.matching.ledger import GENESIS, Entry, chain, line
-from services.matching.tables import added, ledger_entries
+from services.matching.tables import ledger_entries
 
 
 async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[Mapping[str, Any]]) -> str:
@@ -28,7 +29,7 @@ async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[M
     written = [
         {"comparison_id": comparison_id, "seq": entry.seq, "body": entry.body, "hash": entry.hash} for entry in entries
     ]
-    await tx.connection.execute(*added(ledger_entries, written))
+    await add_rows(tx, ledger_entries, written)
     return entries[-1].hash
 
 
