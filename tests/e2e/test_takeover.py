@@ -13,6 +13,7 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
 from libs.common.identity import check_character
 from libs.common.period import Period
+from services.intake.api.roster_imports import AT_ONCE_ROWS
 from tests.e2e.world import World, until
 
 PERSONS = 1000
@@ -47,7 +48,7 @@ async def finished(world: World, area: str, import_id: str) -> dict[str, Any]:
         report = await world.get("intake", f"/v1/roster-imports/{import_id}", area=area)
         return report if report["status"] == "finished" else None
 
-    report: dict[str, Any] = await until(is_finished, "the roster to be taken over", within_s=180)
+    report: dict[str, Any] = await until(is_finished, "the roster to be taken over", within_s=600)
     return report
 
 
@@ -69,7 +70,7 @@ async def drawn_up(world: World, area: str, period: str) -> dict[str, Any]:
         answer = await world.call("POST", "disbursement", "/v1/cycles", "civil_affairs", area, json=body)
         return answer.json() if answer.status_code == 201 else None
 
-    found: dict[str, Any] = await until(cycle, "a cycle to be drawn up")
+    found: dict[str, Any] = await until(cycle, "a cycle to be drawn up", within_s=120)
     return found
 
 
@@ -183,7 +184,7 @@ async def test_killed_in_the_middle_a_takeover_goes_on_and_ends_equal(world: Wor
     whole, killed = world.county(), world.county()
     outcomes = []
     for area, seed, kill in ((whole, 12, False), (killed, 12, True)):
-        rows = roster_of(area, seed, 2 * PERSONS + 500)
+        rows = roster_of(area, seed, AT_ONCE_ROWS + 100)
         if kill:  # the same persons cannot stand on two rosters
             rows = [renamed(row) for row in rows]
         report = await import_roster(world, area, as_csv(rows))

@@ -1,0 +1,164 @@
+"""Taking over a roster in intake, on a real database: read in chunks, interrupted anywhere, the same file once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from deploy.local.sample.county import build_county
+from deploy.local.sample.roster import COLUMNS, roster_csv
+from libs.common.database import rows
+from libs.common.settings import Settings
+from services.intake.application_records import copy_rows
+from services.intake.handlers import roster_imports
+from services.intake.main import build
+from tests.conftest import Databases, Issuer, Running, running
+
+AREA = "530102"
+
+
+@pytest.fixture
+async def intake(databases: Databases, make_settings: Callable[..., Settings]) -> AsyncIterator[Callable[[], Any]]:
+    """Starts intakes, each on a database of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        async def settings() -> Settings:
+            url = await databases.fresh("intake")
+            return make_settings(url, data_dir=Path(folder) / url.rsplit("/", 1)[-1])
+
+        yield settings
+
+
+def sample(persons: int, seed: int = 5) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(roster_csv(build_county(AREA, persons, seed)))))
+
+
+def as_csv(listed: list[dict[str, str]], encoding: str = "utf-8-sig") -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, restval="")
+    writer.writeheader()
+    writer.writerows(listed)
+    return out.getvalue().encode(encoding)
+
+
+async def sent(started: Running, issuer: Issuer, content: bytes, **how: Any) -> httpx.Response:
+    headers = issuer.bearer(how.get("role", "civil_affairs"), how.get("area", AREA))
+    return await started.http.post(f"/v1/roster-imports?area={how.get('into', AREA)}", content=content, headers=headers)
+
+
+async def stored(started: Running) -> dict[str, list[Any]]:
+    """What a takeover leaves behind, without what is drawn anew each time; persons' ids come from their IDs."""
+    queries = {
+        "applications": "SELECT person_id, area, subsidies, applied_on, status, facts FROM applications ORDER BY 1, 4",
+        "subsidies": "SELECT person_id, subsidy, state FROM applied_subsidies ORDER BY 1, 2",
+        "entries": "SELECT row, person_id, received, state FROM roster_entries ORDER BY 1, 2",
+        "rejects": "SELECT row, field, kind, reason FROM roster_rejects ORDER BY 1, 2, 4",
+        "told": "SELECT topic, type, key FROM outbox WHERE type <> 'roster.imported.v1' ORDER BY 1, 2, 3",
+        "persons": "SELECT person_id, area, phone_token, adult_on FROM persons ORDER BY 1",
+        "imports": "SELECT rows, position, read_at IS NOT NULL AS is_read FROM roster_imports",
+    }
+    async with started.app.state.database.transaction() as tx:
+        return {name: list(rows(await tx.connection.execute(text(query)))) for name, query in queries.items()}
+
+
+class Killed(Exception):
+    """The process dies here, as far as its database can tell."""
+
+
+async def test_interrupted_anywhere_a_takeover_goes_on_and_ends_equal(
+    intake: Callable[[], Any], issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster_imports, "CHUNK_ROWS", 40)
+    monkeypatch.setattr("services.intake.api.roster_imports.AT_ONCE_ROWS", 0)
+    listed = sample(300)
+    listed[7]["姓名"] = ""
+    listed.append(dict(listed[50]))
+    outcomes = []
+    for deaths in ((), ("applied_subsidies", "roster_entries", "roster_rejects", "applications")):
+        settings = await intake()
+        async with running(build(settings), settings) as started:
+            answer = await sent(started, issuer, as_csv(listed))
+            assert (answer.status_code, answer.json()["status"]) == (202, "reading")
+            for done, table in enumerate(deaths, start=1):  # in the middle of the second chunk, then of the third, …
+                with monkeypatch.context() as dying:
+                    dying.setattr(roster_imports, "copy_rows", dies_at(table, 2))
+                    with pytest.raises(Killed):
+                        await started.app.state.roster_reading.step()
+                now = await stored(started)
+                assert now["imports"][0]["position"] == 40 * done
+                assert 0 < max(entry["row"] for entry in now["entries"]) <= 40 * done + 1
+            while await started.app.state.roster_reading.step():
+                pass
+            outcomes.append(await stored(started))
+    assert outcomes[0]["imports"] == [{"rows": 301, "position": 301, "is_read": True}]
+    assert outcomes[0] == outcomes[1]
+    invalid = {(reject["row"], reject["field"]) for reject in outcomes[0]["rejects"]}
+    assert {(9, "name"), (302, "id_number")} <= invalid
+
+
+def dies_at(table: str, chunk: int) -> Callable[..., Any]:
+    """Copies rows until the table of that chunk, counted from 1."""
+    chunks = itertools.count(1)
+
+    async def copy_or_die(tx: Any, name: str, columns: Any, rows_: Any) -> None:
+        if name == table and next(chunks) == chunk:
+            raise Killed
+        await copy_rows(tx, name, columns, rows_)
+
+    return copy_or_die
+
+
+async def test_the_same_file_is_the_same_import_and_who_is_known_is_not_doubled(
+    intake: Callable[[], Any], issuer: Issuer
+) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        content = as_csv(sample(60), "gb18030")
+        first = await sent(started, issuer, content)
+        assert first.status_code == 201
+        report = first.json()
+        assert (report["status"], report["read"], report["rejected"]) == ("judging", 60, 0)
+        before = await stored(started)
+        assert (await sent(started, issuer, content)).json()["import_id"] == report["import_id"]
+        assert await stored(started) == before
+
+        other = (await sent(started, issuer, as_csv(sample(60)[:20]))).json()
+        assert (other["accepted"], other["known"]) == (0, 20)
+        rejects = (
+            await started.http.get(
+                f"/v1/roster-imports/{other['import_id']}/rejects", headers=issuer.bearer("auditor", AREA)
+            )
+        ).json()["items"]
+        assert {item["kind"] for item in rejects} == {"known"}
+        download = await started.http.get(
+            f"/v1/roster-imports/{other['import_id']}/rejects.csv", headers=issuer.bearer("auditor", AREA)
+        )
+        assert download.text.startswith("\ufeffrow,field,kind,reason")
+
+
+async def test_only_the_countys_civil_affairs_takes_a_roster_over(intake: Callable[[], Any], issuer: Issuer) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        content = as_csv(sample(3))
+        assert (await sent(started, issuer, content, role="township")).status_code == 403
+        assert (await sent(started, issuer, content, into="530103")).status_code == 403
+        refused = await sent(started, issuer, b"a,b\n1,2\n")
+        assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (422, "unreadable-roster")
+        assert {item["path"] for item in refused.json()["errors"]} >= {"name", "id_number"}
+        report = (await sent(started, issuer, content)).json()
+        elsewhere = issuer.bearer("civil_affairs", "530103")
+        hidden = await started.http.get(f"/v1/roster-imports/{report['import_id']}", headers=elsewhere)
+        assert hidden.status_code == 404
+        # What no file holds in plain text: the roster lies encrypted in both stores.
+        kept = [path for path in settings.data_dir.rglob("*") if path.is_file()]
+        assert len(kept) == 2
+        assert all("残疾".encode() not in path.read_bytes() for path in kept)
