@@ -117,6 +117,17 @@ async def test_a_text_is_delivered_within_seconds_by_the_platforms_own_receipt(o
     assert (steps[0], steps[-1]) == ("queued", "delivered")
 
 
+async def test_rare_names_reach_the_platform_unchanged_where_a_family_shares_a_phone(office: Office) -> None:
+    long_name = "阿卜杜热合曼·买买提依明江·阿卜杜克里木江买合木提"  # 25 characters with U+00B7
+    people = [office.person(number, name=name) for number, name in enumerate(("䶮小龙", "𠮷野木", long_name))]
+    await office.receive(*(contact for _, contact in people))
+    await office.receive(*(approval_of(person_id) for person_id, _ in people))
+    messages = await office.all_are("delivered", within_s=45)
+    [sent] = await office.texts()
+    assert sent["text"].startswith(f"【两补】䶮小龙、𠮷野木、{long_name}：您于")
+    assert len(messages) == 3
+
+
 async def test_whatever_goes_wrong_each_text_is_sent_once_and_ends_delivered(office: Office) -> None:
     await office.faults(
         latency_ms=20,

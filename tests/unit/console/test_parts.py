@@ -56,6 +56,14 @@ def test_every_service_brings_pages_of_its_own_path_and_a_panel_about_a_person()
         assert dashboard.panels
 
 
+def test_what_waits_leads_to_a_page_that_its_roles_see() -> None:
+    pages = {page.path: page for dashboard in DASHBOARDS for page in dashboard.pages}
+    waiting = [work for dashboard in DASHBOARDS for work in dashboard.work]
+    assert waiting
+    for work in waiting:
+        assert set(work.roles) <= set(pages[work.page.partition("?")[0]].roles), work.title
+
+
 def test_services_are_found_beside_the_console_or_by_a_pattern() -> None:
     assert ConsoleSettings(port=9000).url_of("matching") == "http://127.0.0.1:9003"
     settings = ConsoleSettings(services_url="http://{service}.liangbu:{port}")

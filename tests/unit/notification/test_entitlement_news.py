@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from libs.common.period import Period
-from services.notification.entitlement_news import News, Run, Told, look_again, news
+from services.notification.entitlement_news import News, Run, Told, arrears, look_again, news
 
 
 def month(text: str) -> Period:
@@ -81,3 +81,15 @@ def test_the_same_news_is_never_told_twice(before: Told | None, schedule: list[R
 def test_with_nothing_to_come_there_is_no_need_to_look_again() -> None:
     assert look_again([run("2025-06")], MARCH) is None
     assert look_again([run("2025-06", "2026-03")], MARCH) is None
+
+
+def test_only_months_paid_already_are_paid_more() -> None:
+    before, after = [run("2026-01")], [run("2025-12", "2025-12", 9_000), run("2026-01", None, 11_000)]
+    assert arrears(before, after, month("2026-02")) == {
+        month("2025-12"): 9_000,
+        month("2026-01"): 1_000,
+        month("2026-02"): 1_000,
+    }
+    assert arrears(after, before, month("2026-02")) == {}
+    assert arrears(before, [], MARCH) == {}
+    assert arrears([], [run("2026-04")], MARCH) == {}
