@@ -150,7 +150,7 @@ class Shell:
 
 async def _ask_for_person(visit: Visit) -> None:
     """A dialog that turns a resident ID into the person's page. The ID goes into a request body, never a URL."""
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+    with ui.dialog().props('aria-label="查找人员"') as dialog, ui.card().classes("lb-dialog"):
         ui.label("按身份证号查找").classes("lb-section").props("role=heading aria-level=2")
         entered = ui.input("身份证号").props("outlined dense autofocus autocomplete=off").classes("lb-wide")
         answer = ui.column().classes("w-full")

@@ -121,7 +121,7 @@ async def messages(desk: Desk) -> None:
 async def _open_message(desk: Desk, row: Mapping[str, Any]) -> None:
     """One message: its text, each step, its letter, and the receipt of delivery."""
     message = await desk.rest.get(f"/v1/messages/{row['message_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+    with ui.dialog().props('aria-label="消息"') as dialog, ui.card().classes("lb-dialog"):
         with ui.row().classes("items-center"):
             ui.label(KINDS[message["kind"]][0]).classes("lb-section").props("role=heading aria-level=2")
             word(message["status"], STATUSES)
@@ -180,7 +180,7 @@ async def templates(desk: Desk) -> None:
 async def _open_template(desk: Desk, kind: str) -> None:
     """A text with its placeholders and versions; tried out with sample values, and, by civil affairs, written anew."""
     template = await desk.rest.get(f"/v1/templates/{kind}", area=desk.area)
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+    with ui.dialog().props('aria-label="消息模板"') as dialog, ui.card().classes("lb-dialog"):
         ui.label(KINDS[kind][0]).classes("lb-section").props("role=heading aria-level=2")
         ui.label("可用的占位符：" + "、".join(f"{{{name}}}" for name in template["placeholders"])).classes("lb-about")
         text = ui.textarea("内容", value=template["text"]).props("outlined autogrow").classes("w-full")
