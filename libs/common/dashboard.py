@@ -52,6 +52,10 @@ class Refused(Exception):
         self.status = status
 
 
+OnChosen = Callable[[Sequence[Mapping[str, Any]], Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Gets the rows that the user ticked, and what loads the list again."""
+
+
 class Rest(Protocol):
     """The REST interface of one service, asked with the user's own token. Every call may raise `Refused`."""
 
@@ -270,9 +274,11 @@ async def listing(
     *,
     empty: str = "没有符合条件的记录",
     on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
+    on_chosen: tuple[str, OnChosen] | None = None,
 ) -> None:
-    """A list endpoint (`{items, next_cursor}`) as a table with filters and paging; `on_open` gets the opened row."""
-    await _Listing(desk, path, columns, filters, empty, on_open).show()
+    """A list endpoint (`{items, next_cursor}`) as a table with filters and paging; `on_open` gets the opened row.
+    `on_chosen`: what a button does with the rows ticked, and how it is called."""
+    await _Listing(desk, path, columns, filters, empty, on_open, on_chosen).show()
 
 
 def facts(pairs: Sequence[tuple[str, str]], *, in_rows: bool = False) -> None:
@@ -323,9 +329,10 @@ class _Listing:
         filters: Sequence[Filter],
         empty: str,
         on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None,
+        on_chosen: tuple[str, OnChosen] | None,
     ) -> None:
         self._desk, self._path, self._columns, self._filters = desk, path, columns, filters
-        self._empty, self._on_open = empty, on_open
+        self._empty, self._on_open, self._on_chosen = empty, on_open, on_chosen
         # An address may name what to show: `/messages?status=letter_due`.
         given = ui.context.client.request.query_params
         self._asked: dict[str, Any] = {item.key: given.get(item.key, item.initial) for item in filters}
@@ -345,7 +352,13 @@ class _Listing:
                 ]
                 self._table.add_slot("body-cell-_open", _OPEN_CELL)
                 self._table.on("open", self._open)
+            if self._on_chosen is not None:
+                self._table.set_selection("multiple")
             with ui.row().classes("lb-pager"):
+                if self._on_chosen is not None:
+                    ui.button(self._on_chosen[0], icon="done_all", on_click=self._choose).props(
+                        "outline no-caps"
+                    ).bind_enabled_from(self._table, "selected", backward=bool)
                 self._place = ui.label().classes("lb-about").props("role=status")
                 ui.space()
                 self._back = ui.button("上一页", icon="chevron_left", on_click=self._previous_page).props(
@@ -409,10 +422,16 @@ class _Listing:
             with self._problem:
                 problem(refusal)
         self._items, self._next = answer["items"], answer.get("next_cursor")
+        self._table.selected = []
         fill(self._table, self._columns, self._items)
         self._place.text = f"第 {len(self._cursors)} 页，本页 {len(self._items)} 条"
         self._back.set_enabled(len(self._cursors) > 1)
         self._forward.set_enabled(self._next is not None)
+
+    async def _choose(self) -> None:
+        self._problem.clear()
+        if self._on_chosen is not None:
+            await self._on_chosen[1]([self._items[row["_row"]] for row in self._table.selected], self._load)
 
     async def _open(self, event: Any) -> None:
         self._problem.clear()

@@ -110,6 +110,31 @@ async def test_a_confirmed_finding_is_listed_once_its_status_is_asked_for(visito
     await expect(visitor.page.get_by_role("dialog").get_by_text("入户走访").first).to_be_visible()
 
 
+async def test_leads_are_ticked_and_verified_together_with_one_reason(visitor: Visitor, world: World) -> None:
+    area = "530115"
+    for number in ("530102194408120015", "530102194912310029"):
+        body = {"kind": "person.missing", "id_number": number, "occurred_on": "2026-01-20", "area": f"{area}001"}
+        await world.post("matching", "/v1/events", "township", body, area=f"{area}001")
+    await visitor.choose("civil_affairs", area)
+    await visitor.open("/findings")
+    await visitor.page.get_by_role("checkbox").first.click()
+    await visitor.page.get_by_role("button", name="批量核实").click()
+    await visitor.page.get_by_label("核实说明（必填）").fill("均已见到本人")
+    await visitor.page.get_by_role("button", name="全部排除").click()
+    await expect(visitor.page.get_by_text("没有符合条件的记录")).to_be_visible()
+    dismissed = await world.get("matching", f"/v1/findings?area={area}&status=dismissed", area=area)
+    assert [item["note"] for item in dismissed["items"]] == ["均已见到本人"] * 2
+
+
+async def test_a_paper_is_taken_away_from_its_page(visitor: Visitor, county: County) -> None:
+    await visitor.choose("civil_affairs", county.area)
+    await visitor.open("/duties")
+    async with visitor.page.expect_download() as taken:
+        await visitor.page.get_by_role("button", name="下载月度变动表 PDF").click()
+    download = await taken.value
+    assert (await download.path()).read_bytes().startswith(b"%PDF")
+
+
 async def test_lists_are_paged_forward_and_back(visitor: Visitor, county: County) -> None:
     await visitor.choose("civil_affairs", "53")
     await visitor.open("/messages")

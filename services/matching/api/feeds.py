@@ -110,14 +110,14 @@ async def upload_feed(
         await _take_in(parts, feed["feed_id"])
     async with database.transaction() as tx:
         feed = await handlers.read_feed(tx, feed["feed_id"], principal)
-    return JSONResponse(Feed.model_validate(feed).model_dump(mode="json"), status)
+    return JSONResponse(_shown(feed, parts).model_dump(mode="json"), status)
 
 
 @_plain.get("/feeds/{feed_id}")
 async def read_feed(feed_id: UUID, tx: Tx, reader: Anyone, parts: PartsOf) -> Feed:
     """While the file is being read, `rows_read` tells how far."""
     feed = await handlers.read_feed(tx, feed_id, reader)
-    return Feed.model_validate({**feed, "rows_read": _rows_read(feed, parts)})
+    return _shown(feed, parts)
 
 
 @_plain.post("/feeds/{feed_id}/release")
@@ -182,6 +182,10 @@ async def list_rejects(
     items = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
     more = feed["accepted"] is not None and cursor + len(items) < feed["rejected"]
     return {"items": items, "next_cursor": str(cursor + len(items)) if more else None}
+
+
+def _shown(feed: dict[str, Any], parts: PartsOf) -> Feed:
+    return Feed.model_validate({**feed, "rows_read": _rows_read(feed, parts)})
 
 
 def _rows_read(feed: dict[str, Any], parts: PartsOf) -> int | None:

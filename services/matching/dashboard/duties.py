@@ -23,7 +23,7 @@ from libs.common.dashboard import (
     section,
     table,
 )
-from libs.common.forms import posted
+from libs.common.forms import paper, posted
 from libs.common.period import Period
 
 DONE: Words = {"True": ("已完成", "good"), "False": ("未完成", "bad")}
@@ -39,6 +39,16 @@ ESCALATIONS: Words = {
     "plan": ("计划复核", "quiet"),
     "outreach": ("主动服务", "quiet"),
     "proof_of_life": ("生存验证", "quiet"),
+}
+
+
+PAPERS = {
+    "monthly-changes": "月度变动表",
+    "certificate-changes": "换证、迁移、冻结清单",
+    "expiring-certificates": "残疾人证到期预警表",
+    "problems": "问题清单",
+    "supervision": "督办单",
+    "rectification": "整改台账",
 }
 
 
@@ -120,6 +130,13 @@ async def _month(desk: Desk, area: str, period: str) -> None:
             ],
             [_row(item) for item in answer["items"]],
         )
+    with section("表册"):
+        _papers(desk, area, answer["period"])
+
+
+def _papers(desk: Desk, area: str, period: str) -> None:
+    for kind, name in PAPERS.items():
+        paper(desk, name, f"/v1/papers/{kind}", area=area, period=period)
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:

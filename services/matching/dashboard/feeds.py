@@ -7,6 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
+from libs.common.areas import level_of
+from libs.common.clock import business_today
 from libs.common.dashboard import (
     Column,
     Desk,
@@ -23,9 +25,12 @@ from libs.common.dashboard import (
     listing,
     options_of,
     problem,
+    subheading,
+    table,
     word,
 )
-from services.matching.dashboard.findings import SOURCES
+from libs.common.forms import paper, posted
+from services.matching.dashboard.findings import KINDS, SOURCES
 
 STATUSES: Words = {
     "received": ("正在读取", "busy"),
@@ -70,6 +75,9 @@ async def feeds(desk: Desk) -> None:
 
 async def comparisons(desk: Desk) -> None:
     heading("比对记录", "每次比对留有台账：所用数据、规则、结果及其去向，可随时重新比对核验")
+    if desk.role == "civil_affairs" and 2 <= len(desk.area) <= 6:
+        with ui.row().classes("lb-filters"):
+            _order(desk)
     await listing(
         desk,
         "/v1/comparisons",
@@ -82,7 +90,43 @@ async def comparisons(desk: Desk) -> None:
             Column("status", "状态", words=RUNS),
         ],
         [area_filter(desk)],
+        on_open=lambda row: _open_run(desk, row),
     )
+
+
+def _order(desk: Desk) -> None:
+    """Civil affairs compares the area with whatever feeds there are."""
+    on = ui.input("比对日期", value=str(business_today())).props("outlined dense").classes("lb-field")
+    refused = ui.column()
+
+    async def order(level: str) -> None:
+        if await posted(desk, "/v1/comparisons", {"level": level, "area": desk.area, "as_of": on.value}, refused):
+            ui.navigate.to("/comparisons")
+
+    ui.button("开始比对", icon="play_arrow", on_click=lambda: order(level_of(desk.area))).props("unelevated no-caps")
+    ui.button("年度全员复核", on_click=lambda: order("annual")).props("outline no-caps")
+
+
+async def _open_run(desk: Desk, row: Mapping[str, Any]) -> None:
+    run = await desk.rest.get(f"/v1/comparisons/{row['comparison_id']}")
+    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+        ui.label(f"{as_words(LEVELS)(run['level'])}比对 {run['as_of']}").classes("lb-section")
+        word(run["status"], RUNS)
+        facts(
+            [
+                ("比对人数", str(run["counts"]["compared"])),
+                ("线索", f"{run['leads']}，已处理 {run['noted']}"),
+                ("新增发现", str(run["counts"]["findings"])),
+                ("缺少的数据", as_words(SOURCES)(run["missing"])),
+                ("未完成的原因", as_text(run["failure"])),
+                ("台账哈希", as_text(run["digest"])),
+            ]
+        )
+        kinds = [{"kind": kind, "count": count} for kind, count in run["counts"]["by_kind"].items()]
+        table([Column("kind", "线索", show=as_words(KINDS)), Column("count", "件数", numeric=True)], kinds)
+        paper(desk, "台账", f"/v1/comparisons/{run['comparison_id']}/ledger", ("xlsx",))
+        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
+    dialog.open()
 
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
@@ -101,10 +145,21 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("摘要（SM3）", feed["digest"]),
             ]
         )
+        if feed["rejected"]:
+            await _rejects(desk, feed)
         if feed["status"] == "quarantined" and desk.role in ("cdpf", "civil_affairs"):
             _decision(desk, feed, dialog)
         ui.button("关闭", on_click=dialog.close).props("flat no-caps")
     dialog.open()
+
+
+async def _rejects(desk: Desk, feed: Mapping[str, Any]) -> None:
+    """The first rows that were not taken, and all of them to take away."""
+    answer = await desk.rest.get(f"/v1/feeds/{feed['feed_id']}/rejects", limit=10)
+    subheading(f"退回 {feed['rejected']} 行")
+    columns = [Column("row", "行号", numeric=True), Column("field", "字段"), Column("reason", "原因", wide=True)]
+    table(columns, answer["items"])
+    paper(desk, "全部退回行", f"/v1/feeds/{feed['feed_id']}/rejects", ("csv",))
 
 
 def _decision(desk: Desk, feed: Mapping[str, Any], dialog: ui.dialog) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from libs.common.dashboard import (
+    PERSON,
     Column,
     Desk,
     Filter,
+    Refused,
     Words,
     area_filter,
     as_area,
@@ -20,11 +23,12 @@ from libs.common.dashboard import (
     heading,
     listing,
     options_of,
+    problem,
     subheading,
     table,
     word,
 )
-from libs.common.forms import posted
+from libs.common.forms import paper, posted
 
 STATUSES: Words = {"open": ("待核实", "busy"), "confirmed": ("已确认", "bad"), "dismissed": ("已排除", "good")}
 
@@ -61,29 +65,42 @@ SOURCES: Words = {
     "court_declarations": ("法院宣告", "quiet"),
     "prisons": ("监狱服刑", "quiet"),
     "benefits": ("其他补贴", "quiet"),
+    "social_cards": ("社会保障卡", "quiet"),
+    "guardianships": ("监护关系", "quiet"),
+    "institution_residents": ("机构供养", "quiet"),
     "national_roster": ("全国系统名册", "quiet"),
     "paper_roster": ("纸质名册", "quiet"),
     "verification": ("核实", "quiet"),
 }
 
+OVERDUE: Words = {"True": ("已超期", "bad"), "False": ("—", "quiet")}
+
 METHODS = {"visit": "入户走访", "video": "视频查看", "face": "人脸识别", "phone": "电话", "document": "书面材料"}
+
+VERIFIERS = ("township", "civil_affairs")
+
+DEATHS = ("person.died", "person.declared_dead")
 
 DECISIONS = {"keep": "继续暂缓", "release": "先行恢复发放"}
 
 
 async def findings(desk: Desk) -> None:
     heading("比对发现", "比对结果只是线索：核实之前暂缓发放，确认后才成为事实，排除后补发")
+    if desk.role in VERIFIERS:
+        paper(desk, "核查任务单", "/v1/papers/task-sheets", area=desk.area)
     await listing(
         desk,
         "/v1/findings",
         [
             Column("kind", "线索", show=as_words(KINDS)),
-            Column("name", "姓名", link="/persons/{person_id}"),
+            PERSON,
+            Column("name", "姓名"),
             Column("area", "地区", show=as_area),
             Column("alleged_on", "所涉日期"),
             Column("hold_from", "暂缓起始月"),
             Column("status", "状态", words=STATUSES),
             Column("due_on", "核实期限"),
+            Column("overdue", "超期", words=OVERDUE),
         ],
         [
             area_filter(desk),
@@ -92,6 +109,7 @@ async def findings(desk: Desk) -> None:
             Filter("overdue", "期限", {"true": "已超期", "false": "未超期"}),
         ],
         on_open=lambda row: _open(desk, row),
+        on_chosen=("批量核实", partial(_verify_many, desk)) if desk.role in VERIFIERS else None,
     )
 
 
@@ -115,7 +133,9 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
             ]
         )
         table([Column("source", "来源", show=as_words(SOURCES)), Column("alleged_on", "所涉日期")], finding["claims"])
-        if finding["status"] == "open" and desk.role in ("township", "civil_affairs"):
+        if desk.role in VERIFIERS:
+            paper(desk, "核查任务单", f"/v1/papers/task-sheets/{finding['finding_id']}", ("pdf",))
+        if finding["status"] == "open" and desk.role in VERIFIERS:
             _verification(desk, finding, dialog)
         if finding["overdue"] and desk.role == "civil_affairs":
             _decision(desk, finding, dialog)
@@ -143,6 +163,42 @@ def _verification(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> 
         ui.button("排除", on_click=lambda: answer("dismissed")).props("outline no-caps")
 
 
+async def _verify_many(desk: Desk, chosen: Sequence[Mapping[str, Any]], reload: Callable[[], Awaitable[None]]) -> None:
+    """Many leads at once, with one method and one reason; each is recorded by itself."""
+    waiting = [finding for finding in chosen if finding["status"] == "open"]
+    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+        ui.label(f"批量核实 {len(waiting)} 条").classes("lb-section")
+        ui.label("每条分别记录；确认的以各自的所涉日期为准，日期不同的请逐条核实").classes("lb-about")
+        method = ui.select(METHODS, value="document", label="核实方式").props('outlined dense aria-label="核实方式"')
+        note = ui.input("核实说明（必填）").props("outlined dense").classes("w-full")
+        refused = ui.column().classes("w-full")
+
+        async def answer(outcome: str) -> None:
+            refused.clear()
+            body = {
+                "finding_ids": [finding["finding_id"] for finding in waiting],
+                "method": method.value,
+                "outcome": outcome,
+                "note": note.value or "",
+            }
+            try:
+                done = await desk.rest.post("/v1/findings/bulk-verification", body)
+            except Refused as refusal:
+                with refused:
+                    problem(refusal)
+                return
+            kept = [item["refused"] for item in done if item["refused"]]
+            ui.notify(f"已核实 {len(done) - len(kept)} 条" + (f"，{len(kept)} 条未成：{kept[0]}" if kept else ""))
+            dialog.close()
+            await reload()
+
+        with ui.row():
+            ui.button("全部属实", on_click=lambda: answer("confirmed")).props("unelevated no-caps")
+            ui.button("全部排除", on_click=lambda: answer("dismissed")).props("outline no-caps")
+            ui.button("取消", on_click=dialog.close).props("flat no-caps")
+    dialog.open()
+
+
 def _decision(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None:
     """Overdue: the county keeps the hold or releases it, with its reason."""
     subheading("逾期未核实，请在下一发放周期前决定")
@@ -157,4 +213,5 @@ def _decision(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None
 
     with ui.row():
         ui.button("继续暂缓", on_click=lambda: decide("keep")).props("unelevated no-caps")
-        ui.button("先行恢复发放", on_click=lambda: decide("release")).props("outline no-caps")
+        if finding["kind"] not in DEATHS:  # which only a verification releases
+            ui.button("先行恢复发放", on_click=lambda: decide("release")).props("outline no-caps")
