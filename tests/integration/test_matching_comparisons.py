@@ -19,7 +19,15 @@ from services.matching.handlers import comparisons as steps
 from services.matching.ledger import broken_at
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, matching
+from tests.integration.test_matching import (
+    CERTIFICATES,
+    COUNTY,
+    TOWNSHIP,
+    Matching,
+    deaths_csv,
+    invariants_hold,
+    matching,
+)
 
 __all__ = ["matching"]  # the fixture
 
@@ -167,6 +175,23 @@ async def test_a_large_comparison_runs_behind_its_answer_to_the_same_end(
     ledger = (await matching.call("GET", f"/v1/comparisons/{comparison_id}/ledger")).text.splitlines()
     assert broken_at(ledger) is None
     assert len(ledger) == 7
+
+
+async def test_many_found_at_once_are_each_opened_claimed_told_and_in_the_ledger(matching: Matching) -> None:
+    persons = [await matching.recipient() for _ in range(60)]
+    await matching.upload("deaths", deaths_csv(*(("张三", person.id_number, "2026-03-05") for person in persons)))
+    comparison = await matching.compare()
+    assert comparison["counts"]["by_kind"] == {"person.died": 60}
+    findings = await matching.findings(limit=100)
+    assert {finding["person_id"] for finding in findings} == {person.person_id for person in persons}
+    assert {finding["name"] for finding in findings} == {"张*"}
+    for person in persons[:2]:
+        (event,) = await matching.told(person.person_id, "finding.opened")
+        assert (event["kind"], event["hold_from"]) == ("person.died", "2026-04")
+    ledger = (await matching.call("GET", f"/v1/comparisons/{comparison['comparison_id']}/ledger")).text.splitlines()
+    assert broken_at(ledger) is None
+    assert [json.loads(line)["entry"]["entry"] for line in ledger].count("finding") == 60
+    assert await invariants_hold(matching)
 
 
 async def test_a_run_interrupted_after_each_step_ends_as_if_it_had_not_been(
