@@ -213,6 +213,6 @@ async def test_killed_in_the_middle_a_takeover_goes_on_and_ends_equal(world: Wor
 def renamed(row: dict[str, str]) -> dict[str, str]:
     """The same person under an ID of another first registration."""
     old = row["身份证号"]
-    first_17 = "5323" + old[4:17]
+    first_17 = "1101" + old[4:17]
     new = first_17 + check_character(first_17)
     return {**row, "身份证号": new, "残疾人证号": new + row["残疾人证号"][18:]}

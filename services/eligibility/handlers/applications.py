@@ -58,7 +58,7 @@ async def follow_applications(tx: Transaction, received: Sequence[Received]) -> 
     decided = [event for event, _ in events if event.granted or event.withdrawn_on is not None]
     for bulk in (False, True):
         if some := [event for event in decided if _comes_in_bulk(event) == bulk]:
-            causes = {event.person_id: event.type.removesuffix(".v1") for event in some}
+            causes = {event.person_id: _cause_of(event) for event in some}
             await recompute(tx, causes, areas={event.person_id: event.area for event in some}, bulk=bulk)
     told = [e.application_id for e, _ in events if isinstance(e, _JUDGED)]
     if told:
@@ -71,6 +71,11 @@ _JUDGED = (ApplicationSubmitted, ApplicationReviewed, ApplicationImported)
 def _comes_in_bulk(event: ApplicationState) -> bool:
     """A roster is taken over by the million; whatever else happens to who is on it is as urgent as ever."""
     return event.channel == "roster" and event.withdrawn_on is None
+
+
+def _cause_of(event: ApplicationState) -> str:
+    """Who was taken over was granted nothing new: it is what they had been told before."""
+    return "application.imported" if _comes_in_bulk(event) else event.type.removesuffix(".v1")
 
 
 async def take_facts_and_reassess(tx: Transaction, received: Sequence[Received]) -> None:
