@@ -175,6 +175,7 @@ async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_wha
     await person.paid_to(None)
     await here.heard()
     [case] = (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"]
+    assert case["debtor"] == "estate"
     refused = await here.call(
         "POST",
         f"/v1/recoveries/{case['recovery_id']}/plan",

@@ -3,6 +3,7 @@ persons (domain: applicant dies before approval). What was paid too much is neve
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -44,6 +45,27 @@ async def is_known_dead(tx: Transaction, person_id: str) -> bool:
         )
     ).scalar_one()
     return found
+
+
+async def turn_to_estates(tx: Transaction, person_ids: Collection[str]) -> None:
+    """Whatever is still claimed from these persons is owed by the estate of those who died, and not set off any more;
+    by themselves where a death was annulled."""
+    await tx.connection.execute(
+        text(
+            "WITH dead AS (SELECT DISTINCT person_id FROM entitlements"  # noqa: S608 (a constant)
+            f" WHERE person_id = ANY(CAST(:ids AS text[])) AND stopped_because IN {_DEATHS}),"
+            " turned AS (UPDATE recoveries SET debtor = 'estate', offset_percent = 0, offset_basis = NULL"
+            " WHERE person_id IN (SELECT person_id FROM dead) AND status = 'open' AND debtor = 'person'"
+            " RETURNING recovery_id),"
+            " back AS (UPDATE recoveries SET debtor = 'person' WHERE person_id = ANY(CAST(:ids AS text[]))"
+            " AND person_id NOT IN (SELECT person_id FROM dead) AND status = 'open' AND debtor = 'estate'"
+            f" AND NOT EXISTS (SELECT FROM findings f WHERE f.person_id = recoveries.person_id"
+            f" AND f.status = 'confirmed' AND f.lifted_at IS NULL AND f.kind IN {_DEATHS}))"
+            " UPDATE payments SET offset_fen = 0 WHERE status = 'pending'"
+            " AND offset_recovery_id IN (SELECT recovery_id FROM turned)"
+        ),
+        {"ids": list(person_ids)},
+    )
 
 
 async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, person_id: str, heir: Heir) -> UUID:

@@ -18,6 +18,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
+from services.disbursement.handlers.heirs import turn_to_estates
 from services.disbursement.ledger import Book
 from services.disbursement.queries import query
 from services.disbursement.recovery import Case, ClaimedMonth, review_claims
@@ -89,6 +90,8 @@ async def review_overpayments(
                 await _open(tx, person_id, subsidy, case, sources, on=on)
             else:
                 await _adjust(tx, person_id, subsidy, case, sources, on=on)
+    if persons := {person_id for person_id, _ in excess.keys() | with_cases.keys()}:
+        await turn_to_estates(tx, persons)
 
 
 async def _cases_of(
