@@ -20,7 +20,7 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --ignore tests/chaos/test_killed_services.py
 
 check: setup
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ test-spark: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[spark]' --no-build-isolation
 	LIANGBU_ENGINE='local[2]' $(BIN)/python -m pytest tests/unit/eligibility/test_bulk_spark.py tests/integration/test_matching_spark.py
 
-# The tests of tests/chaos, a few in `make test`, in full: 5,000 payments with 20 kills, 10,000 races, long sequences.
+# The tests of tests/chaos in full: 5,000 payments with 20 kills, 10,000 races (300 in `make test`), long sequences.
 test-chaos: setup
 	LIANGBU_CHAOS=full $(BIN)/python -m pytest tests/chaos tests/integration/test_disbursement_any_order.py
 

@@ -145,12 +145,6 @@ async def dispatching(there: Stage, payments: int, latency_s: float, workers: in
             "UPDATE cycles SET status = 'submitted', concurred_by = 'b', approved_by = 'f', submitted_at = now()",
         )
 
-        await _run(
-            database,
-            "INSERT INTO database_identity SELECT system_identifier::text, timeline_id"
-            " FROM pg_control_system(), pg_control_checkpoint()",
-        )
-
         async def work() -> None:
             sending = Sending(database, settings, sealer, bank)
             preparing, handing_over = sending.preparing(), sending.handing_over()

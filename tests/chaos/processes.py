@@ -65,7 +65,7 @@ class Processes:
             except httpx.TransportError:
                 return False
 
-        await eventually(answers, within_s=180)
+        await eventually(answers, within_s=300)
 
     def url(self, name: str, path: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}{path}"
@@ -93,7 +93,7 @@ class Processes:
             assert answer.is_success, answer.text
             return answer
 
-        answer = await eventually(answered, within_s=120)
+        answer = await eventually(answered, within_s=300)
         return answer.json() if answer.content else None
 
     async def people(self, area: str, count: int) -> list[Person]:

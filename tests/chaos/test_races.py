@@ -43,7 +43,7 @@ async def test_a_stop_acknowledged_before_the_submission_is_asked_for_is_never_p
         cycle = await here.approved(area, "2026-03")
         stopped, others = people[:STOPS_A_CYCLE], people[STOPS_A_CYCLE:]
         acknowledged = await _race(here, stopped, cycle["cycle_id"], dice)
-        await here.cycle_is(cycle["cycle_id"], "settled", "closed", within_s=120)
+        await here.cycle_is(cycle["cycle_id"], "settled", "closed", within_s=300)
         credited = {item["account"] for item in (await here.bank.get("/v1/transfers")).json()["items"]}
         wrong = [one for one in acknowledged if one.account in credited]
         assert not wrong, f"{len(wrong)} of {len(acknowledged)} stops were paid"

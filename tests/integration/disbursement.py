@@ -304,7 +304,7 @@ class World:
         cycle = await self.submitted(area, period)
         return await self.cycle_is(cycle["cycle_id"], until)
 
-    async def cycle_is(self, cycle_id: str, *statuses: str, within_s: float = 20) -> dict[str, Any]:
+    async def cycle_is(self, cycle_id: str, *statuses: str, within_s: float = 120) -> dict[str, Any]:
         async def reached() -> Any:
             cycle = await self.get(f"/v1/cycles/{cycle_id}")
             return cycle if cycle["status"] in statuses else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 
@@ -255,3 +256,13 @@ async def test_what_a_person_is_shown_is_seen_only_in_the_own_area(here: World) 
         path = f"/v1/persons/{person.person_id}/{view}"
         assert (await here.call("GET", path, "township", scope=area)).status_code == 200
         assert (await here.call("GET", path, "township", scope="5399")).status_code == 404
+
+
+async def test_two_counties_that_draw_up_the_first_cycles_of_a_month_at_once_both_get_theirs(here: World) -> None:
+    """One makes the month's partition, the other waits for it: neither is refused, and no month is drawn up twice."""
+    areas = [here.county(), here.county()]
+    for area in areas:
+        await (await here.person(area)).entitled("2027-05")
+    await here.heard()
+    drawn = await asyncio.gather(*(here.drawn_up(area, "2027-05") for area in areas))
+    assert [cycle["counts"]["payable"] for cycle in drawn] == [1, 1]

@@ -56,14 +56,16 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     await absorb_takeovers(tx, settings)
     await _require_settled_policy(tx, order.area)
     await _require_complete_roster(tx, order.area)
+    is_new = await _begin_months(tx, order)
     cycle_id = await _draft_for(tx, principal, order)
-    await _fill(tx, order, cycle_id)
+    await _fill(tx, order, cycle_id, is_new=is_new)
     await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
 
 
-async def _fill(tx: Transaction, order: Order, cycle_id: UUID) -> None:
-    """Draws payments and exceptions up. The first payments of a month are loaded before its partition is indexed."""
+async def _begin_months(tx: Transaction, order: Order) -> bool:
+    """Makes the partitions that the draft needs; of its own month only the table, to be loaded before it is indexed.
+    False if that has its partition. Before the draft is written: what attaches them locks `cycles` against writers."""
     month = {"month": order.period.first_day}
     await tx.connection.execute(
         text(
@@ -75,6 +77,11 @@ async def _fill(tx: Transaction, order: Order, cycle_id: UUID) -> None:
     is_new: bool = (
         await tx.connection.execute(text("SELECT begin_payment_partition(CAST(:month AS date))"), month)
     ).scalar_one()
+    return is_new
+
+
+async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, is_new: bool) -> None:
+    """Draws payments and exceptions up, and attaches the month's table if it is new."""
     await tx.connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEM}'"))
     await tx.connection.execute(
         query(
@@ -90,7 +97,9 @@ async def _fill(tx: Transaction, order: Order, cycle_id: UUID) -> None:
         },
     )
     if is_new:
-        await tx.connection.execute(text("SELECT attach_payment_partition(CAST(:month AS date))"), month)
+        await tx.connection.execute(
+            text("SELECT attach_payment_partition(CAST(:month AS date))"), {"month": order.period.first_day}
+        )
     await tx.connection.execute(text("SET LOCAL work_mem TO DEFAULT"))
 
 

@@ -393,13 +393,16 @@ BEGIN
 END $$;
 
 -- Makes the table of a month that has no partition yet: loaded first and then indexed, as it is attached, it takes half
--- the time. False if there is one. Nobody else begins one until the end of the transaction.
+-- the time. False if there is one. Nobody else begins one until the end of the transaction; nobody else writes cycles, to
+-- which its foreign key refers: taken here, at first, two who draw up at once cannot lock each other out.
 CREATE FUNCTION begin_payment_partition(month date) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     name text := to_char(month, '"payments_"YYYY_MM');
 BEGIN
     IF to_regclass(name) IS NULL THEN
         PERFORM pg_advisory_xact_lock(7401);
+        -- Before looking again, too: not an advisory lock, but this one makes what others committed meanwhile known.
+        LOCK TABLE cycles IN SHARE ROW EXCLUSIVE MODE;
         IF to_regclass(name) IS NULL THEN
             EXECUTE format('CREATE TABLE %I (LIKE payments INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
             RETURN true;
