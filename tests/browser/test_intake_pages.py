@@ -70,6 +70,7 @@ async def test_a_change_of_account_is_seen_masked_and_approved_by_another_person
     await expect(main.get_by_text("本人账户", exact=False)).to_be_visible()
     assert account["number"] not in await visitor.page.content()
     await main.get_by_role("button", name="查看").click()
+    await expect(dialog.get_by_role("heading", name="收款账户变更")).to_be_visible()
     await has_no_serious_accessibility_problem(visitor, "[role=dialog]")
     await photograph(visitor, "change")
     await dialog.get_by_role("button", name="批准", exact=True).click()
