@@ -3,10 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Twice as many as cores: much of a test is waiting, for a broker that forms a group or a process that starts.
-WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: setup run test check format bench test-kafka test-spark test-chaos ci-full lock clean
+.PHONY: setup run test test-files test-systems check format bench test-kafka test-spark test-chaos ci-full lock clean
 
 setup: $(STAMP)
 
@@ -20,7 +18,15 @@ run: setup
 	$(BIN)/liangbu run
 
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --ignore tests/chaos/test_killed_services.py
+	$(MAKE) --jobs 2 --keep-going --output-sync=line test-files test-systems
+
+# What shares one running system, beside all else: much of a test is waiting, for a broker that forms a group or a start.
+test-systems: setup
+	$(BIN)/python -m pytest tests/e2e tests/browser
+
+test-files: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/browser \
+		--ignore tests/chaos/test_killed_services.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -23,20 +23,6 @@ from libs.common.auth import Role
 from libs.common.issuer import issue_token, new_key_pair
 from libs.common.settings import Settings
 
-_SYSTEMS = {"tests/e2e/test_chaos.py": "chaos", "tests/e2e/": "system", "tests/browser/": "system"}
-"""What is tested on a running system, and on which one: the one whose parts are killed is nobody else's."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a system, or a file's fixtures, stays with one worker. Systems begin first: they take longest."""
-
-    def system(item: pytest.Item) -> str:
-        return next((name for path, name in _SYSTEMS.items() if item.nodeid.startswith(path)), "")
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(system(item) or item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: not system(item))
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:

@@ -222,7 +222,7 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=300_000,
-            session_timeout_ms=6_000,  # the embedded broker makes a joining member wait for most of it
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             fetch_max_wait_ms=self._fetch_wait_ms,
             max_partition_fetch_bytes=4 << 20,
