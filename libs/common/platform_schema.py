@@ -11,7 +11,7 @@ from datetime import date
 from sqlalchemy import Connection, text
 
 from libs.common.database import Transaction
-from libs.common.period import Period
+from libs.common.period import Period, business_date
 
 KEPT_MONTHS = 7
 """Outbox and inbox of this many past months are kept: logs for at least six months (GB/T 22239-2019)."""
@@ -170,11 +170,12 @@ ORDER BY seq
 
 
 async def drop_old_partitions(tx: Transaction, as_of: date) -> int:
-    """Drops outbox and inbox months older than KEPT_MONTHS, both alike; how many partitions went.
+    """Drops outbox and inbox months older than KEPT_MONTHS, both alike; how many partitions went. A date to come does
+    not make today's log old.
 
     What was the newest event of its aggregate goes into the outbox anew: the last state of each can always be told.
     """
-    oldest = Period.of(as_of).plus(-KEPT_MONTHS)
+    oldest = Period.of(min(as_of, business_date(tx.now))).plus(-KEPT_MONTHS)
     names = (
         await tx.connection.execute(
             text(

@@ -11,8 +11,8 @@ from libs.common.events.intake import (
     ApplicationReviewed,
     ApplicationSubmitted,
     ApplicationWithdrawn,
+    PersonIdCorrected,
 )
-from libs.common.events.matching import PersonMerged
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
@@ -29,7 +29,7 @@ APPLICATIONS: tuple[type[EventData], ...] = (
 )
 
 SUBSCRIPTIONS = [
-    Subscription(PersonMerged, merge_persons),
+    Subscription(PersonIdCorrected, merge_persons),
     Subscription(EntitlementChanged, follow_eligibility),
     Subscription(CandidatePrescreened, follow_eligibility),
     Subscription(PolicyChanged, note_policies),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.events.matching import PersonMerged
+from libs.common.events.intake import PersonIdCorrected
 from libs.common.settings import Settings
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
@@ -28,9 +28,9 @@ async def test_facts_findings_and_later_news_follow_to_the_survivor(matching: Ma
     frozen = (await matching.push("certificate.frozen", wrong, "2026-03-15", area=TOWNSHIP, role="cdpf")).json()
     lead = (await matching.push("person.missing", wrong, "2026-03-20", role="township", area=TOWNSHIP)).json()
     old, new = frozen["person_id"], matching.running.app.state.parts.keys.person.person_id(right)
-    merged = PersonMerged(person_id=old, version=1, into_person_id=new)
+    merged = PersonIdCorrected(person_id=old, version=1, into_person_id=new)
     await matching.hear(merged)
-    await matching.hear(PersonMerged(person_id=old, version=2, into_person_id=new))
+    await matching.hear(PersonIdCorrected(person_id=old, version=2, into_person_id=new))
     items = (await matching.call("GET", f"/v1/persons/{new}/timeline")).json()["items"]
     assert {item["what"] for item in items} == {"finding.opened", "certificate.frozen"}
     assert (await matching.call("GET", f"/v1/persons/{old}/timeline")).status_code == 404
@@ -47,8 +47,9 @@ async def test_what_both_were_said_to_be_is_held_once(matching: Matching) -> Non
     by = {"role": "township", "area": TOWNSHIP}
     kept = (await matching.push("person.missing", first, "2026-03-20", **by)).json()
     same = (await matching.push("person.missing", second, "2026-03-20", **by)).json()
-    await matching.hear(PersonMerged(person_id=same["person_id"], version=1, into_person_id=kept["person_id"]))
+    await matching.hear(PersonIdCorrected(person_id=same["person_id"], version=1, into_person_id=kept["person_id"]))
     (still_open,) = await matching.findings(status="open")
     assert still_open["finding_id"] == kept["finding_id"]
-    assert (await matching.told(same["person_id"]))[-1]["type"] == "finding.dismissed"
+    told = [event["type"] for event in await matching.told(same["person_id"])]
+    assert told[-2:] == ["finding.dismissed", "person.merged"]
     assert await invariants_hold(matching)

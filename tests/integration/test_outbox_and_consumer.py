@@ -275,6 +275,13 @@ async def test_months_older_than_kept_are_dropped_from_outbox_and_inbox_alike(bu
     assert dropped == 20
 
 
+async def test_a_daily_run_for_a_date_to_come_keeps_the_log_of_today(bus: Bus) -> None:
+    await bus.publish("not published yet")
+    async with bus.producer.transaction() as tx:
+        assert await drop_old_partitions(tx, business_today().replace(year=business_today().year + 3, day=1)) == 0
+        assert (await tx.connection.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1
+
+
 async def test_the_last_state_of_an_aggregate_outlives_the_months_that_are_kept(bus: Bus) -> None:
     await bus.publish("seven years old")
     async with bus.producer.transaction() as tx:

@@ -110,7 +110,9 @@ class CandidatePrescreened(StateEvent):
 class EntitlementChanged(StateEvent):
     """The whole schedule of one person and subsidy: every month in it is payable, every other is not.
 
-    `stopped_because` names the cause that ended the last spell, null while it is open.
+    `stopped_because` names the cause that ended the last spell, null while it is open. After a corrected resident ID
+    merged two persons, `members` are the ids that go on under this one, and `merged_into` is whom this one goes on as:
+    whoever keeps what was paid moves it before taking in the schedule, whichever of the two comes first.
     """
 
     type: ClassVar[str] = "entitlement.changed.v1"
@@ -121,6 +123,8 @@ class EntitlementChanged(StateEvent):
     cause: str = Field(description="the event type that changed it, e.g. certificate.expired")
     stopped_because: str | None = None
     area: str = Field(description="where the person is resident now, or last was")
+    members: tuple[str, ...] = ()
+    merged_into: str | None = None
 
     @property
     def aggregate(self) -> str:

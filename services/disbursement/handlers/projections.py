@@ -15,6 +15,7 @@ from libs.common.events.intake import PayeeChanged
 from libs.common.events.matching import FindingState
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
+from services.disbursement.handlers.merges import merge_persons, without_merged
 from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.holds import held_subsidies
 from services.disbursement.payee import Account, obstacle_to_paying
@@ -24,6 +25,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
     """The newest schedules, whole; what they make overpaid becomes a recovery."""
     newest = _newest(received, lambda data: (data.person_id, data.subsidy))
     await tx.lock(*{data.person_id for data in (item.data for item in newest)})
+    await merge_persons(tx, (item.data for item in newest))
     kept = await tx.connection.execute(
         text(
             "WITH kept AS ("
@@ -44,7 +46,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
     if not changed:
         return
     schedules = [item.data for item in newest if (item.data.person_id, item.data.subsidy) in changed]
-    await _replace_spans(tx, schedules)
+    await _replace_spans(tx, await without_merged(tx, schedules))
     await review_overpayments(tx, sorted(changed), on=business_date(tx.now))
 
 
@@ -152,11 +154,12 @@ async def keep_findings(tx: Transaction, received: Sequence[Received]) -> None:
     await tx.connection.execute(
         text(
             "INSERT INTO findings (finding_id, person_id, version, kind, subsidies, area, status, hold_from, due_on,"
-            " told_at, lifted_at) SELECT finding_id, person_id, version, kind, subsidies, area, status, hold_from,"
-            " due_on, CAST(:now AS timestamptz),"
+            " told_at, lifted_at) SELECT finding_id, coalesce(m.into_person_id, person_id), version, kind, subsidies,"
+            " area, status, hold_from, due_on, CAST(:now AS timestamptz),"
             " CASE status WHEN 'dismissed' THEN CAST(:now AS timestamptz) END"
             " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (finding_id uuid, person_id text, version bigint,"
             " kind text, subsidies text[], area text, status text, hold_from date, due_on date)"
+            " LEFT JOIN merged_persons m USING (person_id)"
             " ON CONFLICT (finding_id) DO UPDATE SET person_id = excluded.person_id, version = excluded.version,"
             " kind = excluded.kind, subsidies = excluded.subsidies, area = excluded.area, status = excluded.status,"
             " hold_from = excluded.hold_from, due_on = excluded.due_on, told_at = excluded.told_at,"

@@ -103,6 +103,14 @@ SELECT p.person_id, p.area,
 FROM payees p
 LEFT JOIN heirs h ON h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL;
 
+-- Ids that go on under another one: a resident ID was corrected. What was paid under them counts for who they are now.
+CREATE TABLE merged_persons (
+    person_id      text PRIMARY KEY,
+    into_person_id text NOT NULL CHECK (into_person_id <> person_id),
+    merged_at      timestamptz NOT NULL
+);
+CREATE INDEX merged_persons_by_survivor ON merged_persons (into_person_id);
+
 -- Leads that hold what is not sent yet (finding.*). A confirmed one holds until eligibility's schedule knows the fact.
 CREATE TABLE findings (
     finding_id   uuid PRIMARY KEY,
@@ -180,8 +188,14 @@ CREATE TABLE openings (
     PRIMARY KEY (person_id, subsidy, months WITHOUT OVERLAPS)
 );
 CREATE INDEX openings_by_person ON openings (person_id, subsidy);
-CREATE TRIGGER openings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON openings
+CREATE TRIGGER openings_append_only BEFORE DELETE OR TRUNCATE ON openings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- Whose they are may turn out (merged_persons); what they are, never.
+CREATE TRIGGER openings_stay BEFORE UPDATE ON openings FOR EACH ROW
+    WHEN ((old.subsidy, old.months, old.amount_fen, old.area, old.import_id, old.entry_id, old.entered_at)
+          IS DISTINCT FROM
+          (new.subsidy, new.months, new.amount_fen, new.area, new.import_id, new.entry_id, new.entered_at))
+    EXECUTE FUNCTION refuse_change();
 
 -- The same, month by month, with the book that it is charged to: its county's, of the year paid for.
 CREATE VIEW opening_months AS
@@ -638,8 +652,15 @@ CREATE TABLE institution_uses (
     recorded_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (org_code, person_id, receipt_no)
 );
-CREATE TRIGGER institution_uses_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON institution_uses
+CREATE TRIGGER institution_uses_append_only BEFORE DELETE OR TRUNCATE ON institution_uses
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER institution_uses_stay BEFORE UPDATE ON institution_uses FOR EACH ROW
+    WHEN ((old.use_id, old.org_code, old.category, old.amount_fen, old.used_on, old.receipt_no, old.note,
+           old.recorded_by, old.recorded_at)
+          IS DISTINCT FROM
+          (new.use_id, new.org_code, new.category, new.amount_fen, new.used_on, new.receipt_no, new.note,
+           new.recorded_by, new.recorded_at))
+    EXECUTE FUNCTION refuse_change();
 
 -- The tolerance list (容错纠错清单) of an area, version by version; a version holds until the next one (notice 7.2).
 CREATE TABLE tolerance_lists (

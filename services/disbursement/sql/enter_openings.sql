@@ -1,7 +1,9 @@
 -- Enters what was paid elsewhere, but for months that are entered already: what it came to, per book.
 WITH told AS (
-    SELECT * FROM jsonb_to_recordset(CAST(:told AS jsonb))
+    SELECT coalesce(m.into_person_id, person_id) AS person_id, subsidy, first, after, amount_fen, area, import_id
+    FROM jsonb_to_recordset(CAST(:told AS jsonb))
     AS told (person_id text, subsidy text, first date, after date, amount_fen bigint, area text, import_id uuid)
+    LEFT JOIN merged_persons m USING (person_id)
 ),
 entered AS (
     INSERT INTO openings (person_id, subsidy, months, amount_fen, area, import_id, entry_id, entered_at)

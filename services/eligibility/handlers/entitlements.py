@@ -119,6 +119,7 @@ def _changed(
         cause=cause,
         stopped_because=stopped_because,
         area=person.area or "",
+        members=tuple(member for member in person.members if member != person.person_id),
     )
 
 
@@ -148,6 +149,7 @@ def _emptied(person: Person, member: str, subsidy: Subsidy, version: int) -> Ent
         cause="person.merged",
         stopped_because="person.merged",
         area=person.area or "",
+        merged_into=person.person_id,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
+from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import FindingDismissed, FindingOpened, PersonMerged
 from libs.common.period import business_date
 from services.matching.handlers.findings import save_finding
@@ -30,12 +31,13 @@ from services.matching.tables import (
 
 
 async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
-    """Moves what is known under one id to the other. The roster follows by eligibility's own events.
+    """Moves what is known under one id to the other, and tells the departments' side of it. The roster follows by
+    eligibility's own events.
 
     What the survivor has open already is not opened twice: the other's is closed, and stays under its id as it was.
     """
     for item in received:
-        event: PersonMerged = item.data
+        event: PersonIdCorrected = item.data
         await tx.lock(event.person_id, event.into_person_id)
         root = await survivor_of(tx, event.into_person_id)
         if root == event.person_id:
@@ -47,6 +49,7 @@ async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
         await _move_outreach(tx, event.person_id, root, business_date(item.envelope.time))
         await _move_proofs(tx, event.person_id, root)
         await tx.connection.execute(_MOVE_COVERAGE, {"old": event.person_id, "root": root})
+        tx.publish(PersonMerged(person_id=event.person_id, version=event.version, into_person_id=root))
 
 
 async def _point(tx: Transaction, old: str, root: str) -> None:

@@ -1,0 +1,80 @@
+"""Two ids turn out to be one person (a corrected resident ID): what was paid, claimed, held and proven under the one
+counts for the other from then on, so that no month is owed a second time.
+
+Eligibility tells it with the schedules that change by it, on both ids; whichever comes first, everything moves before
+that schedule counts. The payments keep their ids: the bank knows them by these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import text
+
+from libs.common.database import Transaction
+from libs.common.events.eligibility import EntitlementChanged
+
+_MOVED = ("openings", "findings", "recoveries", "disallowances", "heirs", "institution_children", "institution_uses")
+
+
+async def merge_persons(tx: Transaction, told: Iterable[EntitlementChanged]) -> None:
+    """Moves what is kept under ids that go on under another one. What was merged before stays as it is."""
+    pairs = sorted({pair for event in told for pair in _pairs(event)})
+    if not pairs:
+        return
+    await tx.lock(*{person_id for pair in pairs for person_id in pair})
+    for old, root in pairs:
+        if await _is_news(tx, old, root):
+            await _move(tx, old, root)
+
+
+async def without_merged(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> list[EntitlementChanged]:
+    """Those of persons who go on under their own id: what another id was entitled to before, is its survivor's."""
+    merged = set(
+        (
+            await tx.connection.execute(
+                text("SELECT person_id FROM merged_persons WHERE person_id = ANY(CAST(:ids AS text[]))"),
+                {"ids": [schedule.person_id for schedule in schedules]},
+            )
+        ).scalars()
+    )
+    return [schedule for schedule in schedules if schedule.person_id not in merged]
+
+
+def _pairs(event: EntitlementChanged) -> list[tuple[str, str]]:
+    if event.merged_into is not None:
+        return [(event.person_id, event.merged_into)]
+    return [(member, event.person_id) for member in event.members]
+
+
+async def _is_news(tx: Transaction, old: str, root: str) -> bool:
+    known = await tx.connection.execute(
+        text(
+            "INSERT INTO merged_persons (person_id, into_person_id, merged_at) VALUES (:old, :root, :now)"
+            " ON CONFLICT (person_id) DO UPDATE SET into_person_id = excluded.into_person_id,"
+            " merged_at = excluded.merged_at WHERE merged_persons.into_person_id <> excluded.into_person_id"
+            " RETURNING person_id"
+        ),
+        {"old": old, "root": root, "now": tx.now},
+    )
+    return known.scalar_one_or_none() is not None
+
+
+async def _move(tx: Transaction, old: str, root: str) -> None:
+    both = {"old": old, "root": root}
+    await tx.connection.execute(_MOVE_PAYMENTS, both)
+    for table in _MOVED:
+        statement = f"UPDATE {table} SET person_id = :root WHERE person_id = :old"  # noqa: S608 (a constant)
+        await tx.connection.execute(text(statement), both)
+    await tx.connection.execute(text("DELETE FROM entitled_spans WHERE person_id = :old"), both)
+
+
+# Attempts at one month are numbered on: those of the survivor come first.
+_MOVE_PAYMENTS = text(
+    """
+    UPDATE payments p SET person_id = :root, attempt = p.attempt + coalesce(
+        (SELECT max(q.attempt) FROM payments q
+         WHERE q.person_id = :root AND q.subsidy = p.subsidy AND q.period = p.period), 0)
+    WHERE p.person_id = :old
+    """
+)

@@ -1,0 +1,150 @@
+"""A corrected resident ID merges two persons: what was paid, held and claimed under one id counts for the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.period import Period
+from tests.conftest import Databases, Issuer, eventually
+from tests.integration.disbursement import Person, World, world
+
+
+@pytest.fixture(scope="module")
+async def here(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
+    async with world(databases, issuer, roles="api,relay,consumer,worker") as made:
+        yield made
+
+
+def emptied(wrong: Person, right: Person) -> EntitlementChanged:
+    wrong.version += 1
+    return EntitlementChanged(
+        person_id=wrong.person_id,
+        version=wrong.version,
+        subsidy="living",
+        schedule=(),
+        cause="person.merged",
+        stopped_because="person.merged",
+        area=wrong.area,
+        merged_into=right.person_id,
+    )
+
+
+def taken_on(wrong: Person, right: Person, first: str) -> EntitlementChanged:
+    right.version += 1
+    months = EntitledMonths(
+        from_=Period.parse(first), to=None, amount_fen=10_000, area=right.area, level=1, policy_version="test",
+        cause="person.merged",
+    )  # fmt: skip
+    return EntitlementChanged(
+        person_id=right.person_id,
+        version=right.version,
+        subsidy="living",
+        schedule=(months,),
+        cause="person.merged",
+        area=right.area,
+        members=(wrong.person_id,),
+    )
+
+
+async def paid_under_the_wrong_id(here: World, area: str) -> Person:
+    """Two months, settled."""
+    await here.funded(area)
+    wrong = await here.person(area)
+    await wrong.entitled("2026-01")
+    await here.heard()
+    await here.paid(area, "2026-02")
+    assert [payment["status"] for payment in await wrong.payments()] == ["settled", "settled"]
+    return wrong
+
+
+@pytest.mark.parametrize("first", ["the wrong id", "the right id", "both at once"])
+async def test_what_was_paid_under_the_wrong_id_is_not_owed_again(here: World, first: str) -> None:
+    area = here.county()
+    wrong = await paid_under_the_wrong_id(here, area)
+    right = await here.person(area)
+    events = [emptied(wrong, right), taken_on(wrong, right, "2026-01")]
+    for event in reversed(events) if first == "the right id" else events:
+        await here.tell("eligibility", event)
+        if first != "both at once":
+            await here.heard()
+            between = await here.drawn_up(area, "2026-02")
+            assert between["counts"]["payable"] == 0
+    await here.heard()
+
+    assert [payment["amount_fen"] for payment in await right.payments()] == [10_000, 10_000]
+    assert await wrong.payments() == []
+    for period in ("2026-01", "2026-02"):
+        month = await right.account_of(period)
+        assert (month["paid_fen"], month["owed_fen"], month["overpaid_fen"]) == (10_000, 0, 0)
+    for person in (wrong, right):
+        assert (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"] == []
+
+    cycle = await here.paid(area, "2026-03")
+    assert (cycle["counts"]["payable"], cycle["amount_fen"]) == (1, 10_000)
+    assert len(await here.transfers_to(right.account)) == 1
+    await here.invariants_hold()
+
+
+async def test_an_old_schedule_of_the_wrong_id_that_comes_late_pays_nobody(here: World) -> None:
+    area = here.county()
+    wrong = await paid_under_the_wrong_id(here, area)
+    right = await here.person(area)
+    await here.tell("eligibility", taken_on(wrong, right, "2026-01"))
+    await here.heard()
+    await wrong.entitled("2026-01")
+    await here.heard()
+    assert (await here.drawn_up(area, "2026-02"))["counts"]["payable"] == 0
+    await here.invariants_hold()
+
+
+async def test_what_is_held_stays_held_and_an_attempt_that_failed_keeps_its_number(here: World) -> None:
+    area = here.county()
+    wrong = await paid_under_the_wrong_id(here, area)
+    right = await here.person(area)
+    finding_id = uuid4()
+    await wrong.suspected("open", finding_id=finding_id, hold_from="2026-03", kind="person.imprisoned")
+    await here.tell("eligibility", taken_on(wrong, right, "2026-01"))
+    await here.heard()
+    cycle = await here.drawn_up(area, "2026-03")
+    assert (cycle["counts"]["payable"], cycle["counts"]["held"]) == (0, 1)
+    numbers = [(payment["period"], payment["attempt"]) for payment in await right.payments()]
+    assert numbers == [("2026-01", 1), ("2026-02", 1)]
+
+
+async def test_months_paid_elsewhere_change_whose_they_are_and_nothing_else(here: World) -> None:
+    async with here.database.transaction() as tx:
+        await tx.connection.execute(
+            text(
+                "INSERT INTO openings VALUES ('p1-old', 'living', '[2025-01-01,2025-03-01)', 10000, '530102', :id, :id,"
+                " now())"
+            ),
+            {"id": uuid4()},
+        )
+        await tx.connection.execute(text("UPDATE openings SET person_id = 'p1-new' WHERE person_id = 'p1-old'"))
+    for statement in ("UPDATE openings SET amount_fen = 1", "DELETE FROM openings"):
+        with pytest.raises(Exception, match="append-only"):
+            async with here.database.transaction() as tx:
+                await tx.connection.execute(text(statement))
+
+
+async def test_both_ids_together_are_reported_once_they_are_one(here: World) -> None:
+    """Two ids with a payment on its way for the same month are for people to sort out: the event is set aside."""
+    area = here.county()
+    await here.funded(area)
+    wrong, right = await here.person(area), await here.person(area)
+    for person in (wrong, right):
+        await person.entitled("2026-01", "2026-01")
+    await here.heard()
+    assert (await here.drawn_up(area, "2026-01"))["counts"]["payable"] == 2
+    await here.tell("eligibility", emptied(wrong, right))
+
+    async def set_aside() -> bool:
+        letters = (await here.get("/v1/dead-letters", "admin"))["items"]
+        return any(letter["type"] == "entitlement.changed.v1" for letter in letters)
+
+    await eventually(set_aside)
