@@ -354,6 +354,8 @@ class _Listing:
                 self._table.on("open", self._open)
             if self._on_chosen is not None:
                 self._table.set_selection("multiple")
+                self._table.add_slot("header-selection", _TICK_ALL)
+                self._table.add_slot("body-selection", _TICK_ONE)
             with ui.row().classes("lb-pager"):
                 if self._on_chosen is not None:
                     ui.button(self._on_chosen[0], icon="done_all", on_click=self._choose).props(
@@ -476,6 +478,13 @@ _CELL = """
   <template v-else>{{ props.value }}</template>
 </q-td>
 """
+
+_TICK_ALL = '<q-checkbox dense v-model="props.selected" aria-label="全选本页" />'
+_TICK_ONE = """
+<q-checkbox dense aria-label="选择此行" :model-value="props.selected"
+  @update:model-value="(ticked, event) => Object.getOwnPropertyDescriptor(props, 'selected').set(ticked, event)" />
+"""
+"""Quasar's own boxes have no name for whoever does not see them."""
 
 _OPEN_CELL = """
 <q-td :props="props" class="text-right">

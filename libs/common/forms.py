@@ -152,7 +152,7 @@ def _value(item: Field, entered: Any) -> Any:
 
 
 async def _is_sure(question: str) -> bool:
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
+    with ui.dialog().props('aria-label="请确认"') as dialog, ui.card().classes("lb-dialog"):
         ui.label(question)
         with ui.row():
             ui.button("确定", on_click=lambda: dialog.submit(True)).props("unelevated no-caps")

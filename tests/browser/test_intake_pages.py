@@ -37,7 +37,7 @@ async def test_each_office_finds_the_application_in_its_work_and_gives_its_opini
     await photograph(visitor, "work")
     await main.get_by_role("button", name="查看").click()
     await expect(dialog.get_by_text("尚缺：", exact=False)).to_be_visible()
-    await has_no_serious_accessibility_problem(visitor, "[role=dialog]")
+    await has_no_serious_accessibility_problem(visitor)
     await photograph(visitor, "application")
 
     await dialog.get_by_role("button", name="退回补正").click()

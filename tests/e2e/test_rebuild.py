@@ -67,7 +67,7 @@ async def test_an_unknown_projection_is_refused_with_those_there_are(world: Worl
 async def _rows(world: World, projection: str) -> list[Any]:
     database, table, columns = KEPT[projection]
     found = await _execute(world, database, f"SELECT {columns} FROM {table}")
-    return sorted(tuple(row) for row in found)
+    return sorted((tuple(row) for row in found), key=repr)
 
 
 async def _execute(world: World, database: str, sql: str) -> list[asyncpg.Record]:

@@ -133,7 +133,7 @@ class Disbursement(RuleBasedStateMachine):
         """The card of one's own, of a guardian, or none any more."""
         self.version += 1
         event_id = new_id()
-        account = PayeeAccount(
+        account = None if holder is None else PayeeAccount(
             holder=holder, holder_name=self.sealer.seal("甲", event_id, "account.holder_name"), bank="b",
             number=self.sealer.seal("6222000000000000", event_id, "account.number"), number_last4="0000",
             status="active", number_token=f"t{self.version}", reason=None if holder == "own" else "无法办理社会保障卡",
@@ -141,7 +141,7 @@ class Disbursement(RuleBasedStateMachine):
         data = PayeeChanged(
             person_id=self.people[person], version=self.version, area=self.area,
             person_name=self.sealer.seal("甲", event_id, "person_name"), phone=None,
-            account=account if holder else None, cannot_act=holder == "guardian", effective_on=TODAY,
+            account=account, cannot_act=holder == "guardian", effective_on=TODAY,
         )  # fmt: skip
         async with self.database.transaction() as tx:
             await projections.keep_payees(self.sealer, tx, [SimpleNamespace(data=data, event_id=event_id)])  # type: ignore[list-item]

@@ -17,6 +17,7 @@ from libs.common.dashboard import (
     as_moment,
     as_text,
     as_yuan,
+    dialog,
     facts,
     heading,
     listing,
@@ -108,8 +109,7 @@ async def _reconciliations(desk: Desk) -> None:
 async def _open_reconciliation(desk: Desk, row: Mapping[str, Any]) -> None:
     kept = await desk.rest.get(f"/v1/reconciliations/{row['reconciliation_id']}")
     said = kept["certificate"]
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"{kept['period']} 对账单").classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"{kept['period']} 对账单"):
         with ui.row():
             word(str(kept["clean"]), _CLEAN)
             word("good" if kept["intact"] else "bad", {"good": ("摘要无误", "good"), "bad": ("摘要不符", "bad")})
@@ -148,8 +148,6 @@ async def _open_reconciliation(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("上一对账单", as_text(said["previous"])),
             ]
         )
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _side(words: Mapping[str, Mapping[str, int]] | None) -> str:
@@ -163,8 +161,7 @@ def _side(words: Mapping[str, Mapping[str, int]] | None) -> str:
 
 async def _open_case(desk: Desk, row: Mapping[str, Any]) -> None:
     path = f"/v1/cases/{row['case_id']}"
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(row["kind_name"]).classes("lb-section").props("role=heading aria-level=2")
+    with dialog(row["kind_name"]):
         word(row["status"], CASE_STATUSES)
         facts(
             [
@@ -184,8 +181,6 @@ async def _open_case(desk: Desk, row: Mapping[str, Any]) -> None:
                 _work_on(desk, row, path)
             except Refused as refusal:
                 problem(refusal)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _work_on(desk: Desk, row: Mapping[str, Any], path: str) -> None:

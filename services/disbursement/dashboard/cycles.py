@@ -18,6 +18,7 @@ from libs.common.dashboard import (
     as_text,
     as_words,
     as_yuan,
+    dialog,
     facts,
     heading,
     listing,
@@ -105,8 +106,7 @@ async def _open_cycle(desk: Desk, row: Mapping[str, Any]) -> None:
         for outcome in ("held", "unpayable", "dropped")
         for item in (await desk.rest.get(f"{path}/items", outcome=outcome))["items"]
     ]
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"{cycle['period']} 发放批次").classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"{cycle['period']} 发放批次"):
         with ui.row():
             word(cycle["status"], CYCLE_STATUSES)
             if cycle["waiting_since"]:
@@ -132,8 +132,6 @@ async def _open_cycle(desk: Desk, row: Mapping[str, Any]) -> None:
         for kind, name in PAPERS.items():
             if kind != "bank-list" or desk.role == "finance":
                 paper(desk, name, f"{path}/papers/{kind}")
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _show_facts(cycle: Mapping[str, Any]) -> None:

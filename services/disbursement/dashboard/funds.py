@@ -17,6 +17,7 @@ from libs.common.dashboard import (
     as_words,
     as_yuan,
     board,
+    dialog,
     facts,
     heading,
     listing,
@@ -96,11 +97,8 @@ def _book(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _open_closing(row: Mapping[str, Any]) -> None:
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"{row['period']} 月末余额").classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"{row['period']} 月末余额"):
         for book in row["balances"]:
             subheading(f"{as_area(book['area'])}　{SHORT_SUBSIDIES[book['subsidy']][0]}　{book['year']}")
             facts([(f"{name}（元）", as_yuan(book["accounts"].get(account, 0))) for account, name in ACCOUNTS.items()])
         facts([("摘要", row["digest"]), ("对账单", row["reconciliation_id"])])
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()

@@ -14,6 +14,7 @@ from libs.common.dashboard import (
     area_filter,
     as_area,
     as_yuan,
+    dialog,
     heading,
     listing,
     section,
@@ -71,8 +72,7 @@ def _child_form(desk: Desk) -> None:
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     path = f"/v1/institutions/{row['org_code']}/funds"
     children = (await desk.rest.get(path))["items"]
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"机构 {row['org_code']}").classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"机构 {row['org_code']}"):
         table(
             [
                 PERSON,
@@ -99,8 +99,6 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 button="登记使用",
                 done=again,
             )
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _uses(used: Mapping[str, int]) -> str:

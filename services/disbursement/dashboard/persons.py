@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import ui
-
 from libs.common.dashboard import (
     SHORT_SUBSIDIES,
     Column,
@@ -15,6 +13,7 @@ from libs.common.dashboard import (
     as_text,
     as_words,
     as_yuan,
+    dialog,
     facts,
     listing,
     subheading,
@@ -46,9 +45,7 @@ async def person_account(desk: Desk, person_id: str) -> None:
 
 async def _open_month(desk: Desk, person_id: str, row: Mapping[str, Any]) -> None:
     month = await desk.rest.get(f"/v1/persons/{person_id}/account/{row['subsidy']}/{row['period']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        title = f"{month['period']} {SHORT_SUBSIDIES[month['subsidy']][0]}"
-        ui.label(title).classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"{month['period']} {SHORT_SUBSIDIES[month['subsidy']][0]}"):
         facts(
             [
                 ("应发（元）", as_yuan(month["entitled_fen"])),
@@ -73,8 +70,6 @@ async def _open_month(desk: Desk, person_id: str, row: Mapping[str, Any]) -> Non
             ],
             month["causes"],
         )
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 async def person_payments(desk: Desk, person_id: str) -> None:

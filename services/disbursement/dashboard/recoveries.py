@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import ui
-
 from libs.common.dashboard import (
     PERSON,
     SHORT_SUBSIDIES,
@@ -18,6 +16,7 @@ from libs.common.dashboard import (
     as_text,
     as_words,
     as_yuan,
+    dialog,
     facts,
     heading,
     listing,
@@ -96,8 +95,7 @@ async def recoveries(desk: Desk) -> None:
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     path = f"/v1/recoveries/{row['recovery_id']}"
     case = await desk.rest.get(path)
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"追回：{case['says']}").classes("lb-section").props("role=heading aria-level=2")
+    with dialog(f"追回：{case['says']}"):
         word(case["status"], RECOVERY_STATUSES)
         facts(
             [
@@ -125,8 +123,6 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         _history(case)
         if case["status"] == "open":
             _work_on(desk, case, path)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _history(case: Mapping[str, Any]) -> None:

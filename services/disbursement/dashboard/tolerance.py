@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import ui
-
 from libs.common.dashboard import (
     Column,
     Desk,
@@ -15,6 +13,7 @@ from libs.common.dashboard import (
     as_area,
     as_text,
     as_yuan,
+    dialog,
     facts,
     heading,
     listing,
@@ -109,8 +108,7 @@ async def tolerance(desk: Desk) -> None:
 
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label("行为认定").classes("lb-section").props("role=heading aria-level=2")
+    with dialog("行为认定"):
         word(row["verdict"] or "", _VERDICTS)
         facts(
             [
@@ -142,8 +140,6 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 },
                 done=again,
             )
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 def _clauses(clauses: list[Mapping[str, str]]) -> str:

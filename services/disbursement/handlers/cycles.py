@@ -189,6 +189,12 @@ async def withdraw_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) 
     if cycle["requested_at"] is not None:
         raise WrongState("its submission was asked for")
     await _empty(tx, cycle_id)
+    await tx.connection.execute(
+        text(
+            "INSERT INTO withdrawn_drafts SELECT cycle_id, area, period, subsidy, :now FROM cycles WHERE cycle_id = :id"
+        ),
+        {"id": cycle_id, "now": tx.now},
+    )
     await tx.connection.execute(text("DELETE FROM cycles WHERE cycle_id = :id"), {"id": cycle_id})
     await audit.record(tx, principal, "withdraw cycle", str(cycle_id))
 

@@ -334,6 +334,15 @@ CREATE TABLE cycles (
 CREATE UNIQUE INDEX cycles_one_draft ON cycles (area, period, subsidy) NULLS NOT DISTINCT WHERE status = 'draft';
 CREATE INDEX cycles_under_way ON cycles (status) WHERE status NOT IN ('draft', 'closed');
 
+-- Drafts that were given up: what was in them is due again, and waits for the next cycle.
+CREATE TABLE withdrawn_drafts (
+    cycle_id     uuid PRIMARY KEY,
+    area         text NOT NULL,
+    period       date NOT NULL,
+    subsidy      text,
+    withdrawn_at timestamptz NOT NULL
+);
+
 -- One attempt to pay one month. Partitioned by period only, so that a month is unique whoever pays it.
 CREATE TABLE payments (
     payment_id      uuid NOT NULL,

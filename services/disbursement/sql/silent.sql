@@ -1,5 +1,6 @@
 -- Entitled months that were due when a later cycle over their area was drawn up, and are neither paid in full, on their
--- way, nor named in a cycle with the reason why not. What came back or was on its way that day waits for the next cycle.
+-- way, nor named in a cycle with the reason why not. What came back, was on its way that day, or was in a draft that was
+-- given up since, waits for the next cycle.
 WITH drawn AS (
     SELECT area, subsidy, period, max(created_at) AS created_at
     FROM cycles
@@ -30,4 +31,9 @@ WHERE NOT p.on_its_way AND p.live_fen < s.amount_fen - coalesce((
   AND NOT EXISTS (
         SELECT FROM cycle_exceptions x
         WHERE x.person_id = s.person_id AND x.subsidy = s.subsidy AND x.period = month::date
+    )
+  AND NOT EXISTS (
+        SELECT FROM withdrawn_drafts w
+        WHERE s.area LIKE w.area || '%' AND s.subsidy = coalesce(w.subsidy, s.subsidy) AND month <= w.period
+          AND w.withdrawn_at >= d.created_at
     )

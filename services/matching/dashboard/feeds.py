@@ -20,6 +20,7 @@ from libs.common.dashboard import (
     as_moment,
     as_text,
     as_words,
+    dialog,
     facts,
     heading,
     listing,
@@ -109,8 +110,7 @@ def _order(desk: Desk) -> None:
 
 async def _open_run(desk: Desk, row: Mapping[str, Any]) -> None:
     run = await desk.rest.get(f"/v1/comparisons/{row['comparison_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"{as_words(LEVELS)(run['level'])}比对 {run['as_of']}").classes("lb-section")
+    with dialog(f"{as_words(LEVELS)(run['level'])}比对 {run['as_of']}"):
         word(run["status"], RUNS)
         facts(
             [
@@ -125,14 +125,11 @@ async def _open_run(desk: Desk, row: Mapping[str, Any]) -> None:
         kinds = [{"kind": kind, "count": count} for kind, count in run["counts"]["by_kind"].items()]
         table([Column("kind", "线索", show=as_words(KINDS)), Column("count", "件数", numeric=True)], kinds)
         paper(desk, "台账", f"/v1/comparisons/{run['comparison_id']}/ledger", ("xlsx",))
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     feed = await desk.rest.get(f"/v1/feeds/{row['feed_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(as_words(SOURCES)(feed["source"])).classes("lb-section")
+    with dialog(as_words(SOURCES)(feed["source"])) as opened:
         word(feed["status"], STATUSES)
         facts(
             [
@@ -148,9 +145,7 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         if feed["rejected"]:
             await _rejects(desk, feed)
         if feed["status"] == "quarantined" and desk.role in ("cdpf", "civil_affairs"):
-            _decision(desk, feed, dialog)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
+            _decision(desk, feed, opened)
 
 
 async def _rejects(desk: Desk, feed: Mapping[str, Any]) -> None:
@@ -162,7 +157,7 @@ async def _rejects(desk: Desk, feed: Mapping[str, Any]) -> None:
     paper(desk, "全部退回行", f"/v1/feeds/{feed['feed_id']}/rejects", ("csv",))
 
 
-def _decision(desk: Desk, feed: Mapping[str, Any], dialog: ui.dialog) -> None:
+def _decision(desk: Desk, feed: Mapping[str, Any], opened: ui.dialog) -> None:
     """A person asked the sender: believed after all, or not."""
     reason = ui.input("核实说明").props("outlined dense")
     refused = ui.column().classes("w-full")
@@ -175,7 +170,7 @@ def _decision(desk: Desk, feed: Mapping[str, Any], dialog: ui.dialog) -> None:
             with refused:
                 problem(refusal)
             return
-        dialog.close()
+        opened.close()
         ui.notify("已记录")
 
     with ui.row():

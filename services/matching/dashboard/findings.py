@@ -19,6 +19,7 @@ from libs.common.dashboard import (
     as_area,
     as_text,
     as_words,
+    dialog,
     facts,
     heading,
     listing,
@@ -115,8 +116,7 @@ async def findings(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     finding = await desk.rest.get(f"/v1/findings/{row['finding_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(as_words(KINDS)(finding["kind"])).classes("lb-section")
+    with dialog(as_words(KINDS)(finding["kind"])) as opened:
         word(finding["status"], STATUSES)
         facts(
             [
@@ -136,14 +136,12 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         if desk.role in VERIFIERS:
             paper(desk, "核查任务单", f"/v1/papers/task-sheets/{finding['finding_id']}", ("pdf",))
         if finding["status"] == "open" and desk.role in VERIFIERS:
-            _verification(desk, finding, dialog)
+            _verification(desk, finding, opened)
         if finding["overdue"] and desk.role == "civil_affairs":
-            _decision(desk, finding, dialog)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
+            _decision(desk, finding, opened)
 
 
-def _verification(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None:
+def _verification(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> None:
     """What the person found out, and how: confirmed or dismissed."""
     method = ui.select(METHODS, value="visit", label="核实方式").props('outlined dense aria-label="核实方式"')
     effective_on = ui.input("实际日期", value=finding["alleged_on"]).props("outlined dense")
@@ -155,7 +153,7 @@ def _verification(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> 
         if outcome == "confirmed":
             body["effective_on"] = effective_on.value
         if await posted(desk, f"/v1/findings/{finding['finding_id']}/verification", body, refused):
-            dialog.close()
+            opened.close()
             ui.notify("已记录核实结果")
 
     with ui.row():
@@ -166,8 +164,7 @@ def _verification(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> 
 async def _verify_many(desk: Desk, chosen: Sequence[Mapping[str, Any]], reload: Callable[[], Awaitable[None]]) -> None:
     """Many leads at once, with one method and one reason; each is recorded by itself."""
     waiting = [finding for finding in chosen if finding["status"] == "open"]
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(f"批量核实 {len(waiting)} 条").classes("lb-section")
+    with dialog(f"批量核实 {len(waiting)} 条") as opened:
         ui.label("每条分别记录；确认的以各自的所涉日期为准，日期不同的请逐条核实").classes("lb-about")
         method = ui.select(METHODS, value="document", label="核实方式").props('outlined dense aria-label="核实方式"')
         note = ui.input("核实说明（必填）").props("outlined dense").classes("w-full")
@@ -189,17 +186,15 @@ async def _verify_many(desk: Desk, chosen: Sequence[Mapping[str, Any]], reload: 
                 return
             kept = [item["refused"] for item in done if item["refused"]]
             ui.notify(f"已核实 {len(done) - len(kept)} 条" + (f"，{len(kept)} 条未成：{kept[0]}" if kept else ""))
-            dialog.close()
+            opened.close()
             await reload()
 
         with ui.row():
             ui.button("全部属实", on_click=lambda: answer("confirmed")).props("unelevated no-caps")
             ui.button("全部排除", on_click=lambda: answer("dismissed")).props("outline no-caps")
-            ui.button("取消", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
 
 
-def _decision(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None:
+def _decision(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> None:
     """Overdue: the county keeps the hold or releases it, with its reason."""
     subheading("逾期未核实，请在下一发放周期前决定")
     reason = ui.input("理由").props("outlined dense")
@@ -208,7 +203,7 @@ def _decision(desk: Desk, finding: Mapping[str, Any], dialog: ui.dialog) -> None
     async def decide(decision: str) -> None:
         body = {"decision": decision, "reason": reason.value or ""}
         if await posted(desk, f"/v1/findings/{finding['finding_id']}/decision", body, refused):
-            dialog.close()
+            opened.close()
             ui.notify("已记录决定")
 
     with ui.row():

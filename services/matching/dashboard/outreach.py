@@ -18,6 +18,7 @@ from libs.common.dashboard import (
     as_area,
     as_text,
     as_words,
+    dialog,
     facts,
     heading,
     listing,
@@ -79,8 +80,7 @@ async def outreach(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     case = await desk.rest.get(f"/v1/outreach/{row['outreach_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label(as_words(BECAUSE)(case["because"])).classes("lb-section")
+    with dialog(as_words(BECAUSE)(case["because"])) as opened:
         word(case["status"], STATUSES)
         facts(
             [
@@ -105,12 +105,10 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                     )
         open_case = case["status"] in ("identified", "reminding", "task", "reminded")
         if open_case and desk.role in ("township", "civil_affairs", "cdpf"):
-            _outcome(desk, case, dialog)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
+            _outcome(desk, case, opened)
 
 
-def _outcome(desk: Desk, case: Mapping[str, Any], dialog: ui.dialog) -> None:
+def _outcome(desk: Desk, case: Mapping[str, Any], opened: ui.dialog) -> None:
     outcome = ui.select(_OUTCOMES, value="reminded", label="结果").props('outlined dense aria-label="结果"')
     method = ui.select(_METHODS, value="phone", label="方式").props('outlined dense aria-label="方式"')
     note = ui.input("说明").props("outlined dense")
@@ -119,7 +117,7 @@ def _outcome(desk: Desk, case: Mapping[str, Any], dialog: ui.dialog) -> None:
     async def save() -> None:
         body = {"outcome": outcome.value, "method": method.value, "note": note.value or ""}
         if await posted(desk, f"/v1/outreach/{case['outreach_id']}/outcome", body, refused):
-            dialog.close()
+            opened.close()
             ui.notify("已记录")
 
     ui.button("记录", on_click=save).props("unelevated no-caps")

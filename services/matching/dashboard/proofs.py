@@ -17,6 +17,7 @@ from libs.common.dashboard import (
     as_area,
     as_text,
     as_words,
+    dialog,
     facts,
     heading,
     listing,
@@ -68,8 +69,7 @@ async def proofs(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     proof = await desk.rest.get(f"/v1/proofs-of-life/{row['proof_id']}")
-    with ui.dialog() as dialog, ui.card().classes("lb-dialog"):
-        ui.label("生存验证").classes("lb-section")
+    with dialog("生存验证") as opened:
         word(proof["risk"], RISKS)
         facts(
             [
@@ -88,12 +88,10 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         ]
         table(columns, proof["tried"], empty="尚未验证")
         if proof["status"] == "open" and desk.role in ("township", "civil_affairs"):
-            _attempt(desk, proof, dialog)
-        ui.button("关闭", on_click=dialog.close).props("flat no-caps")
-    dialog.open()
+            _attempt(desk, proof, opened)
 
 
-def _attempt(desk: Desk, proof: Mapping[str, Any], dialog: ui.dialog) -> None:
+def _attempt(desk: Desk, proof: Mapping[str, Any], opened: ui.dialog) -> None:
     outcomes = {key: chinese for key, (chinese, _) in OUTCOMES.items() if key != "stopped"}
     method = ui.select(METHODS, value="visit", label="验证方式").props('outlined dense aria-label="验证方式"')
     outcome = ui.select(outcomes, value="alive", label="结果").props('outlined dense aria-label="结果"')
@@ -103,7 +101,7 @@ def _attempt(desk: Desk, proof: Mapping[str, Any], dialog: ui.dialog) -> None:
     async def save() -> None:
         body = {"method": method.value, "outcome": outcome.value, "note": note.value or ""}
         if await posted(desk, f"/v1/proofs-of-life/{proof['proof_id']}", body, refused):
-            dialog.close()
+            opened.close()
             ui.notify("已记录")
 
     ui.button("记录", on_click=save).props("unelevated no-caps")
