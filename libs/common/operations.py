@@ -44,6 +44,11 @@ class DailyRun(BaseModel):
     as_of: date
 
 
+async def metrics() -> PlainTextResponse:
+    """What this process measures, for Prometheus."""
+    return PlainTextResponse(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)
+
+
 def operations_router(
     service: str,
     tasks: Sequence[DailyTask],
@@ -65,9 +70,7 @@ def operations_router(
             {"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200
         )
 
-    @plain.get("/metrics")
-    async def metrics() -> PlainTextResponse:
-        return PlainTextResponse(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)
+    plain.add_api_route("/metrics", metrics)
 
     @api.post("/daily-runs", status_code=201)
     async def run_daily(body: DailyRun, tx: Tx, admin: Admin) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common.auth import Role, TokenVerifier
 from libs.common.dashboard import Page
 from libs.common.issuer import issue_token
+from libs.common.operations import metrics
 from libs.common.service import serve
 from libs.common.settings import Settings
 from services.console.pages import Overview, person
@@ -73,6 +74,8 @@ def build(settings: Settings) -> FastAPI:
 
 
 def _add_health(app: FastAPI) -> None:
+    app.add_api_route("/metrics", metrics)
+
     @app.get("/healthz")
     async def alive() -> dict[str, str]:
         return {"status": "ok"}

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from libs.common.clock import utc_now
 from libs.common.database import asyncpg_dsn, is_transient
+from libs.common.operations import metrics
 from libs.common.service import crash_loudly
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.client_secret = settings.onecard_client_secret
     app.state.wake = asyncio.Event()
     app.state.stopping = asyncio.Event()
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.include_router(bank_side)
     app.include_router(test_side)
     app.state.sms_key = settings.sms_key

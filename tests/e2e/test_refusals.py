@@ -11,6 +11,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from libs.common.settings import PORT_OFFSETS
 from tests.e2e.world import World, until
 
 
@@ -208,3 +209,11 @@ async def test_a_cycle_without_money_is_refused_saying_how_much_is_missing(world
     answer = await world.call("POST", "disbursement", f"{path}/approval", "finance", area)
     assert answer.status_code == 409, answer.text
     assert "50" in answer.text or "5000" in answer.text, "living is short by 50 yuan, care by 70"
+
+
+@pytest.mark.parametrize("name", PORT_OFFSETS)
+async def test_every_process_tells_without_a_token_how_it_is_and_what_it_measures(world: World, name: str) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", *(["/openapi.json"] if name != "console" else [])):
+        answer = await world.http.get(world.url(name, path))
+        assert answer.status_code == 200, path
+    assert "process_cpu_seconds_total" in (await world.http.get(world.url(name, "/metrics"))).text
