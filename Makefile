@@ -17,10 +17,9 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup
 	$(BIN)/liangbu run
 
-test: setup
-	$(MAKE) --jobs 2 --keep-going --output-sync=line test-files test-systems
+test: test-files test-systems
 
-# What shares one running system, beside all else: much of a test is waiting, for a broker that forms a group or a start.
+# What shares one running system; after the rest, since both keep two cores busy.
 test-systems: setup
 	$(BIN)/python -m pytest tests/e2e tests/browser
 

@@ -126,7 +126,7 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[Running]:
         yield Running(app, http, settings)
 
 
-async def eventually(check: Callable[[], Awaitable[Any]], *, within_s: float = 60.0) -> Any:
+async def eventually(check: Callable[[], Awaitable[Any]], *, within_s: float = 180.0) -> Any:
     """The first truthy result of `check`; the last result's failure after `within_s`."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

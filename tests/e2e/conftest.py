@@ -21,7 +21,7 @@ async def world() -> AsyncIterator[World]:
         home, base_port = Path(folder) / "home", free_base_port()
         process = start(home, base_port)
         try:
-            await until(lambda: _is_up(home, base_port, process), "the system to be up", within_s=90)
+            await until(lambda: _is_up(home, base_port, process), "the system to be up", within_s=300)
             world = World(home, base_port, process)
             yield world
             await world.http.aclose()

@@ -225,7 +225,7 @@ class World:
         await self.post("disbursement", f"{path}/approval", "finance", area=area)
         await self.post("disbursement", f"{path}/submission", "finance", area=area)
 
-    async def cycle_reaches(self, area: str, cycle_id: str, *statuses: str, within_s: float = 60) -> Any:
+    async def cycle_reaches(self, area: str, cycle_id: str, *statuses: str, within_s: float = 300) -> Any:
         async def reached() -> Any:
             answer = await self.get("disbursement", f"/v1/cycles/{cycle_id}", area=area)
             return answer if answer["status"] in statuses else None
@@ -289,10 +289,10 @@ class World:
             except httpx.TransportError:
                 return None
 
-        await until(ready, f"{name} to be back", within_s=60)
+        await until(ready, f"{name} to be back", within_s=180)
 
 
-async def until(check: Any, what: str, *, within_s: float = 60.0) -> Any:
+async def until(check: Any, what: str, *, within_s: float = 180.0) -> Any:
     """The first result of `check` that is not None."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

@@ -369,7 +369,7 @@ async def world(databases: Databases, issuer: Issuer, *, roles: str, **changes: 
                 onecard_client_secret="secret",
                 onecard_webhook_url=f"http://127.0.0.1:{ports['disbursement']}/webhooks/onecard",
                 onecard_webhook_secrets=WEBHOOK_SECRET,
-                **{"bank_timeout_s": 2.0, **more},
+                **{"bank_timeout_s": 10.0, **more},
             )
 
         bank_app = onecard_mock.create_app(settings_for(await databases.fresh("onecard_mock")))

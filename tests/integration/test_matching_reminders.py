@@ -55,21 +55,21 @@ async def test_who_is_newly_certified_is_prescreened_reminded_by_letter_and_has_
         (case,) = answer.json()["items"]
         return case if case["status"] == status else None
 
-    case = await eventually(lambda: case_in("reminding"), within_s=30)
+    case = await eventually(lambda: case_in("reminding"))
     assert case["eligible"] == ["care"], "of level 2, and not in dibao"
 
     async def letters() -> Any:
         answer = await services["notification"].call("GET", "/v1/messages", params={"person_id": person_id})
         return [item for item in answer.json()["items"] if item["status"] == "letter_due"]
 
-    (letter,) = await eventually(letters, within_s=30)
+    (letter,) = await eventually(letters)
     assert letter["kind"] == "reminder", "on paper: nobody knows a phone of theirs"
     handed_over = await services["notification"].call(
         "POST", f"/v1/messages/{letter['message_id']}/delivery", "township", area=TOWNSHIP,
         json={"delivered_on": business_today().isoformat()},
     )  # fmt: skip
     assert handed_over.status_code == 200, handed_over.text
-    case = await eventually(lambda: case_in("reminded"), within_s=30)
+    case = await eventually(lambda: case_in("reminded"))
     assert (case["reminded_by"], case["reminded_on"]) == ("letter", business_today().isoformat())
     assert case["lapses_after"] == case["remind_by"]
     assert await invariants_hold(matching)

@@ -186,9 +186,9 @@ async def test_after_the_broker_lost_everything_nothing_is_lost(bus: Bus) -> Non
         await bus.publish("while it was away")
         await asyncio.sleep(0.5)
         bus.broker.start()
-        await eventually(lambda: _has(bus, ["while it was away"]), within_s=40)
+        await eventually(lambda: _has(bus, ["while it was away"]))
         await bus.publish("afterwards")
-        await eventually(lambda: _has(bus, ["afterwards"]), within_s=40)
+        await eventually(lambda: _has(bus, ["afterwards"]))
         assert sorted(await bus.seen()) == ["a", "afterwards", "b", "while it was away"]
 
 
@@ -202,7 +202,7 @@ async def test_events_that_the_lost_broker_never_delivered_are_published_again(b
     bus.broker.kill()
     bus.broker.start()
     async with Started(bus):
-        await eventually(lambda: _has(bus, ["read by nobody"]), within_s=40)
+        await eventually(lambda: _has(bus, ["read by nobody"]))
 
 
 class Killed(BaseException):
@@ -260,7 +260,7 @@ async def test_a_second_consumer_takes_its_share_and_nothing_is_lost_or_doubled(
         for number, name in enumerate(names):
             await bus.publish(name, person=f"p1-{number}")
             await asyncio.sleep(0.2)
-        await eventually(lambda: _has(bus, names), within_s=40)
+        await eventually(lambda: _has(bus, names))
     assert sorted(await bus.seen()) == sorted(names)
 
 
