@@ -36,6 +36,9 @@ from libs.common.web import BodyLimit, RequestLog, install_problem_handlers
 
 log = structlog.get_logger(__name__)
 
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, so that none is closed just as they use it again."""
+
 
 class Worker(Protocol):
     """Something that runs beside the API until it is stopped, e.g. the dispatch of payments."""
@@ -216,6 +219,7 @@ def serve(name: str, build: Callable[[Settings], Any]) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
     )
     server = uvicorn.Server(config)

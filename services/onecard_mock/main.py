@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from libs.common.clock import utc_now
 from libs.common.database import asyncpg_dsn, is_transient
 from libs.common.operations import metrics
-from libs.common.service import crash_loudly
+from libs.common.service import KEEP_ALIVE_S, crash_loudly
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging
 from services.onecard_mock.api import bank_side, test_side
@@ -126,6 +126,7 @@ def main() -> None:
         port=settings.listen_port or settings.port + PORT_OFFSETS["onecard_mock"],
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 
