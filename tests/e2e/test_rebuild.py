@@ -24,24 +24,24 @@ KEPT = {
 
 
 @pytest.fixture(scope="module")
-async def county(world: World) -> str:
+async def people(world: World) -> set[str]:
     """One person who is paid, and one whose payments a finding holds."""
     area = world.county()
     await world.appropriate(area)
-    await world.granted(area)
+    paid = await world.granted(area)
     held = await world.granted(area)
     lead = {"kind": "person.died", "id_number": held.id_number, "occurred_on": "2026-01-10", "area": area}
     await world.post("matching", "/v1/events", "civil_affairs", lead, area=area)
-    await until(lambda: _rows(world, "holds"), "the hold")
+    await until(lambda: _rows(world, "holds", {held.person_id}), "the hold")
     await world.pay(area, "2026-01")
-    return area
+    return {paid.person_id, held.person_id}
 
 
 @pytest.mark.parametrize("projection", KEPT)
 async def test_a_damaged_projection_is_emptied_and_filled_again_from_events(
-    world: World, county: str, projection: str
+    world: World, people: set[str], projection: str
 ) -> None:
-    before = await _rows(world, projection)
+    before = await _rows(world, projection, people)
     assert before
     database, table, _ = KEPT[projection]
     await _execute(
@@ -51,10 +51,10 @@ async def test_a_damaged_projection_is_emptied_and_filled_again_from_events(
         if "version" in KEPT[projection][2]
         else f"UPDATE {table} SET amount_fen = 1",
     )
-    assert await _rows(world, projection) != before
+    assert await _rows(world, projection, people) != before
     code, said = await _liangbu(world, "rebuild", "--projection", projection)
     assert code == 0, said
-    assert await _rows(world, projection) == before
+    assert await _rows(world, projection, people) == before
     await world.invariants_hold()
 
 
@@ -64,10 +64,11 @@ async def test_an_unknown_projection_is_refused_with_those_there_are(world: Worl
     assert all(name in said for name in KEPT), said
 
 
-async def _rows(world: World, projection: str) -> list[Any]:
+async def _rows(world: World, projection: str, people: set[str]) -> list[Any]:
+    """Of these people. Ids that were merged are rebuilt as they were told, not as they were merged (ADR 0011)."""
     database, table, columns = KEPT[projection]
     found = await _execute(world, database, f"SELECT {columns} FROM {table}")
-    return sorted((tuple(row) for row in found), key=repr)
+    return sorted((tuple(row) for row in found if row["person_id"] in people), key=repr)
 
 
 async def _execute(world: World, database: str, sql: str) -> list[asyncpg.Record]:
