@@ -32,7 +32,11 @@ async def people(world: World) -> set[str]:
     held = await world.granted(area)
     lead = {"kind": "person.died", "id_number": held.id_number, "occurred_on": "2026-01-10", "area": area}
     await world.post("matching", "/v1/events", "civil_affairs", lead, area=area)
-    await until(lambda: _rows(world, "holds", {held.person_id}), "the hold")
+
+    async def holds() -> list[Any] | None:
+        return await _rows(world, "holds", {held.person_id}) or None
+
+    await until(holds, "the hold")
     await world.pay(area, "2026-01")
     return {paid.person_id, held.person_id}
 
