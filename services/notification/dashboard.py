@@ -79,6 +79,7 @@ REASONS = {
     "quiet hours": "夜间不发送，次日早上发送",
     "the person died: to the family by letter": "本人已去世，书面告知家属",
     "the person died": "本人已去世，不再告知",
+    "the person is alive": "本人在世，死亡信息已撤销，不再告知",
     "not sent in time": "短信长时间未能发出，改为书面",
     "no receipt in time": "短信没有送达回执，改为书面",
     "not known to the provider": "短信平台没有记录，重新发送",

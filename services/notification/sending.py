@@ -143,9 +143,11 @@ class Sending:
         return len(claimed)
 
     async def _stays(self, tx: Transaction, message: Claimed) -> bool:
-        """Whether no text leaves now: a letter is due, or it is night, or there is nobody to send it."""
+        """Whether no text leaves now: nobody needs it any more, a letter is due, it is night, or nobody can send it."""
         if message.died and message.kind in OF_THE_LIVING and not message.sent:
             await suppress_text(tx, message.message_id, "the person died")
+        elif not message.died and message.kind == "entitlement_ended" and not message.sent:
+            await suppress_text(tx, message.message_id, "the person is alive")
         elif message.needs_letter:
             reason = DIED if message.died else NO_PHONE
             await _set(tx, message, status="letter_due", medium="letter", reason=reason, phone=None)

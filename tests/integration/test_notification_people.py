@@ -230,6 +230,18 @@ async def test_a_death_that_is_retracted_gives_the_phone_back(service: Notificat
     assert len(service.provider.texts) == 1
 
 
+async def test_who_was_declared_dead_and_came_back_before_the_text_left_is_not_told_of_a_death(
+    service: Notification,
+) -> None:
+    await service.receive(service.contact(), entitlement(1, None))
+    await service.receive(entitlement(2, Period(2026, 2), cause="person.declared_dead"))
+    await service.receive(entitlement(3, None, cause="person.reappeared"))
+    await service.send_all()
+    told = {message["kind"]: (message["status"], message["reason"]) for message in await service.messages()}
+    assert told["entitlement_ended"] == ("suppressed", "the person is alive")
+    assert told["entitlement_resumed"] == ("delivered", None)
+
+
 async def test_a_person_without_a_phone_is_told_at_the_guardians(service: Notification) -> None:
     await service.receive(contact(service, PERSON, phone=None, guardian_phone="13700000001"), approval())
     await service.send_all()
