@@ -21,6 +21,7 @@ from libs.common.operations import metrics
 from libs.common.service import serve
 from libs.common.settings import Settings
 from services.console.pages import Overview, person
+from services.console.rest import SERVICE_NAMES
 from services.console.settings import ConsoleSettings
 from services.console.shell import SLOW_PAGE_S, Dashboard, Shell, Visit
 from services.console.sign_in import SESSION_HOURS, IssueDemoToken, Sessions, sign_in_page, sign_in_routes
@@ -100,8 +101,9 @@ def _add_pages(settings: ConsoleSettings, http: httpx.AsyncClient, sessions: Ses
     shell = Shell(settings, http, sessions, DASHBOARDS)
     shell.add_page("/", "总览", "dashboard", Overview(settings, http, DASHBOARDS).build)
     for dashboard in DASHBOARDS:
+        group = SERVICE_NAMES[dashboard.service]
         for page in dashboard.pages:
-            shell.add_page(page.path, page.title, page.icon, _at_desk(dashboard.service, page), page.roles)
+            shell.add_page(page.path, page.title, page.icon, _at_desk(dashboard.service, page), page.roles, group)
 
     @ui.page("/persons/{person_id}", title="人员 · 两补", response_timeout=SLOW_PAGE_S)
     async def show_person(request: Request, person_id: str) -> Response | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import httpx
 from fastapi import Request
@@ -49,6 +50,7 @@ class _MenuItem:
     path: str
     title: str
     icon: str
+    group: str
     roles: Sequence[Role]
 
 
@@ -66,9 +68,11 @@ class Shell:
         self.dashboards = dashboards
         self._menu: list[_MenuItem] = []
 
-    def add_page(self, path: str, title: str, icon: str, build: BuildPage, roles: Sequence[Role] = OFFICIALS) -> None:
-        """Registers a page and its place in the menu, in the order of calls."""
-        self._menu.append(_MenuItem(path, title, icon, roles))
+    def add_page(
+        self, path: str, title: str, icon: str, build: BuildPage, roles: Sequence[Role] = OFFICIALS, group: str = ""
+    ) -> None:
+        """Registers a page and its place in the menu, in the order of calls; pages of a group stand under its name."""
+        self._menu.append(_MenuItem(path, title, icon, group, roles))
 
         @ui.page(path, title=f"{title} · 两补", response_timeout=SLOW_PAGE_S)
         async def show_page(request: Request) -> Response | None:
@@ -140,12 +144,16 @@ class Shell:
             ui.left_drawer(value=None).props("width=208 breakpoint=900").classes("lb-menu") as drawer,
             ui.element("nav").props('aria-label="主菜单"').classes("w-full"),
         ):
-            for page in self._menu:
-                if who.role in page.roles:
+            mine = [page for page in self._menu if who.role in page.roles]
+            for group, pages in groupby(mine, key=lambda page: page.group):
+                if group:
+                    ui.label(group).classes("lb-menu-group")
+                for page in pages:
                     with ui.link(target=page.path).props("aria-current=page" if page.path == path else ""):
                         ui.icon(page.icon).props("aria-hidden=true")
                         ui.label(page.title)
         menu_button.on_click(drawer.toggle)
+        ui.run_javascript("document.querySelector('.lb-menu [aria-current]')?.scrollIntoView({block: 'nearest'})")
 
 
 async def _ask_for_person(visit: Visit) -> None:
