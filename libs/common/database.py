@@ -7,6 +7,7 @@ A `Transaction` holds the effects, the inbox marks and the outgoing events; it c
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,112 +31,42 @@ def new_id() -> UUID:
     return uuid7()
 
 
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    event_id: UUID
-    data: EventData
-    bulk: bool
-
-
-@dataclass(slots=True)
-class Transaction:
-    """What a handler works with. `connection` is inside one database transaction; `now` is that transaction's time."""
-
-    connection: AsyncConnection
-    service: str
-    now: datetime
-    traceparent: str | None = None
-    opened: Any = None
-    """The row that the transaction's first statement answered, where it was asked more than the time."""
-    _outgoing: list[_Outgoing] = field(default_factory=list)
-    _deeds: list[Mapping[str, Any]] = field(default_factory=list)
-    _answers: list[Mapping[str, Any]] = field(default_factory=list)
-    _held: set[str] = field(default_factory=set)
-    """Keys whose locks are held already; they are until the end of the transaction."""
-
-    async def lock(self, *keys: str) -> None:
-        """Serialises writers of these persons or aggregates until the transaction ends; taken in a fixed order.
-
-        Take it before reading what will be changed: the outbox then lists a person's events in commit order.
-        """
-        wanted = set(keys) - self._held
-        if wanted:
-            await self.connection.execute(_LOCK, {"keys": list(wanted)})
-            self._held |= wanted
-
-    def publish(self, data: EventData, *, event_id: UUID | None = None, bulk: bool = False) -> UUID:
-        """Queues an event; it leaves with the commit. Give `event_id` when fields were sealed for it."""
-        identity = event_id or new_id()
-        self._outgoing.append(_Outgoing(identity, data, bulk))
-        return identity
-
-    def holds(self, *keys: str) -> None:
-        """Notes that a statement of the caller's own has taken these locks (`lock_keys` in SQL)."""
-        self._held |= set(keys)
-
-    def note_deed(self, entry: Mapping[str, Any]) -> None:
-        """Queues an entry of the audit log; it is written with the commit."""
-        self._deeds.append(entry)
-
-    def remember_answer(self, answer: Mapping[str, Any]) -> None:
-        """Queues the answer under an idempotency key; it is written with the commit."""
-        self._answers.append(answer)
-
-    async def flush(self) -> None:
-        """Writes what was queued, in one round trip: events behind the locks of their keys, deeds and answers."""
-        if self._outgoing:
-            await self.lock(*{outgoing.data.key for outgoing in self._outgoing})
-        events = _OUTBOX.columns([self._outbox_row(outgoing) for outgoing in self._outgoing])
-        if self._deeds or self._answers:
-            others = _AUDIT_LOG.columns(self._deeds) | _IDEMPOTENCY_KEYS.columns(self._answers)
-            await self.connection.execute(_INSERT_ALL, events | others)
-        elif self._outgoing:
-            await self.connection.execute(_INSERT_EVENTS, events)
-        self._outgoing.clear()
-        self._deeds.clear()
-        self._answers.clear()
-
-    def _outbox_row(self, outgoing: _Outgoing) -> dict[str, Any]:
-        data = outgoing.data
-        body = write_envelope(
-            data, event_id=outgoing.event_id, source=self.service, time=self.now, traceparent=self.traceparent
-        )
-        return {
-            "event_id": outgoing.event_id,
-            "topic": (bulk_topic_of if outgoing.bulk else topic_of)(self.service),
-            "key": data.key,
-            "type": data.type,
-            "aggregate": data.aggregate,
-            "version": data.aggregate_version,
-            "body": body,
-        }
-
-
-_LOCK = text("SELECT lock_keys(:keys)")
-Opening = tuple[Executable, Mapping[str, Any]]
-"""A statement with its parameters whose one row has the time as `now`, and more."""
-
-_NOW: Opening = (text("SELECT clock_timestamp() AS now"), {})
-
-
-@dataclass(frozen=True)
-class _Appended:
+@dataclass(frozen=True, eq=False)
+class Appended:
     """A table that rows are only appended to, all of a transaction in one statement: its columns with their types."""
 
     table: str
     types: Mapping[str, str]
 
-    @property
-    def insert(self) -> str:
-        arrays = ", ".join(f"CAST(:{self.table}_{name} AS {kind}[])" for name, kind in self.types.items())
+    def insert(self, first: int) -> str:
+        """The statement; its parameters are numbered from `first`."""
+        arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(self.types.values(), start=first))
         return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM unnest({arrays})"  # noqa: S608 (constants)
 
-    def columns(self, written: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-        """The rows as the parameters of `insert`."""
-        return {f"{self.table}_{name}": [row[name] for row in written] for name in self.types}
+    def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return [[row[name] for row in written] for name in self.types]
 
 
-_OUTBOX = _Appended(
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """A table that rows of many columns, some of them arrays, go into: all of a transaction as one JSON.
+
+    `then` ends the statement, e.g. with what to do on a conflict."""
+
+    table: str
+    columns: Sequence[str]
+    then: str = ""
+
+    def insert(self, first: int) -> str:
+        columns = ", ".join(self.columns)
+        rows = f"jsonb_populate_recordset(NULL::{self.table}, ${first}::jsonb)"
+        return f"INSERT INTO {self.table} ({columns}) SELECT {columns} FROM {rows} {self.then}"  # noqa: S608 (constants)
+
+    def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return [json.dumps(written, ensure_ascii=False, default=str)]
+
+
+_OUTBOX = Appended(
     "outbox",
     {
         "event_id": "uuid",
@@ -147,7 +78,7 @@ _OUTBOX = _Appended(
         "body": "text",
     },
 )
-_AUDIT_LOG = _Appended(
+_AUDIT_LOG = Appended(
     "audit_log",
     {
         "sub": "text",
@@ -161,7 +92,7 @@ _AUDIT_LOG = _Appended(
         "request_id": "text",
     },
 )
-_IDEMPOTENCY_KEYS = _Appended(
+_IDEMPOTENCY_KEYS = Appended(
     "idempotency_keys",
     {
         "sub": "text",
@@ -173,8 +104,105 @@ _IDEMPOTENCY_KEYS = _Appended(
         "body": "bytea",
     },
 )
-_INSERT_EVENTS = text(_OUTBOX.insert)
-_INSERT_ALL = text(f"WITH told AS ({_OUTBOX.insert}), done AS ({_AUDIT_LOG.insert}) {_IDEMPOTENCY_KEYS.insert}")
+
+
+@functools.lru_cache(maxsize=256)
+def _insert_into(tables: Sequence[Appended | Filled]) -> str:
+    """One statement that inserts into all of them; what refers from one to another is checked at its end."""
+    statements, place = [], 1
+    for table in tables:
+        statements.append(table.insert(place))
+        place += len(table.parameters([]))
+    *others, last = statements
+    named = ", ".join(f"w{number} AS ({statement})" for number, statement in enumerate(others))
+    return f"WITH {named} {last}" if named else last
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a handler works with. `connection` is inside one database transaction; `now` is that transaction's time."""
+
+    connection: AsyncConnection
+    service: str
+    now: datetime
+    traceparent: str | None = None
+    opened: Any = None
+    """The row that the transaction's first statement answered, where it was asked more than the time."""
+    has_published: bool = False
+    _queued: dict[Appended | Filled, list[Mapping[str, Any]]] = field(default_factory=dict)
+    _held: set[str] = field(default_factory=set)
+    """Keys whose locks are held already; they are until the end of the transaction."""
+
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """The rows of a statement of every request, through asyncpg itself in the same transaction (ADR 0015)."""
+        proxied = self.connection.sync_connection
+        assert proxied is not None
+        driver = proxied.connection.driver_connection
+        assert driver is not None
+        found: Sequence[Any] = await driver.fetch(statement, *parameters)
+        return found
+
+    async def lock(self, *keys: str) -> None:
+        """Serialises writers of these persons or aggregates until the transaction ends; taken in a fixed order.
+
+        Take it before reading what will be changed: the outbox then lists a person's events in commit order.
+        """
+        wanted = set(keys) - self._held
+        if wanted:
+            await self.fetch("SELECT lock_keys($1)", list(wanted))
+            self._held |= wanted
+
+    def holds(self, *keys: str) -> None:
+        """Notes that a statement of the caller's own has taken these locks (`lock_keys` in SQL)."""
+        self._held |= set(keys)
+
+    def publish(self, data: EventData, *, event_id: UUID | None = None, bulk: bool = False) -> UUID:
+        """Queues an event; it leaves with the commit. Give `event_id` when fields were sealed for it."""
+        identity = event_id or new_id()
+        body = write_envelope(data, event_id=identity, source=self.service, time=self.now, traceparent=self.traceparent)
+        self.append(
+            _OUTBOX,
+            {
+                "event_id": identity,
+                "topic": (bulk_topic_of if bulk else topic_of)(self.service),
+                "key": data.key,
+                "type": data.type,
+                "aggregate": data.aggregate,
+                "version": data.aggregate_version,
+                "body": body,
+            },
+        )
+        return identity
+
+    def note_deed(self, entry: Mapping[str, Any]) -> None:
+        """Queues an entry of the audit log; it is written with the commit."""
+        self.append(_AUDIT_LOG, entry)
+
+    def remember_answer(self, answer: Mapping[str, Any]) -> None:
+        """Queues the answer under an idempotency key; it is written with the commit."""
+        self.append(_IDEMPOTENCY_KEYS, answer)
+
+    def append(self, table: Appended | Filled, row: Mapping[str, Any]) -> None:
+        """Queues a row; it is written with the commit, or by `flush` for whoever reads it before."""
+        self._queued.setdefault(table, []).append(row)
+
+    async def flush(self) -> None:
+        """Writes what was queued, in one round trip: events behind the locks of their keys."""
+        if not self._queued:
+            return
+        if _OUTBOX in self._queued:
+            await self.lock(*{row["key"] for row in self._queued[_OUTBOX]})
+            self.has_published = True
+        tables = tuple(sorted(self._queued, key=lambda table: table.table))
+        parameters = [given for table in tables for given in table.parameters(self._queued[table])]
+        await self.fetch(_insert_into(tables), *parameters)
+        self._queued.clear()
+
+
+Opening = tuple[Executable, Mapping[str, Any]]
+"""A statement with its parameters whose one row has the time as `now`, and more."""
+
+_NOW: Opening = (text("SELECT clock_timestamp() AS now"), {})
 
 
 class Database:
@@ -204,9 +232,8 @@ class Database:
             opened = (await connection.execute(*opening)).one()
             transaction = Transaction(connection, self.service, opened.now, traceparent, opened)
             yield transaction
-            published = bool(transaction._outgoing)
             await transaction.flush()
-        if published:
+        if transaction.has_published:
             self.committed.set()
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ never hold the value itself: they end up in answers, reject lists and logs.
 
 from __future__ import annotations
 
+import operator
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ _CHECK_CHARACTERS = "10X98765432"
 
 def check_character(first_17: str) -> str:
     """The 18th character for 17 digits by ISO 7064 MOD 11-2 (GB 11643-1999)."""
-    total = sum(int(digit) * weight for digit, weight in zip(first_17, _WEIGHTS, strict=True))
+    total = sum(map(operator.mul, map(int, first_17), _WEIGHTS))
     return _CHECK_CHARACTERS[total % 11]
 
 
@@ -306,9 +307,13 @@ def account_warnings(number: str) -> list[AccountWarning]:
     return warnings
 
 
+_DOUBLED = tuple(sum(divmod(2 * digit, 10)) for digit in range(10))
+"""Twice a digit, and of two digits their sum."""
+
+
 def _luhn_holds(number: str) -> bool:
-    doubled = (sum(divmod(2 * int(digit), 10)) for digit in number[-2::-2])
-    return (sum(doubled) + sum(int(digit) for digit in number[::-2])) % 10 == 0
+    doubled = map(_DOUBLED.__getitem__, map(int, number[-2::-2]))
+    return (sum(doubled) + sum(map(int, number[::-2]))) % 10 == 0
 
 
 # --- masks -------------------------------------------------------------------------------------------------------

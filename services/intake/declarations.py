@@ -155,7 +155,7 @@ def repaired(declaration: Declaration, *, on: date) -> Declaration:
     """The declaration with every identity in its canonical form. InvalidInput lists all that cannot stand `on` that
     day: identities, future dates, a certificate of somebody else, components, an account that is not rightful."""
     problems = _Problems()
-    applicant = _applicant(declaration.applicant, on, problems)
+    applicant, resident_id, certificate = _applicant(declaration.applicant, on, problems)
     guardian = declaration.guardian and repaired_guardian(declaration.guardian, on=on, problems=problems)
     agent = declaration.agent and _agent(declaration.agent, on, problems)
     for path, id_number in (
@@ -167,24 +167,25 @@ def repaired(declaration: Declaration, *, on: date) -> Declaration:
     if len(set(declaration.subsidies)) != len(declaration.subsidies):
         problems.add("subsidies", "each at most once")
     _require_past(declaration, on, problems)
-    _require_same_person_throughout(declaration, applicant, on, problems)
+    if resident_id is not None and certificate is not None:
+        _require_same_person_throughout(declaration, resident_id, certificate, problems)
     account = declaration.account and _filled_in(declaration.account, guardian)
     if account is not None:
         with problems.collecting():
             account = repaired_account(account, path="account.")
     problems.raise_if_any()
 
-    sound = declaration.model_copy(update={"applicant": applicant, "agent": agent, "guardian": guardian})
-    if account is None:
-        return sound
-    account = require_rightful(
-        account,
-        person_name=applicant.name,
-        guardian=guardian,
-        cannot_act=cannot_act(sound, on=declaration.applied_on),
-        path="account.",
-    )
-    return sound.model_copy(update={"account": account})
+    if account is not None:
+        assert certificate is not None
+        account = require_rightful(
+            account,
+            person_name=applicant.name,
+            guardian=guardian,
+            cannot_act=_cannot_act(declaration, certificate, on=declaration.applied_on),
+            path="account.",
+        )
+    changes = {"applicant": applicant, "agent": agent, "guardian": guardian, "account": account}
+    return declaration.model_copy(update=changes)
 
 
 def facts_of(declaration: Declaration, *, on: date) -> ApplicationFacts:
@@ -200,7 +201,7 @@ def facts_of(declaration: Declaration, *, on: date) -> ApplicationFacts:
         residence_area=applicant.hukou_area,
         long_term_care=facts.long_term_care,
         choices=benefit_choices(declaration.choices),
-        birth_year=ResidentId.parse(applicant.id_number, on=on).birth_date.year,
+        birth_year=certificate.resident_id.birth_date.year,
     )
 
 
@@ -210,14 +211,15 @@ def benefit_choices(choices: tuple[Choice, ...]) -> tuple[BenefitChoice, ...]:
 
 def cannot_act(declaration: Declaration, *, on: date) -> bool:
     """Whether a repaired declaration's person could not act for themselves `on` that day (notice 4.4)."""
-    applicant = declaration.applicant
-    certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
+    return _cannot_act(declaration, CertificateNumber.parse(declaration.applicant.certificate_number, on=on), on=on)
+
+
+def _cannot_act(declaration: Declaration, certificate: CertificateNumber, *, on: date) -> bool:
+    components = [(part.category, part.level) for part in declaration.applicant.components]
     return (
         on < comes_of_age_on(certificate.resident_id.birth_date)
         or declaration.incapacity is not None
-        or has_severe_mind_disability(
-            certificate.category, certificate.level, [(part.category, part.level) for part in applicant.components]
-        )
+        or has_severe_mind_disability(certificate.category, certificate.level, components)
     )
 
 
@@ -230,15 +232,20 @@ class _Problems:
     def add(self, path: str, message: str) -> None:
         self._found.append({"path": path, "message": message})
 
-    def parsed(self, path: str, parse: Callable[[str], T], text: str) -> str:
-        """The canonical text, or the given one where it has a problem."""
+    def parsed(self, path: str, parse: Callable[[str], T], text: str) -> T | None:
+        """What the text says, or None where it has a problem."""
         try:
-            return str(parse(text))
+            return parse(text)
         except WrongIdChecksum as error:
             self.add(path, f"checksum: {error}")
         except InvalidIdentity as error:
             self.add(path, str(error))
-        return text
+        return None
+
+    def canonical(self, path: str, parse: Callable[[str], object], text: str) -> str:
+        """The canonical text, or the given one where it has a problem."""
+        found = self.parsed(path, parse, text)
+        return text if found is None else str(found)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -258,20 +265,20 @@ def repaired_guardian(
 ) -> Guardian:
     """The guardian with identities in canonical form. InvalidInput, unless `problems` collects."""
     found = problems or _Problems()
-    changes: dict[str, object] = {"name": found.parsed(f"{path}name", parse_name, guardian.name)}
+    changes: dict[str, object] = {"name": found.canonical(f"{path}name", parse_name, guardian.name)}
     if guardian.kind == "person":
         if guardian.id_number is None:
             found.add(f"{path}id_number", "a guardian of kind person has a resident ID")
         else:
-            changes["id_number"] = found.parsed(
+            changes["id_number"] = found.canonical(
                 f"{path}id_number", partial(ResidentId.parse, on=on), guardian.id_number
             )
     elif guardian.org_code is None:
         found.add(f"{path}org_code", "an institution has an organisation code")
     if guardian.phone is not None:
-        changes["phone"] = found.parsed(f"{path}phone", parse_phone, guardian.phone)
+        changes["phone"] = found.canonical(f"{path}phone", parse_phone, guardian.phone)
     if guardian.account is not None:
-        number = found.parsed(f"{path}account.number", parse_account, guardian.account.number)
+        number = found.canonical(f"{path}account.number", parse_account, guardian.account.number)
         changes["account"] = guardian.account.model_copy(update={"number": number})
     if problems is None:
         found.raise_if_any()
@@ -283,9 +290,9 @@ def repaired_account(account: Account, *, path: str = "") -> Account:
     found = _Problems()
     changes: dict[str, object] = {}
     if account.number is not None:
-        changes["number"] = found.parsed(f"{path}number", parse_account, account.number)
+        changes["number"] = found.canonical(f"{path}number", parse_account, account.number)
     if account.holder_name is not None:
-        changes["holder_name"] = found.parsed(f"{path}holder_name", parse_name, account.holder_name)
+        changes["holder_name"] = found.canonical(f"{path}holder_name", parse_name, account.holder_name)
     found.raise_if_any()
     return account.model_copy(update=changes)
 
@@ -293,39 +300,42 @@ def repaired_account(account: Account, *, path: str = "") -> Account:
 def repaired_id_number(text: str, *, on: date, path: str = "id_number") -> str:
     """A resident ID in canonical form. InvalidInput names `path`."""
     found = _Problems()
-    canonical = found.parsed(path, partial(ResidentId.parse, on=on), text)
+    canonical = found.canonical(path, partial(ResidentId.parse, on=on), text)
     found.raise_if_any()
     return canonical
 
 
 def repaired_phone(text: str, *, path: str = "phone") -> str:
     found = _Problems()
-    canonical = found.parsed(path, parse_phone, text)
+    canonical = found.canonical(path, parse_phone, text)
     found.raise_if_any()
     return canonical
 
 
-def _applicant(applicant: Applicant, on: date, problems: _Problems) -> Applicant:
-    return applicant.model_copy(
-        update={
-            "name": problems.parsed("applicant.name", parse_name, applicant.name),
-            "id_number": problems.parsed("applicant.id_number", partial(ResidentId.parse, on=on), applicant.id_number),
-            "certificate_number": problems.parsed(
-                "applicant.certificate_number",
-                partial(CertificateNumber.parse, on=on),
-                applicant.certificate_number,
-            ),
-            "phone": applicant.phone and problems.parsed("applicant.phone", parse_phone, applicant.phone),
-        }
+def _applicant(
+    applicant: Applicant, on: date, problems: _Problems
+) -> tuple[Applicant, ResidentId | None, CertificateNumber | None]:
+    """The applicant repaired, with both numbers where they have no problem."""
+    id_number, certificate_number = applicant.id_number, applicant.certificate_number
+    resident_id = problems.parsed("applicant.id_number", partial(ResidentId.parse, on=on), id_number)
+    certificate = problems.parsed(
+        "applicant.certificate_number", partial(CertificateNumber.parse, on=on), certificate_number
     )
+    changes = {
+        "name": problems.canonical("applicant.name", parse_name, applicant.name),
+        "id_number": str(resident_id or id_number),
+        "certificate_number": str(certificate or certificate_number),
+        "phone": applicant.phone and problems.canonical("applicant.phone", parse_phone, applicant.phone),
+    }
+    return applicant.model_copy(update=changes), resident_id, certificate
 
 
 def _agent(agent: Agent, on: date, problems: _Problems) -> Agent:
     return agent.model_copy(
         update={
-            "name": problems.parsed("agent.name", parse_name, agent.name),
-            "id_number": problems.parsed("agent.id_number", partial(ResidentId.parse, on=on), agent.id_number),
-            "phone": agent.phone and problems.parsed("agent.phone", parse_phone, agent.phone),
+            "name": problems.canonical("agent.name", parse_name, agent.name),
+            "id_number": problems.canonical("agent.id_number", partial(ResidentId.parse, on=on), agent.id_number),
+            "phone": agent.phone and problems.canonical("agent.phone", parse_phone, agent.phone),
         }
     )
 
@@ -344,20 +354,17 @@ def _require_past(declaration: Declaration, on: date, problems: _Problems) -> No
 
 
 def _require_same_person_throughout(
-    declaration: Declaration, applicant: Applicant, on: date, problems: _Problems
+    declaration: Declaration, resident_id: ResidentId, certificate: CertificateNumber, problems: _Problems
 ) -> None:
     try:
-        resident_id = ResidentId.parse(applicant.id_number, on=on)
-        certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
         certificate.require_holder(resident_id)
     except CertificateOfAnotherPerson as error:
         problems.add("applicant.certificate_number", str(error))
-    except InvalidIdentity:
-        return  # noted with its own path already
     if declaration.applied_on < resident_id.birth_date:
         problems.add("applied_on", "lies before the applicant's birth")
+    components = declaration.applicant.components
     with problems.collecting():
-        require_components("applicant.components", certificate.category, certificate.level, applicant.components)
+        require_components("applicant.components", certificate.category, certificate.level, components)
 
 
 def _filled_in(account: Account, guardian: Guardian | None) -> Account:

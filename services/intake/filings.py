@@ -1,9 +1,8 @@
-"""How applications are filed: what is known of their persons, behind their locks, and all that filing writes, for many
-persons in one round trip each."""
+"""How applications are filed: what is known of their persons, behind their locks, in one round trip for many persons;
+and all that filing writes, with the commit."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from libs.common.database import Transaction
+from libs.common.database import Appended, Filled, Transaction
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from services.intake.application_records import Filed, application_row
@@ -22,7 +21,7 @@ from services.intake.parameters import Parameters
 from services.intake.person_records import person_in, person_row
 from services.intake.persons import Person
 from services.intake.policy_records import parameters_told
-from services.intake.tables import persons
+from services.intake.tables import applications, persons
 from services.intake.vault import Vault
 
 
@@ -59,27 +58,30 @@ class Filing:
 
 async def standings(tx: Transaction, areas: Mapping[str, str], *, on: date) -> dict[str, Standing]:
     """Where these persons stand who apply in these areas, by person. They are locked until the transaction ends."""
-    asked = {"ids": list(areas), "areas": list(areas.values()), "this_period": Period.of(on).first_day}
-    found = await tx.connection.execute(_BEFORE_FILING, asked)
+    found = await tx.fetch(_BEFORE_FILING, list(areas), list(areas.values()), Period.of(on).first_day)
     tx.holds(*areas)
     standing: dict[str, Standing] = {}
-    for row in found.all():
-        taken = row.taken or []
-        standing[row.id] = Standing(
-            row=row.known,
-            has_own_card=row.has_own_card,
+    for row in found:
+        person_id, taken = row["id"], row["taken"] or []
+        standing[person_id] = Standing(
+            row=row["known"],
+            has_own_card=row["has_own_card"],
             taken={item["subsidy"]: item["application_id"] for item in taken if not item["has_ended"]},
             ended={item["subsidy"]: item["application_id"] for item in taken if item["has_ended"]},
-            parameters=await parameters_told(tx, areas[row.id], row.policy_area, row.policy_version),
+            parameters=await parameters_told(tx, areas[person_id], row["policy_area"], row["policy_version"]),
         )
     return standing
 
 
-async def file(tx: Transaction, vault: Vault, filings: Sequence[Filing]) -> None:
-    """Writes the applications with their subsidies, and their persons. Each person must be locked and free."""
-    known = [person_row(vault, filing.person) | {"created_at": tx.now} for filing in filings if filing.person]
-    applied = [application_row(tx, vault, filing.filed, filing.declaration) for filing in filings]
-    await tx.connection.execute(_FILE, {"persons": _json(known), "applications": _json(applied)})
+def file(tx: Transaction, vault: Vault, filing: Filing) -> None:
+    """Queues the application with its subsidies, and its person. The person must be locked and free."""
+    if filing.person is not None:
+        tx.append(_PERSONS, person_row(vault, filing.person) | {"created_at": tx.now})
+    application = filing.filed.application
+    tx.append(_APPLICATIONS, application_row(tx, vault, filing.filed, filing.declaration))
+    for subsidy in application.subsidies:
+        applied = {"application_id": application.application_id, "subsidy": subsidy}
+        tx.append(_APPLIED_SUBSIDIES, {**applied, "person_id": application.person_id, "state": "open"})
 
 
 async def note_ended(tx: Transaction, ended: Mapping[Subsidy, UUID], subsidies: Sequence[Subsidy]) -> None:
@@ -88,29 +90,14 @@ async def note_ended(tx: Transaction, ended: Mapping[Subsidy, UUID], subsidies: 
         await tx.connection.execute(_END, {"application_id": ended[subsidy], "subsidy": subsidy})
 
 
-def _json(written: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(written, ensure_ascii=False, default=str)
-
-
-_BEFORE_FILING = text("SELECT * FROM before_filing(:ids, :areas, :this_period)")
+_BEFORE_FILING = "SELECT * FROM before_filing($1, $2, $3)"
 _END = text(
     "UPDATE applied_subsidies SET state = 'ended' WHERE application_id = :application_id AND subsidy = :subsidy"
 )
-_REPLACED = ", ".join(
-    f"{column.name} = excluded.{column.name}"
-    for column in persons.c
-    if column.name not in ("person_id", "created_at", "merged_into")
-)
-_FILE = text(
-    f"""
-    WITH person AS (
-        INSERT INTO persons SELECT * FROM jsonb_populate_recordset(NULL::persons, CAST(:persons AS jsonb))
-        ON CONFLICT (person_id) DO UPDATE SET {_REPLACED}),
-    filed AS (
-        INSERT INTO applications
-        SELECT * FROM jsonb_populate_recordset(NULL::applications, CAST(:applications AS jsonb))
-        RETURNING application_id, person_id, subsidies)
-    INSERT INTO applied_subsidies (application_id, person_id, subsidy, state)
-    SELECT application_id, person_id, unnest(subsidies), 'open' FROM filed
-    """  # noqa: S608
+_PERSON_COLUMNS = [column.name for column in persons.c if column.name != "merged_into"]
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _PERSON_COLUMNS if name != "created_at")
+_PERSONS = Filled("persons", _PERSON_COLUMNS, f"ON CONFLICT (person_id) DO UPDATE SET {_REPLACED}")
+_APPLICATIONS = Filled("applications", [column.name for column in applications.c])
+_APPLIED_SUBSIDIES = Appended(
+    "applied_subsidies", {"application_id": "uuid", "subsidy": "text", "person_id": "text", "state": "text"}
 )

@@ -79,6 +79,8 @@ async def submit_applications(
             first_places.setdefault(person_id, place)
         some = {place: sound.pop(place)[1] for place in first_places.values()}
         outcomes |= await _file_some(tx, vault, caller, dict(zip(first_places, some.items(), strict=True)), on=on)
+        if sound:
+            await tx.flush()
     return [outcomes[place] for place in range(len(declarations))]
 
 
@@ -97,22 +99,16 @@ async def _file_some(
     areas = {person_id: declaration.applicant.hukou_area for person_id, (_, declaration) in declared.items()}
     standing = await standings(tx, areas, on=on)
     outcomes: dict[int, Submission | DomainError] = {}
-    filings: list[Filing] = []
     for person_id, (place, declaration) in declared.items():
         try:
             filing = _filing(tx, vault, caller, person_id, declaration, standing[person_id], on=on)
         except DomainError as refusal:
             outcomes[place] = refusal
             continue
-        filings.append(filing)
         number = declaration.account and declaration.account.number
         outcomes[place] = Submission(filing.filed, account_warnings(number) if number else [])
-    if not filings:
-        return outcomes
-    for filing in filings:
-        await note_ended(tx, standing[filing.filed.application.person_id].ended, filing.declaration.subsidies)
-    await file(tx, vault, filings)
-    for filing in filings:
+        await note_ended(tx, standing[person_id].ended, declaration.subsidies)
+        file(tx, vault, filing)
         await accept_for_elsewhere(tx, caller, filing.filed, on=on)
         tell_submitted(tx, filing.filed.application)
         await _record(tx, caller, "submit application", filing.filed.application)

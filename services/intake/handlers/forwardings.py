@@ -8,11 +8,11 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.database import Transaction
+from libs.common.database import Filled, Transaction
 from libs.common.errors import NotFound
 from services.intake.application_records import Filed, load_application
 from services.intake.applications import Application
@@ -22,6 +22,7 @@ from services.intake.policy_records import parameters_of
 from services.intake.tables import forwardings
 
 _DECIDED = ("approved", "rejected", "withdrawn")
+_FORWARDINGS = Filled("forwardings", [column.name for column in forwardings.c])
 
 
 async def accept_for_elsewhere(tx: Transaction, caller: Principal, filed: Filed, *, on: date) -> None:
@@ -34,7 +35,7 @@ async def accept_for_elsewhere(tx: Transaction, caller: Principal, filed: Filed,
     forwarding = accepted(application.application_id, accepting, application.area, on=on)
     if caller.covers(application.area):
         forwarding = forwarded(forwarding, await parameters_of(tx, application.area), by=caller.sub, on=on)
-    await tx.connection.execute(insert(forwardings).values(**asdict(forwarding)))
+    tx.append(_FORWARDINGS, asdict(forwarding))
 
 
 async def forward_application(tx: Transaction, caller: Principal, application_id: UUID, *, on: date) -> Forwarding:
