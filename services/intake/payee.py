@@ -105,23 +105,33 @@ def require_rightful(
 ) -> Account:
     """The account with its holder's name, if money may go there. InvalidInput names the field below `path`;
     OwnCardFirst: `own_card_active`, and it is a guardian's."""
-    holder_name = person_name
     if account.holder == "guardian":
         if own_card_active:
             raise OwnCardFirst("record that the own card cannot be used before another account takes its place")
         if guardian is None:
             raise InvalidInput.at(f"{path}holder", "needs a guardian, and none is given")
-        if not cannot_act:
-            raise InvalidInput.at(
-                f"{path}holder",
-                "only a minor, a person with severe intellectual or mental disability, or one found unable to act is"
-                " paid through a guardian (notice 4.4)",
-            )
-        if not account.reason:
-            raise InvalidInput.at(f"{path}reason", "say why the person's own card cannot be used (notice 4.4)")
-        if account.status == "none":
-            raise InvalidInput.at(f"{path}status", "a guardian's account that does not exist cannot be paid to")
-        holder_name = guardian.name
+        if (wrong := wrong_with_guardians(account, cannot_act=cannot_act)) is not None:
+            raise InvalidInput.at(f"{path}{wrong[0]}", wrong[1])
+    return with_holder(account, person_name=person_name, guardian=guardian, path=path)
+
+
+def wrong_with_guardians(account: Account, *, cannot_act: bool) -> tuple[str, str] | None:
+    """Why nothing may go to a guardian's account: the field, and what is wrong with it."""
+    if not cannot_act:
+        return "holder", (
+            "only a minor, a person with severe intellectual or mental disability, or one found unable to act is"
+            " paid through a guardian (notice 4.4)"
+        )
+    if not account.reason:
+        return "reason", "say why the person's own card cannot be used (notice 4.4)"
+    if account.status == "none":
+        return "status", "a guardian's account that does not exist cannot be paid to"
+    return None
+
+
+def with_holder(account: Account, *, person_name: str, guardian: Guardian | None, path: str = "") -> Account:
+    """The account with its holder's name; InvalidInput where it lacks what a payment needs, or names somebody else."""
+    holder_name = person_name if account.holder == "own" or guardian is None else guardian.name
     if account.status != "none":
         if account.number is None:
             raise InvalidInput.at(f"{path}number", "needed unless status is none")

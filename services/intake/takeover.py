@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from libs.common.areas import NotAnArea, level_of, parse_area
 from libs.common.cells import UNREADABLE, BadCell, parse_date, parse_level, parse_month, parse_yes_no
-from libs.common.errors import DomainError
+from libs.common.errors import InvalidInput
 from libs.common.events.eligibility import EntitledMonths
 from libs.common.events.intake import ApplicationFacts, CertificateClaim, Component, LowIncomeClaim, PaidMonths
 from libs.common.identity import (
@@ -41,7 +41,8 @@ from services.intake.payee import (
     Guardian,
     comes_of_age_on,
     has_severe_mind_disability,
-    require_rightful,
+    with_holder,
+    wrong_with_guardians,
 )
 from services.intake.roster_words import (
     CATEGORIES,
@@ -89,12 +90,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """A sound row: the declaration of each application that it becomes, the facts, and what was paid before."""
+    """A sound row: the declaration of each application that it becomes, the facts, and what was paid before.
+
+    `unpayable`: why nothing may go to the guardian's account that the roster has. Who is entitled is taken over all the
+    same, without an account, and paid once there is one that may be paid to (notice 4.4)."""
 
     declarations: tuple[RosterDeclaration, ...]
     certificate: CertificateClaim
     birth_date: date
     received: Mapping[Subsidy, Received]
+    unpayable: Problem | None = None
 
     @property
     def id_number(self) -> str:
@@ -148,22 +153,18 @@ def read_row(cells: Mapping[str, str], *, area: str, on: date) -> Entry:
     assert name is not None
     assert hukou_area is not None
 
-    try:
-        account = require_rightful(
-            account,
-            person_name=name,
-            guardian=guardian,
-            cannot_act=on < comes_of_age_on(resident.birth_date)
-            or has_severe_mind_disability(
-                certificate.category,
-                certificate.level,
-                [(part.category, part.level) for part in certificate.components],
-            ),
+    unpayable = None
+    if guardian is not None:
+        cannot_act = on < comes_of_age_on(resident.birth_date) or has_severe_mind_disability(
+            certificate.category, certificate.level, [(part.category, part.level) for part in certificate.components]
         )
-    except DomainError as refusal:
-        raise BadRow(
-            [Problem(_PAYEE_COLUMNS.get(item["path"], item["path"]), item["message"]) for item in refusal.errors]
-        ) from None
+        if (wrong := wrong_with_guardians(account, cannot_act=cannot_act)) is not None:
+            unpayable = Problem(_PAYEE_COLUMNS[wrong[0]], wrong[1])
+            account = Account(holder="own", status="none")
+    try:
+        account = with_holder(account, person_name=name, guardian=guardian)
+    except InvalidInput as refusal:
+        raise BadRow([Problem(_PAYEE_COLUMNS[item["path"]], item["message"]) for item in refusal.errors]) from None
     applicant = Applicant.model_construct(
         name=name,
         id_number=str(resident),
@@ -186,7 +187,7 @@ def read_row(cells: Mapping[str, str], *, area: str, on: date) -> Entry:
         )
         for first, subsidies in sorted(by_first.items())
     )
-    return Entry(declarations, certificate, resident.birth_date, received)
+    return Entry(declarations, certificate, resident.birth_date, received, unpayable)
 
 
 def months_paid(had: Received, months: Sequence[EntitledMonths]) -> tuple[PaidMonths, ...]:

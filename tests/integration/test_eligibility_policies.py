@@ -181,6 +181,21 @@ async def test_materials_and_process_are_published_by_area_with_the_day_of_each_
     ]
 
 
+async def test_texts_of_the_guide_and_deadlines_judge_nobody_anew(service: Running, issuer: Issuer) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(submitted())
+    for name, value in (("guide.channels", "[街道服务窗口]"), ("review.township_days", "2")):
+        policy_id = await _approve(service, issuer, layer("5309", name, value), "5309")
+        async with eligibility.database.transaction() as tx:
+            jobs = await tx.connection.execute(
+                text("SELECT count(*) FROM reevaluations WHERE policy_id = :id"), {"id": policy_id}
+            )
+            assert jobs.scalar_one() == 0, name
+            assert not await reevaluate_chunk(tx)
+    assert await eligibility.published("policy.reevaluated.v1") == []
+    assert {"", "5309"} <= {event["area"] for event in await eligibility.published("policy.changed.v1")}
+
+
 async def test_other_services_are_told_what_each_area_decided(service: Running, issuer: Issuer) -> None:
     eligibility = Eligibility(service.app.state.database)
     await _approve(service, issuer, layer("5307", "finding.verification_days", "15"), "5307")

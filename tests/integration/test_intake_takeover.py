@@ -18,7 +18,7 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
 from libs.common.database import rows
 from libs.common.settings import Settings
-from services.intake.application_records import copy_rows
+from services.intake.application_records import copy_rows, filed_in
 from services.intake.handlers import roster_imports
 from services.intake.main import build
 from tests.conftest import Databases, Issuer, Running, running
@@ -143,6 +143,33 @@ async def test_the_same_file_is_the_same_import_and_who_is_known_is_not_doubled(
             f"/v1/roster-imports/{other['import_id']}/rejects.csv", headers=issuer.bearer("auditor", AREA)
         )
         assert download.text.startswith("\ufeffrow,field,kind,reason")
+
+
+async def test_who_is_of_age_and_on_a_guardians_account_is_taken_over_and_listed_as_unpayable(
+    intake: Callable[[], Any], issuer: Issuer
+) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        listed = [row for row in sample(60) if row["账户归属"] == "本人" and row["残疾类别"] == "肢体"][:2]
+        listed[0] |= {
+            "账户归属": "监护人", "户名": "李强", "开户银行": "样例银行", "银行账号": "6217001234567890128",
+            "监护人身份证号": listed[1]["身份证号"], "代领原因": "习惯由家人代领",
+        }  # fmt: skip
+        report = (await sent(started, issuer, as_csv(listed))).json()
+        assert (report["accepted"], report["rejected"], report["unpayable"]) == (2, 0, 1)
+        rejects = await started.http.get(
+            f"/v1/roster-imports/{report['import_id']}/rejects", headers=issuer.bearer("auditor", AREA)
+        )
+        [named] = rejects.json()["items"]
+        assert (named["row"], named["field"], named["kind"]) == (2, "holder", "unpayable")
+        async with started.app.state.database.transaction() as tx:
+            [declared] = [
+                filed_in(row).declaration(started.app.state.vault).account
+                for row in (await tx.connection.execute(text("SELECT * FROM applications ORDER BY receipt_no"))).mappings()
+                if row["account_token"] is None
+            ]
+        assert declared is not None
+        assert (declared.holder, declared.status) == ("own", "none"), "nothing of the guardian's is put in force"
 
 
 async def test_only_the_countys_civil_affairs_takes_a_roster_over(intake: Callable[[], Any], issuer: Issuer) -> None:

@@ -92,7 +92,8 @@ async def propose(request: Request, tx: Tx, caller: CivilAffairs) -> dict[str, A
 
 @api.post("/{policy_id}/approval", status_code=202)
 async def approve(policy_id: UUID, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
-    """Puts a layer in force. Everybody it touches is judged anew, for past months too, as a job."""
+    """Puts a layer in force. Everybody it touches is judged anew, for past months too, as a job; `reevaluation` is
+    `not_needed` where it only has texts of the guide or deadlines, by which nobody is judged."""
     caller.require_sight((await find_policy(tx, policy_id)).area, "policy")
     approved = await approve_policy(tx, policy_id, caller.sub, business_today())
     await record(tx, caller, "approve policy", str(policy_id), area=approved["area"])

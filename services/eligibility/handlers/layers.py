@@ -15,6 +15,7 @@ from libs.common.events.eligibility import PolicyReevaluated
 from libs.common.period import business_date
 from services.eligibility.handlers.corrections import open_cases
 from services.eligibility.handlers.policies import POLICY_LOCK, load_policy, tell_policies
+from services.eligibility.policy.eras import JUDGED_BY
 from services.eligibility.policy.lint import Problem, check_layer
 from services.eligibility.policy.parameters import PolicySet, read_layer
 
@@ -63,8 +64,9 @@ async def find_policy(tx: Transaction, policy_id: UUID) -> Any:
 
 
 async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) -> dict[str, Any]:
-    """Puts a layer in force and starts the re-evaluation of everybody it can touch. Conflict if it is already in force,
-    FourEyes for who proposed it, LayerRefused where other layers have changed meanwhile."""
+    """Puts a layer in force and starts the re-evaluation of everybody it can touch: nobody, if none of its names decides
+    who is entitled (texts of the guide, deadlines). Conflict if it is already in force, FourEyes for who proposed it,
+    LayerRefused where other layers have changed meanwhile."""
     row = await find_policy(tx, policy_id)
     if row.status != "proposed":
         raise Conflict("this policy is already approved")
@@ -79,15 +81,26 @@ async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) ->
         ),
         {"id": policy_id, "by": by},
     )
-    await tx.connection.execute(
-        text("INSERT INTO reevaluations (policy_id, area) VALUES (:id, :area)"), {"id": policy_id, "area": row.area}
-    )
     policy = await load_policy(tx)
     await _keep_values(tx, policy, policy_id, row.area)
     await tell_policies(tx, policy)
     await open_cases(tx, policy, on)
-    tx.publish(PolicyReevaluated(policy_id=policy_id, version=1, area=row.area, status="started", persons=0, changed=0))
-    return {"policy_id": policy_id, "status": "approved", "area": row.area, "reevaluation": "started"}
+    judges = any(parameter.name in JUDGED_BY for parameter in read_layer(row.layer).parameters)
+    if judges:
+        await _start_reevaluation(tx, policy_id, row.area)
+    return {
+        "policy_id": policy_id,
+        "status": "approved",
+        "area": row.area,
+        "reevaluation": "started" if judges else "not_needed",
+    }
+
+
+async def _start_reevaluation(tx: Transaction, policy_id: UUID, area: str) -> None:
+    await tx.connection.execute(
+        text("INSERT INTO reevaluations (policy_id, area) VALUES (:id, :area)"), {"id": policy_id, "area": area}
+    )
+    tx.publish(PolicyReevaluated(policy_id=policy_id, version=1, area=area, status="started", persons=0, changed=0))
 
 
 async def _keep_values(tx: Transaction, policy: PolicySet, policy_id: UUID, area: str) -> None:

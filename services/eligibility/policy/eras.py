@@ -5,6 +5,7 @@ Sets of words become bit masks and amounts become tables by level, so that a rul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -26,6 +27,26 @@ DISABILITY_BIT = {(c, level): 1 << (4 * i + level - 1) for i, c in enumerate(CAT
 
 LEVEL_BIT = {level: 1 << level for level in (1, 2, 3, 4)}
 CUSTODY_BIT = {word: 1 << bit for bit, word in enumerate(get_args(CustodyKind))}
+
+JUDGED_BY = frozenset(
+    {
+        *(
+            f"{subsidy}.{part}"
+            for subsidy in SUBSIDIES
+            for part in (
+                "amount_fen", "categories", "levels", "extended",
+                "excluding_income", "excluding_benefits", "same_class_benefits",
+            )
+        ),
+        "long_term_care.presumed_levels",
+        "certificate.expired_gap_arrears_months",
+        "certificate.frozen_gap_arrears_months",
+        "spell.max_pause_months",
+        "application.max_wait_months",
+        "move.continuity",
+    }
+)  # fmt: skip
+"""The names whose values decide who is entitled to what. Eras hold no others: a layer without them changes nothing."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _BEFORE_ALL = date.min.toordinal() - _EPOCH
@@ -84,7 +105,7 @@ def compile_eras(policy: PolicySet) -> Eras:
         changes = policy.changes(chain)
         starts[chain] = np.array([_BEFORE_ALL, *map(day_number, changes)], dtype=np.int64)
         offset[chain] = len(eras)
-        eras += [{}, *(policy.values(chain, on) for on in changes)]
+        eras += [{}, *(_judged_by(policy.values(chain, on)) for on in changes)]
 
     def column(name: str, default: int) -> Ints:
         return np.array([era.get(name, default) for era in eras], dtype=np.int64)
@@ -105,6 +126,10 @@ def compile_eras(policy: PolicySet) -> Eras:
         starts=starts,
         offset=offset,
     )
+
+
+def _judged_by(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name in JUDGED_BY}
 
 
 def _bits(bit_of: dict[Any, int], words: list[Any] | None) -> int:

@@ -37,7 +37,8 @@ Owner = Annotated[Principal, Depends(caller("civil_affairs"))]
 class RosterImport(BaseModel):
     """`status`: the file is read, what stands on it is judged, or everything is decided. Counts are of rows: `accepted`
     for judgement, of which some are `waiting` and `granted` in at least one subsidy; `rejected` for what stands in
-    them, `known` here already, `refused` by policy in at least one subsidy. `read` of `rows` tells how far it is."""
+    them, `known` here already, `refused` by policy in at least one subsidy; `unpayable` of those accepted, for money may not go
+    to the account on the roster. `read` of `rows` tells how far it is."""
 
     import_id: UUID
     area: str
@@ -50,6 +51,7 @@ class RosterImport(BaseModel):
     refused: int
     rejected: int
     known: int
+    unpayable: int
     digest: str
     imported_by: str
     imported_at: datetime
@@ -57,11 +59,12 @@ class RosterImport(BaseModel):
 
 
 class Reject(BaseModel):
-    """`row` as a spreadsheet counts it; `field` is the column or, of what policy refuses, the subsidy."""
+    """`row` as a spreadsheet counts it; `field` is the column or, of what policy refuses, the subsidy. Who is
+    `unpayable` is taken over, and paid once there is an account that may be paid to."""
 
     row: int
     field: str
-    kind: Literal["invalid", "known", "refused"]
+    kind: Literal["invalid", "known", "refused", "unpayable"]
     reason: str
 
 

@@ -25,6 +25,7 @@ REJECTS: Words = {
     "invalid": ("内容有误", "bad"),
     "known": ("系统已有", "quiet"),
     "refused": ("政策不符", "bad"),
+    "unpayable": ("账户暂不能发放", "bad"),
 }
 
 
@@ -61,6 +62,7 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
             [
                 ("待认定", as_text(report["waiting"])),
                 ("接管", as_text(report["granted"])),
+                ("账户暂不能发放", as_text(report["unpayable"])),
                 ("完成时间", as_moment(report["finished_at"])),
                 ("摘要（SHA-256）", report["digest"]),
             ]

@@ -219,6 +219,8 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
             rejects.append((import_id, row.number, "id_number", "known", reason))
         else:
             taken.append(row)
+            if (unpayable := row.entry.unpayable) is not None:
+                rejects.append((import_id, row.number, unpayable.field, "unpayable", unpayable.reason))
     await _save_persons(tx, vault, taken, on=found["imported_on"])
     await _save_applications(tx, vault, found, taken)
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), rejects)
@@ -396,7 +398,9 @@ _COUNTS = text(
         count(DISTINCT row) FILTER (WHERE state = 'granted') AS granted,
         (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'invalid') AS rejected,
         (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'known') AS known,
-        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'refused') AS refused
+        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'refused') AS refused,
+        (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'unpayable')
+            AS unpayable
     FROM roster_entries WHERE import_id = :import_id
     """
 )

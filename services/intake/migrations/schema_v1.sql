@@ -54,7 +54,7 @@ CREATE TABLE roster_rejects (
     import_id uuid NOT NULL REFERENCES roster_imports,
     row       integer NOT NULL,
     field     text NOT NULL,
-    kind      text NOT NULL CHECK (kind IN ('invalid', 'known', 'refused')),
+    kind      text NOT NULL CHECK (kind IN ('invalid', 'known', 'refused', 'unpayable')),
     reason    text NOT NULL,
     reject_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY
 );

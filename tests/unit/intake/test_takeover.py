@@ -96,12 +96,28 @@ def test_a_roster_vouches_for_the_certificate_since_its_first_month() -> None:
     assert (claim.issued_on, claim.expires_on) == (None, date(2034, 12, 31))
 
 
-def test_a_guardians_account_needs_a_person_who_cannot_act_and_a_reason() -> None:
+def test_who_is_on_a_guardians_account_without_right_or_reason_is_taken_over_and_the_account_is_named() -> None:
     account = {"holder": "监护人", "account_name": "李强", "guardian_id": id_number(date(1960, 1, 1))}
-    assert "holder" in refused(**account, payee_reason="无卡")
+
+    def unpayable(**cells: str) -> str | None:
+        entry = read(**account, **cells)
+        [declaration] = entry.declarations
+        assert declaration.account is not None
+        assert (declaration.account.number is None) == (entry.unpayable is not None)
+        return entry.unpayable and entry.unpayable.field
+
     number = id_number(date(1980, 1, 1))
     minded = {"id_number": number, "certificate_number": number + "61"}  # 精神一级
-    assert "payee_reason" in refused(**account, **minded)
+    assert unpayable(payee_reason="无卡") == "holder", "of age, and able to act"
+    assert unpayable(**minded) == "payee_reason"
+    assert unpayable(**minded, payee_reason="本人无社会保障卡", account="", bank="") == "account"
+    assert unpayable(**minded, payee_reason="本人无社会保障卡") is None
+
+
+def test_a_guardians_account_is_told_with_its_holder() -> None:
+    account = {"holder": "监护人", "account_name": "李强", "guardian_id": id_number(date(1960, 1, 1))}
+    number = id_number(date(1980, 1, 1))
+    minded = {"id_number": number, "certificate_number": number + "61"}  # 精神一级
     [declaration] = read(**account, **minded, payee_reason="本人无社会保障卡").declarations
     assert declaration.account is not None
     assert (declaration.account.holder, declaration.account.holder_name) == ("guardian", "李强")
