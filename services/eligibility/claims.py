@@ -38,7 +38,12 @@ def _claims(applied_on: date, facts: ApplicationFacts) -> Iterator[tuple[Stage, 
         yield "township", "care_need.assessed", applied_on, {"needed": facts.long_term_care}
     if facts.certificate is not None:
         held = facts.certificate
-        issue = held.model_dump(mode="json", include={"category", "level", "components", "expires_on"})
+        issue = {
+            "category": held.category,
+            "level": held.level,
+            "components": [{"category": part.category, "level": part.level} for part in held.components],
+            "expires_on": held.expires_on and held.expires_on.isoformat(),
+        }
         yield "cdpf", "certificate.issued", held.issued_on or BEGINNING, issue
         if held.status == "in_transit":
             yield "cdpf", "certificate.moved_out", applied_on, {"in_transit": True}

@@ -61,6 +61,13 @@ class Judgement:
         self.spells: Spells = run_spells(applications, self.months.openings(applications), self.months.runs)
         self.schedules: Schedules = build_schedules(days, self.months.runs, self.spells, self.months.rules)
 
+    @cached_property
+    def paid_runs(self) -> Bools:
+        """Which runs of alike months are paid."""
+        paid = np.zeros(len(self.months.qualifying_row), dtype=np.bool_)
+        paid[self.spells.paid_run] = True
+        return paid
+
 
 class Determination:
     """The judgement of a batch, asked by position in it.
@@ -92,8 +99,7 @@ class Determination:
         lives_in = days.areas[days.residence[row]] if days.residence[row] >= 0 else None
         pays_here = not qualifies or area is None or (lives_in or "").startswith(area)
         spells = self._spells_of(person, subsidy)
-        is_paid = run in self.judged[subsidy].spells.paid_run
-        eligible = is_paid and pays_here
+        eligible = bool(self.judged[subsidy].paid_runs[run]) and pays_here
         return Decision(
             subsidy=subsidy,
             eligible=eligible,
@@ -148,6 +154,8 @@ class Determination:
 
 def weighed(decision: Decision, facts: Facts, period: Period, policy: PolicySet) -> Decision:
     """The decision with the comparison of notice 2.2, refused where the person has chosen to keep the other benefit."""
+    if not facts.benefits and not facts.choices:
+        return decision
     same_class = policy.value(f"{decision.subsidy}.same_class_benefits", decision.area or "", period.first_day) or []
     kept = kept_other(facts, decision.subsidy, same_class)
     comparison = compare(facts, decision.subsidy, period, decision.standard_fen, same_class)

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from libs.common.areas import NotAnArea, level_of, parse_area
 from libs.common.cells import UNREADABLE, BadCell, parse_date, parse_level, parse_month, parse_yes_no
-from libs.common.errors import InvalidInput
+from libs.common.errors import DomainError, InvalidInput
 from libs.common.events.eligibility import EntitledMonths
 from libs.common.events.intake import ApplicationFacts, CertificateClaim, Component, LowIncomeClaim, PaidMonths
 from libs.common.identity import (
@@ -195,15 +195,17 @@ def months_paid(had: Received, months: Sequence[EntitledMonths]) -> tuple[PaidMo
     payable; a month that is not payable was paid like the last one before it, else like the first."""
     if had.paid or had.paid_until is None:
         return had.paid
-    paid: list[PaidMonths] = []
-    for period in had.first.through(had.paid_until):
-        earlier = [span for span in months if span.from_ <= period]
-        amount_fen = (earlier[-1] if earlier else months[0]).amount_fen
-        if paid and paid[-1].amount_fen == amount_fen:
-            paid[-1] = paid[-1].model_copy(update={"to": period})
-        else:
-            paid.append(PaidMonths(from_=period, to=period, amount_fen=amount_fen))
-    return tuple(paid)
+    amounts = {had.first: months[0].amount_fen}
+    for span in months:
+        if span.from_ <= had.paid_until:
+            amounts[max(span.from_, had.first)] = span.amount_fen
+    begins = [
+        period for period, before in zip(amounts, (None, *amounts.values()), strict=False) if amounts[period] != before
+    ]
+    ends = [*(period.previous for period in begins[1:]), had.paid_until]
+    return tuple(
+        PaidMonths(from_=begin, to=end, amount_fen=amounts[begin]) for begin, end in zip(begins, ends, strict=True)
+    )
 
 
 class _Reader:

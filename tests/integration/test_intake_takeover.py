@@ -163,11 +163,8 @@ async def test_who_is_of_age_and_on_a_guardians_account_is_taken_over_and_listed
         [named] = rejects.json()["items"]
         assert (named["row"], named["field"], named["kind"]) == (2, "holder", "unpayable")
         async with started.app.state.database.transaction() as tx:
-            [declared] = [
-                filed_in(row).declaration(started.app.state.vault).account
-                for row in (await tx.connection.execute(text("SELECT * FROM applications ORDER BY receipt_no"))).mappings()
-                if row["account_token"] is None
-            ]
+            found = await tx.connection.execute(text("SELECT * FROM applications WHERE account_token IS NULL"))
+            declared = filed_in(found.mappings().one()).declaration(started.app.state.vault).account
         assert declared is not None
         assert (declared.holder, declared.status) == ("own", "none"), "nothing of the guardian's is put in force"
 

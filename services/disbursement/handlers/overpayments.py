@@ -23,8 +23,6 @@ from services.disbursement.ledger import Book
 from services.disbursement.queries import query
 from services.disbursement.recovery import Case, ClaimedMonth, review_claims
 
-_EVERY_MONTH = date(9999, 1, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -67,16 +65,15 @@ async def review_overpayments(
 
     `cause`: of a case that opens now, where it is not the schedule's.
     """
-    found = await tx.connection.execute(
-        query("excess"),
-        {
-            "person_ids": [person_id for person_id, _ in entitlements],
-            "subsidies": [subsidy for _, subsidy in entitlements],
-            "upto": _EVERY_MONTH,
-        },
-    )
+    scope = {
+        "person_ids": [person_id for person_id, _ in entitlements],
+        "subsidies": [subsidy for _, subsidy in entitlements],
+    }
     excess: dict[tuple[str, Subsidy], dict[Period, int]] = defaultdict(dict)
     sources: dict[tuple[str, Subsidy, Period], _Source] = {}
+    last_paid: date | None = (await tx.connection.execute(_LAST_PAID, scope)).scalar_one()
+    # A month that nothing was paid for is not overpaid: those behind the last one are not looked at.
+    found = await tx.connection.execute(query("excess"), {**scope, "upto": last_paid}) if last_paid else ()
     for row in found:
         period = Period.of(row.period)
         excess[row.person_id, row.subsidy][period] = row.excess_fen
@@ -281,3 +278,16 @@ def _sums(months: list[dict[str, Any]]) -> dict[str, Any]:
         "written_off_fen": written_off,
         "outstanding_fen": claimed - repaid - written_off,
     }
+
+
+_LAST_PAID = text(
+    """
+    WITH scope AS (
+        SELECT DISTINCT * FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[])) AS s (person_id, subsidy)
+    )
+    SELECT greatest(
+        (SELECT max(p.period) FROM scope JOIN payments p USING (person_id, subsidy) WHERE p.status = 'settled'),
+        (SELECT (max(upper(o.months)) - interval '1 month')::date FROM scope JOIN openings o USING (person_id, subsidy))
+    )
+    """
+)

@@ -20,6 +20,8 @@ from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.holds import held_subsidies
 from services.disbursement.payee import Account, obstacle_to_paying
 
+_KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "area"}
+
 
 async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
     """The newest schedules, whole; what they make overpaid becomes a recovery."""
@@ -40,7 +42,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
             " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept ON CONFLICT DO NOTHING)"
             " SELECT person_id, subsidy FROM kept"
         ),
-        {"told": json.dumps([item.data.model_dump(mode="json") for item in newest]), "now": tx.now},
+        {"told": json.dumps([item.data.model_dump(include=_KEPT) for item in newest]), "now": tx.now},
     )
     changed = {(row.person_id, row.subsidy) for row in kept}
     if not changed:
@@ -83,8 +85,7 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
             "subsidy": data.subsidy,
             "first": span.from_.first_day.isoformat(),
             "after": span.to.next.first_day.isoformat() if span.to else None,
-            **span.model_dump(mode="json", include={"amount_fen", "area", "level", "category"}),
-            **span.model_dump(mode="json", include={"policy_version", "cause"}),
+            **span.model_dump(include={"amount_fen", "area", "level", "category", "policy_version", "cause"}),
         }
         for data in schedules
         for span in data.schedule

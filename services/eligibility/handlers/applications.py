@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID, uuid5
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -28,6 +29,7 @@ from libs.common.events.intake import (
 from libs.common.events.matching import CandidateIdentified
 from libs.common.period import SHANGHAI, Period
 from libs.common.vocabulary import SUBSIDIES, BenefitKind, Channel, Subsidy
+from services.eligibility import determination
 from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination, weighed
 from services.eligibility.facts import BEGINNING, Application, Facts, Residence, SignedChoice
@@ -174,7 +176,7 @@ async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> N
             policy_version=policy.version(item.area),
             decisions=decisions,
         )
-        if item.version > item.assessed_state or answer.model_dump(mode="json")["decisions"] != item.decisions:
+        if item.version > item.assessed_state or from_json(_stored(answer)) != item.decisions:
             assessed.append(answer)
     await _save_assessments(tx, assessed)
     for answer in assessed:
@@ -215,31 +217,33 @@ def _decide(
         entitlements = judged.schedule(i, subsidy).entitlements
         first = entitlements[0] if entitlements else None
         applied_in = Period.of(facts.applications[0].applied_on)
-        asked = weighed(judged.decision(i, subsidy, applied_in), facts, applied_in, policy)
-        month = (
-            asked if first is None else weighed(judged.decision(i, subsidy, first.from_), facts, first.from_, policy)
-        )
+        asked = month = weighed(judged.decision(i, subsidy, applied_in), facts, applied_in, policy)
+        if first is not None and first.from_ != applied_in:
+            month = weighed(judged.decision(i, subsidy, first.from_), facts, first.from_, policy)
         eligible = month.eligible
         return SubsidyDecision(
             subsidy=subsidy,
             eligible=eligible,
             first_period=first.from_ if first and eligible else None,
             amount_fen=month.amount_fen,
-            reasons=tuple(
-                Reason(
-                    rule=r.rule,
-                    outcome=r.outcome,
-                    citation=r.citation,
-                    detail=r.detail,
-                    would_change=remedy(r.rule, r.outcome),
-                )
-                for r in month.reasons
-            ),
+            reasons=tuple(map(_told_reason, month.reasons)),
             comparison=asked.comparison,
             months=told_months(entitlements) if eligible and i in month_by_month else (),
         )
 
     return [tuple(decision(i, facts, subsidy) for subsidy in SUBSIDIES) for i, facts in enumerate(applying)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _told_reason(reason: determination.Reason) -> Reason:
+    """Cached, for among millions of applications few differ."""
+    return Reason(
+        rule=reason.rule,
+        outcome=reason.outcome,
+        citation=reason.citation,
+        detail=reason.detail,
+        would_change=remedy(reason.rule, reason.outcome),
+    )
 
 
 async def _save_states(tx: Transaction, events: list[tuple[ApplicationState, datetime]]) -> None:
@@ -297,6 +301,10 @@ async def _save_outcomes(tx: Transaction, events: list[ApplicationState]) -> Non
         )
 
 
+def _stored(answer: ApplicationAssessed) -> str:
+    return to_json(answer.decisions, by_alias=False).decode()
+
+
 async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]) -> None:
     if assessed:
         await tx.connection.execute(
@@ -306,9 +314,7 @@ async def _save_assessments(tx: Transaction, assessed: list[ApplicationAssessed]
                 "versions": [answer.version for answer in assessed],
                 "application_versions": [answer.application_version for answer in assessed],
                 "policy_versions": [answer.policy_version for answer in assessed],
-                "decisions": [
-                    json.dumps(answer.model_dump(mode="json")["decisions"], ensure_ascii=False) for answer in assessed
-                ],
+                "decisions": [_stored(answer) for answer in assessed],
             },
         )
 

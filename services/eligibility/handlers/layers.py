@@ -64,9 +64,9 @@ async def find_policy(tx: Transaction, policy_id: UUID) -> Any:
 
 
 async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) -> dict[str, Any]:
-    """Puts a layer in force and starts the re-evaluation of everybody it can touch: nobody, if none of its names decides
-    who is entitled (texts of the guide, deadlines). Conflict if it is already in force, FourEyes for who proposed it,
-    LayerRefused where other layers have changed meanwhile."""
+    """Puts a layer in force and starts the re-evaluation of everybody it can touch: nobody, if none of its names
+    decides who is entitled (texts of the guide, deadlines). Conflict if it is already in force, FourEyes for who
+    proposed it, LayerRefused where other layers have changed meanwhile."""
     row = await find_policy(tx, policy_id)
     if row.status != "proposed":
         raise Conflict("this policy is already approved")

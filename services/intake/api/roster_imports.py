@@ -37,8 +37,8 @@ Owner = Annotated[Principal, Depends(caller("civil_affairs"))]
 class RosterImport(BaseModel):
     """`status`: the file is read, what stands on it is judged, or everything is decided. Counts are of rows: `accepted`
     for judgement, of which some are `waiting` and `granted` in at least one subsidy; `rejected` for what stands in
-    them, `known` here already, `refused` by policy in at least one subsidy; `unpayable` of those accepted, for money may not go
-    to the account on the roster. `read` of `rows` tells how far it is."""
+    them, `known` here already, `refused` by policy in at least one subsidy; `unpayable` of those accepted, for money
+    may not go to the account on the roster. `read` of `rows` tells how far it is."""
 
     import_id: UUID
     area: str

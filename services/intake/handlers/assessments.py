@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from sqlalchemy.dialects.postgresql import insert
+from pydantic_core import to_json
+from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
@@ -35,7 +36,6 @@ from services.intake.person_records import (
 )
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
 from services.intake.policy_records import parameters_of
-from services.intake.tables import assessments, entitlements
 from services.intake.vault import Vault
 
 
@@ -70,42 +70,31 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
         key = (data.person_id, data.subsidy)
         if key not in newest or data.version > newest[key].version:
             newest[key] = data
-    values = [
-        {
-            "person_id": data.person_id,
-            "subsidy": data.subsidy,
-            "version": data.version,
-            "is_open": any(months.to is None for months in data.schedule),
-            "last_period": _last_day_of_schedule(data),
-        }
-        for data in newest.values()
-    ]
-    statement = insert(entitlements)
-    changed = {name: statement.excluded[name] for name in ("version", "is_open", "last_period")}
+    told = newest.values()
     await tx.connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["person_id", "subsidy"],
-            set_=changed,
-            where=entitlements.c.version < statement.excluded.version,
-        ),
-        values,
+        _KEEP_ENTITLEMENTS,
+        {
+            "person_ids": [data.person_id for data in told],
+            "subsidies": [data.subsidy for data in told],
+            "versions": [data.version for data in told],
+            "are_open": [any(months.to is None for months in data.schedule) for data in told],
+            "last_periods": [_last_day_of_schedule(data) for data in told],
+        },
     )
 
 
 async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
+    told: list[ApplicationAssessed] = [item.data for item in received]
     await tx.connection.execute(
-        insert(assessments).on_conflict_do_nothing(),
-        [
-            {
-                "application_id": item.data.application_id,
-                "version": item.data.version,
-                "application_version": item.data.application_version,
-                "policy_version": item.data.policy_version,
-                "decisions": [decision.model_dump(mode="json") for decision in item.data.decisions],
-                "assessed_at": item.envelope.time,
-            }
-            for item in received
-        ],
+        _KEEP_ASSESSMENTS,
+        {
+            "ids": [data.application_id for data in told],
+            "versions": [data.version for data in told],
+            "application_versions": [data.application_version for data in told],
+            "policy_versions": [data.policy_version for data in told],
+            "decisions": [to_json(data.decisions, by_alias=False).decode() for data in told],
+            "assessed_at": [item.envelope.time for item in received],
+        },
     )
 
 
@@ -171,3 +160,26 @@ def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
     if not ends or None in ends:
         return None
     return max(end for end in ends if end is not None).first_day
+
+
+_KEEP_ENTITLEMENTS = text(
+    """
+    INSERT INTO entitlements (person_id, subsidy, version, is_open, last_period)
+    SELECT * FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]), CAST(:versions AS bigint[]),
+        CAST(:are_open AS boolean[]), CAST(:last_periods AS date[]))
+    ORDER BY 1, 2
+    ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, is_open = excluded.is_open,
+        last_period = excluded.last_period
+    WHERE entitlements.version < excluded.version
+    """
+)
+_KEEP_ASSESSMENTS = text(
+    """
+    INSERT INTO assessments (application_id, version, application_version, policy_version, decisions, assessed_at)
+    SELECT id, version, application_version, policy_version, CAST(decisions AS jsonb), assessed_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:application_versions AS bigint[]),
+        CAST(:policy_versions AS text[]), CAST(:decisions AS text[]), CAST(:assessed_at AS timestamptz[]))
+        AS given (id, version, application_version, policy_version, decisions, assessed_at)
+    ON CONFLICT DO NOTHING
+    """
+)
