@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,10 @@ from libs.common.auth import Role
 from libs.common.issuer import issue_token, new_key_pair
 from libs.common.settings import Settings
 
+pytest.register_assert_rewrite("tests.e2e.world")
+
+from tests.e2e.world import World, free_base_port, start, until_up  # noqa: E402 (its asserts are rewritten first)
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
@@ -37,6 +42,22 @@ def postgres() -> Iterator[PostgresServer]:
 def broker() -> Iterator[Broker]:
     with Broker() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def world() -> AsyncIterator[World]:
+    """One embedded system for all tests from outside; each works in counties of its own."""
+    with tempfile.TemporaryDirectory(prefix="liangbu-e2e-", ignore_cleanup_errors=True) as folder:
+        home, base_port = Path(folder) / "home", free_base_port()
+        process = start(home, base_port)
+        try:
+            await until_up(home, base_port, process)
+            world = World(home, base_port, process)
+            yield world
+            await world.http.aclose()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
 
 
 @dataclass

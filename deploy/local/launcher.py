@@ -196,6 +196,8 @@ class Launcher:
             "LIANGBU_ONECARD_URL": self.url("onecard_mock"),
             "LIANGBU_ONECARD_WEBHOOK_URL": f"{self.url('disbursement')}/webhooks/onecard",
             "LIANGBU_JWT_PUBLIC_KEY": keys.jwt_public_key,
+            # Each service is one process: its own commits wake its relay, and looking only moves the watermark.
+            "LIANGBU_OUTBOX_POLL_S": "0.25",
         }
         if not self._daily_runs:
             env["LIANGBU_DAILY_RUN_HOUR"] = "-1"

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -27,10 +27,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from sqlalchemy import text
 
-from libs.common.database import Database, Transaction, is_transient
+from libs.common.clock import business_today
+from libs.common.database import Database, Opening, Transaction, is_transient
 from libs.common.events.envelope import Envelope, EventData, UnreadableEvent, read_data, read_envelope
 from libs.common.outbox import INCARNATION_HEADER, ensure_topics
-from libs.common.period import SHANGHAI, Period, business_date
+from libs.common.period import Period
 from libs.common.platform_schema import KEPT_MONTHS
 from libs.common.settings import Settings
 from libs.common.telemetry import CONSUMER_RENEWALS, DEAD_LETTERS, EVENTS_CONSUMED, EVENTS_REPEATED
@@ -42,10 +43,12 @@ _BATCH_RECORDS = 500
 _POLL_S = 0.2
 _BULK_PATIENCE = 10
 """How many times longer than others a reader of a bulk lane waits for news: nothing there is urgent."""
+_QUIET_AFTER_S = 2.0
+_QUIET_S = 0.1
+"""How long a reader rests before each fetch once nothing but watermarks has come for `_QUIET_AFTER_S`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One event as a handler sees it: its envelope and its payload, already of the newest version."""
 
     envelope: Envelope
@@ -71,8 +74,7 @@ class Subscription:
     handler: Handler
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     """One record of the bus, and what it says; None if that is nothing to this reader."""
 
     topic: str
@@ -93,7 +95,10 @@ class _Fetched:
 _Batch = dict[TopicPartition, _Fetched]
 
 
-_BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(7005)")
+_MARK = text(
+    "SELECT fresh, clock_timestamp() AS now"
+    " FROM mark_applied(:projection, CAST(:months AS date[]), CAST(:ids AS uuid[])) AS fresh"
+)
 _ALONE = text("SELECT pg_advisory_xact_lock(7005)")
 
 
@@ -130,14 +135,23 @@ class Projection:
         if self._on_set_aside is not None and self.wants(envelope):
             await self._on_set_aside(tx, envelope)
 
-    async def apply(self, tx: Transaction, received: Sequence[Received]) -> int:
-        """Marks the new ones among `received` and has them taken; how many were new."""
-        await tx.connection.execute(_BESIDE_OTHERS)
-        by_id = {item.event_id: item for item in received}
-        fresh = await self._mark(tx, by_id)
+    def marking(self, received: Sequence[Received]) -> Opening:
+        """The statement that marks `received`; its one row has those that are new, as `fresh`."""
+        oldest = Period.of(business_today()).plus(-KEPT_MONTHS).first_day
+        times = {item.envelope.id: item.envelope.time for item in received}
+        months = [max(moment.date().replace(day=1), oldest) for moment in times.values()]
+        return _MARK, {"projection": self.name, "months": months, "ids": list(times)}
+
+    async def apply(self, tx: Transaction, received: Sequence[Received]) -> None:
+        """Marks `received`, and has the new ones among them taken."""
+        marked = (await tx.connection.execute(*self.marking(received))).one()
+        await self.take_fresh(tx, received, marked.fresh)
+
+    async def take_fresh(self, tx: Transaction, received: Sequence[Received], fresh: Sequence[UUID]) -> None:
+        """Has those of `received` taken that were marked as new."""
         EVENTS_REPEATED.labels(self.name).inc(len(received) - len(fresh))
-        await self.take(tx, [item for item in by_id.values() if item.event_id in fresh])
-        return len(fresh)
+        wanted = set(fresh)
+        await self.take(tx, list({i.envelope.id: i for i in received if i.envelope.id in wanted}.values()))
 
     async def take(self, tx: Transaction, received: Sequence[Received]) -> None:
         """Hands the events to their handlers, whatever the inbox says."""
@@ -152,24 +166,6 @@ class Projection:
     async def hold_off(self, tx: Transaction) -> None:
         """Until the transaction ends nothing else is applied; waits for what is being applied."""
         await tx.connection.execute(_ALONE)
-
-    async def _mark(self, tx: Transaction, by_id: Mapping[UUID, Received]) -> set[UUID]:
-        if not by_id:
-            return set()
-        oldest = Period.of(business_date(tx.now)).plus(-KEPT_MONTHS).first_day
-        result = await tx.connection.execute(
-            text(
-                "INSERT INTO inbox (projection, month, event_id)"
-                " SELECT :projection, * FROM unnest(CAST(:months AS date[]), CAST(:ids AS uuid[]))"
-                " ON CONFLICT DO NOTHING RETURNING event_id"
-            ),
-            {
-                "projection": self.name,
-                "months": [max(_month_of(item.envelope.time), oldest) for item in by_id.values()],
-                "ids": list(by_id),
-            },
-        )
-        return set(result.scalars())
 
 
 class Consumer:
@@ -186,6 +182,7 @@ class Consumer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._heard_at = time.monotonic()
+        self._stirred_at = time.monotonic()
         self._incarnations: dict[tuple[str, int], str] = {}
         self.is_ready = False
 
@@ -258,14 +255,27 @@ class Consumer:
 
     async def _read(self, consumer: AIOKafkaConsumer) -> _Batch:
         """The next records of each partition, decoded."""
-        found = await consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_BATCH_RECORDS)
-        return {
+        wait_ms = int(_POLL_S * 1000)
+        if time.monotonic() - self._stirred_at > _QUIET_AFTER_S:
+            await self._rest(consumer)
+            wait_ms = self._fetch_wait_ms
+        found = await consumer.getmany(timeout_ms=wait_ms, max_records=_BATCH_RECORDS)
+        batch = {
             place: _Fetched(
                 [_Record(r.topic, r.partition, r.offset, r.value, self._projection.read(r.value)) for r in records],
                 _incarnation_of(records),
             )
             for place, records in found.items()
         }
+        if any(isinstance(record.says, Received) for fetched in batch.values() for record in fetched.records):
+            self._stirred_at = time.monotonic()
+        return batch
+
+    async def _rest(self, consumer: AIOKafkaConsumer) -> None:
+        """A moment in which the broker is not asked for news."""
+        consumer.pause(*consumer.assignment())
+        await _sleep(self._stopping, _QUIET_S)
+        consumer.resume(*consumer.assignment())
 
     def _instance_id(self) -> str | None:
         return f"{self._group}-{self._settings.worker_id}" if self._settings.kafka_static_members else None
@@ -347,8 +357,9 @@ class Consumer:
         if not received and not seen:
             return
         traceparent = received[0].envelope.traceparent if received else None
-        async with self._database.transaction(traceparent=traceparent) as tx:
-            await self._projection.apply(tx, received)
+        marking = self._projection.marking(received)
+        async with self._database.transaction(traceparent=traceparent, opening=marking) as tx:
+            await self._projection.take_fresh(tx, received, tx.opened.fresh)
             await save_watermarks(tx.connection, self._projection.name, seen)
 
     async def _set_aside(self, record: _Record, error: Exception) -> None:
@@ -407,11 +418,8 @@ class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
 
 def _incarnation_of(records: Sequence[Any]) -> str:
-    return max((value.decode() for r in records for name, value in r.headers if name == INCARNATION_HEADER), default="")
-
-
-def _month_of(moment: datetime) -> date:
-    return moment.astimezone(SHANGHAI).date().replace(day=1)
+    named = {value for record in records for name, value in record.headers if name == INCARNATION_HEADER}
+    return max(named, default=b"").decode()
 
 
 async def _sleep(stopping: asyncio.Event, seconds: float) -> None:

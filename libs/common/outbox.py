@@ -90,7 +90,7 @@ class Relay:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._database.committed.set()
+        self._database.tell_news()
 
     async def _lead(self) -> None:
         connection = await asyncpg.connect(asyncpg_dsn(self._database.url))
@@ -114,7 +114,7 @@ class Relay:
         if position["replaying"]:
             await self._publish_all_again(connection, producer)
         while not self._stopping.is_set():
-            self._database.committed.clear()
+            news = self._database.next_news
             try:
                 published = await self._publish_window(connection, producer)
                 await self._tell_watermark(connection, producer)
@@ -124,7 +124,7 @@ class Relay:
                 await self._publish_all_again(connection, producer)
                 continue
             if not published:
-                await self._wait_for_commit()
+                await self._wait_for(news)
 
     async def _publish_window(self, connection: asyncpg.Connection, producer: AIOKafkaProducer) -> int:
         """Publishes the next chunk of finished transactions; how many events."""
@@ -269,13 +269,11 @@ class Relay:
         least: datetime = row["least"]
         return min(own, least)
 
-    async def _wait_for_commit(self) -> None:
+    async def _wait_for(self, news: asyncio.Event) -> None:
         poll_s = self._settings.outbox_poll_s
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(self._held_back_s or poll_s, poll_s)):
-                await self._database.committed.wait()
-        except TimeoutError:
-            pass
+                await news.wait()
 
     async def _sleep(self, seconds: float) -> None:
         try:

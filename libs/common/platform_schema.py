@@ -54,6 +54,16 @@ CREATE TABLE inbox (
     PRIMARY KEY (projection, month, event_id)
 ) PARTITION BY RANGE (month);
 
+-- Marks these events as applied to a projection, beside others but not while a rebuild is alone (7005); the new ones.
+CREATE FUNCTION mark_applied(to_projection text, months date[], ids uuid[])
+RETURNS uuid[] LANGUAGE plpgsql AS $$
+DECLARE fresh uuid[]; \
+BEGIN PERFORM pg_advisory_xact_lock_shared(7005); \
+WITH marked AS (INSERT INTO inbox (projection, month, event_id) \
+SELECT to_projection, * FROM unnest(months, ids) ON CONFLICT DO NOTHING RETURNING event_id) \
+SELECT array_agg(event_id) INTO fresh FROM marked; \
+RETURN coalesce(fresh, '{}'); END $$;
+
 -- Up to when everything that a topic's service accepted has been read from each partition, and which log that was.
 CREATE TABLE watermarks (
     reader      text NOT NULL,

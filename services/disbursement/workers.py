@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -21,6 +23,9 @@ from services.disbursement.handlers.restoring import write_back
 log = structlog.get_logger(__name__)
 
 _IDLE_S = 0.25
+_QUIET_S = 1.0
+"""How much longer after `_QUIET_AFTER_S` without work or news: a request, a webhook, an event."""
+_QUIET_AFTER_S = 5.0
 _LONGEST_PAUSE_S = 10.0
 _ASK_AGAIN_S = 1.0
 
@@ -31,15 +36,17 @@ Step = Callable[[], Awaitable[bool]]
 class Steps:
     """A worker that repeats its steps for as long as there is something to do, and then looks again in a moment."""
 
-    def __init__(self, name: str, steps: Sequence[Step]) -> None:
+    def __init__(self, name: str, database: Database, steps: Sequence[Step]) -> None:
         self.name = name
+        self._database = database
         self._steps = steps
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Until `stop`; a database that is away is waited for."""
-        pause_s = _IDLE_S
+        pause_s, stirred_at = _IDLE_S, time.monotonic()
         while not self._stopping.is_set():
+            news = self._database.next_news
             try:
                 busy = [await step() for step in self._steps]
                 pause_s = 0.0 if any(busy) else _IDLE_S
@@ -48,17 +55,21 @@ class Steps:
                     raise
                 log.warning("worker_waits", worker=self.name, error=type(error).__name__)
                 pause_s = min(2 * max(pause_s, _IDLE_S), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
-            await self._pause(pause_s)
+            await _wait(self._stopping, pause_s)
+            if pause_s and time.monotonic() - stirred_at > _QUIET_AFTER_S:
+                await _wait(news, _QUIET_S)
+            if not pause_s or news.is_set():
+                stirred_at = time.monotonic()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._database.tell_news()
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+
+async def _wait(for_it: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await for_it.wait()
 
 
 class Sending:
@@ -119,11 +130,11 @@ class Sending:
         return bool(claimed)
 
     def preparing(self) -> Steps:
-        return Steps("preparing", [self.submit, self.prepare])
+        return Steps("preparing", self._database, [self.submit, self.prepare])
 
     def handing_over(self) -> Steps:
         """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
-        return Steps("handing over", [self.hand_over])
+        return Steps("handing over", self._database, [self.hand_over])
 
 
 class Following:
@@ -164,4 +175,4 @@ class Following:
         return False
 
     def worker(self) -> Steps:
-        return Steps("following", [self.lift, self.follow, self.close])
+        return Steps("following", self._database, [self.lift, self.follow, self.close])

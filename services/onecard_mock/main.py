@@ -28,7 +28,7 @@ from services.onecard_mock.webhooks import Deliveries
 
 log = structlog.get_logger(__name__)
 
-_PAUSE_S = 0.1
+_PAUSE_S = 0.25
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -80,7 +80,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 async def _keep_doing(app: FastAPI, one_round: Callable[[], Awaitable[int]]) -> None:
     while not app.state.stopping.is_set():
-        if not await _patiently(one_round):
+        if await _patiently(one_round):
+            app.state.wake.set()  # what was settled is to be told
+        else:
             await _pause(app)
 
 

@@ -10,10 +10,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from libs.common.auth import Role
-from tests.e2e.conftest import world
 from tests.e2e.world import Person, World, until
-
-__all__ = ["world"]
 
 expect.set_options(timeout=30_000)  # a page that an action reloads, on a machine that runs all the tests
 

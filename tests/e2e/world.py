@@ -315,6 +315,24 @@ def start(home: Path, base_port: int) -> subprocess.Popen[bytes]:
         )
 
 
+async def until_up(home: Path, base_port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until everything that `start` started is ready."""
+
+    async def is_up() -> bool | None:
+        code = process.poll()
+        assert code is None, f"the launcher ended with {code}:\n{(home / 'up.log').read_text()[-3000:]}"
+        try:
+            async with httpx.AsyncClient(timeout=2) as http:
+                answers = [
+                    await http.get(f"http://127.0.0.1:{base_port + offset}/readyz") for offset in PORT_OFFSETS.values()
+                ]
+        except httpx.TransportError:
+            return None
+        return all(answer.status_code == 200 for answer in answers) or None
+
+    await until(is_up, "the system to be up", within_s=300)
+
+
 def free_base_port() -> int:
     """A base whose ports are free with good odds: random, and below the range that systems hand out by themselves."""
     return 20000 + secrets.randbelow(600) * 20

@@ -21,11 +21,11 @@ from libs.common.database import Database, rows
 from libs.common.errors import InvalidInput
 from libs.common.web import Page, Paging, Tx, router
 from services.intake.api.doors import Keys, StreamedRoute
-from services.intake.handlers.roster_imports import RosterReading, read_import, receive_roster
+from services.intake.handlers.roster_imports import CHUNK_ROWS, RosterReading, read_import, receive_roster
 from services.intake.tables import roster_imports, roster_rejects
 
 LARGEST_BYTES = 1 << 30
-AT_ONCE_ROWS = 2000
+AT_ONCE_ROWS = CHUNK_ROWS
 """Files of so many rows are read within the request, longer ones behind it."""
 
 api = router(prefix="/v1", tags=["roster imports"])
