@@ -85,7 +85,8 @@ async def _idempotent_call(request: Request, route: str) -> IdempotentCall | Non
     if key is None or principal is None or request.method != "POST":
         return None
     # The path's own parameters belong to the request as much as its body does.
-    content = request.url.path.encode() + b"\0" + request.url.query.encode() + b"\0" + await request.body()
+    scope = request.scope
+    content = scope["path"].encode() + b"\0" + scope["query_string"] + b"\0" + await request.body()
     return IdempotentCall.of(principal.sub, route, key, content)
 
 

@@ -30,7 +30,7 @@ from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.publications import publish_what_changed
 from services.intake.handlers.roster_imports import RosterReading
-from services.intake.handlers.store_checks import check_due
+from services.intake.handlers.store_checks import check_due, remove_strays
 from services.intake.invariants import INVARIANTS
 from services.intake.national import NATIONAL_TIMEOUT_S, HttpNationalArchive
 from services.intake.rate import RateLimit, Throttle
@@ -75,6 +75,7 @@ def build(settings: Settings) -> FastAPI:
             DailyTask("escalate what is late", escalate_what_is_late),
             DailyTask("publish what changed", publish_what_changed),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),
+            DailyTask("remove strays of archives", lambda tx, as_of: remove_strays(tx, stores, as_of)),
         ],
         workers=_workers(settings, vault, stores),
         invariants=INVARIANTS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,14 @@ class Store:
             while part := file.read(part_bytes):
                 yield part
 
+    def names_before(self, folder: str, moment: datetime) -> list[str]:
+        """What lies in this folder since before that moment: objects, and parts of what was never finished."""
+        try:
+            paths = self._system.ls(f"{self._root}/{folder}", detail=False)
+        except FileNotFoundError:
+            return []
+        return [f"{folder}/{Path(path).name}" for path in paths if self._system.modified(path) < moment]
+
     def remove(self, name: str) -> None:
         self._system.rm_file(f"{self._root}/{name}")
 
@@ -80,7 +89,7 @@ class TwoStores:
 
 
 def _write_durably(path: Path, content: Iterable[bytes]) -> None:
-    """Whole and on the disk, or not there: a process that is killed leaves a `.part` at most."""
+    """Whole and on the disk, or not there: a process that is killed leaves a `.part` at most, a stray."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:

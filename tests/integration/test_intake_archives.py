@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from libs.common.clock import business_today
+from services.intake.handlers.store_checks import remove_strays
 from tests.conftest import Databases, Issuer, Running
 from tests.integration.test_intake_applications import Office, open_intake, open_office
 
@@ -119,6 +124,22 @@ async def test_the_daily_run_reads_back_what_was_not_read_for_long(office: Offic
     run = await office.post("/daily-runs", "admin", {"as_of": business_today().isoformat()}, area="00")
     assert run.json()["done"]["read archives back"] >= 1
     assert stored_files(office, content)[1]
+
+
+async def test_the_daily_run_removes_what_a_killed_process_left_in_the_stores(office: Office) -> None:
+    application_id = (await office.submit())["application_id"]
+    content = PDF + f"named {office.area}".encode()
+    await add(office, application_id, content)
+    named, two_days_ago = stored_files(office, content)[0][0], time.time() - 2 * 86_400
+    whole, half, young = (named.with_name(f"{uuid4().hex}{end}") for end in ("", ".part", ".young.part"))
+    for path in (whole, half, young):
+        path.write_bytes(b"left behind")
+    for path in (named, whole, half):
+        os.utime(path, (two_days_ago, two_days_ago))
+    async with office.running.app.state.database.transaction() as tx:
+        for day in range(32):  # each looks through some of the folders
+            await remove_strays(tx, office.running.app.state.stores, business_today() + timedelta(days=day))
+    assert [path.exists() for path in (named, whole, half, young)] == [True, False, False, True]
 
 
 async def test_a_correction_is_a_new_version_and_the_old_one_stays(office: Office) -> None:

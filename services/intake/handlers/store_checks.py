@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, insert, or_, select, text, update
 
 from libs.common.database import Transaction, new_id
 from services.intake.archives import STORED_SEGMENT_BYTES, DamagedContent
@@ -24,6 +24,12 @@ EVERY_DAYS = 30
 
 DAILY_MOST = 2_000
 """Contents that one daily run reads back."""
+
+STRAY_AFTER = timedelta(days=1)
+"""So long nothing takes to be stored: what lies nameless for longer was left by a process that was killed."""
+
+_FOLDERS_A_DAY = 8
+"""Of 256, into which digests spread the objects: each is looked through about once a month."""
 
 _AT_ONCE = 4
 
@@ -58,6 +64,31 @@ async def check_due(tx: Transaction, stores: TwoStores, vault: Vault, as_of: dat
         return 0
     check = await _check(tx, stores, vault, found, asked_by="daily run")
     return sum(check.repaired) + len(check.lost)
+
+
+async def remove_strays(tx: Transaction, stores: TwoStores, as_of: date) -> int:
+    """Removes what no document and no roster names: its process was killed between storing and committing. How many.
+
+    Each day looks through some of the folders.
+    """
+    first = as_of.toordinal() * _FOLDERS_A_DAY
+    digests = [f"{number % 256:02x}" for number in range(first, first + _FOLDERS_A_DAY)]
+    removed = 0
+    for store in stores.both:
+        for folder in (prefix + digest for prefix in ("", "rosters/") for digest in digests):
+            names = await asyncio.to_thread(store.names_before, folder, tx.now - STRAY_AFTER)
+            strays = (await tx.connection.execute(_NAMELESS, {"names": names})).scalars() if names else ()
+            for name in strays:
+                await asyncio.to_thread(store.remove, name)
+                removed += 1
+    return removed
+
+
+_NAMELESS = text(
+    "SELECT name FROM unnest(CAST(:names AS text[])) AS name"
+    " EXCEPT SELECT object_name FROM contents WHERE object_name = ANY(:names)"
+    " EXCEPT SELECT object_name FROM roster_imports WHERE object_name = ANY(:names)"
+)
 
 
 async def _check(
