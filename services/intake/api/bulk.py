@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Annotated, Any
 
@@ -21,8 +20,6 @@ from services.intake.handlers.bulk import Line, submit_lines
 
 LARGEST_BYTES = 16 << 20
 MOST_LINES = 10_000
-_AT_ONCE = 4
-"""Parts of one bulk that are worked on side by side."""
 
 streamed = APIRouter(prefix="/v1", tags=["applications"], route_class=StreamedRoute, dependencies=RATE_LIMITED)
 
@@ -79,11 +76,8 @@ async def submit_bulk(request: Request, keys: Keys, submitter: Submitter) -> Bul
     if call is not None and (answered := await _first_answer(request, call)) is not None:
         return answered
 
-    part = -(-len(lines) // _AT_ONCE)
-    parts = [lines[start : start + part] for start in range(0, len(lines), part)]
-    on = business_today()
-    done = await asyncio.gather(*(submit_lines(database, keys, submitter, some, on=on) for some in parts))
-    results = [_result(line) for lines_done in done for line in lines_done]
+    done = await submit_lines(database, keys, submitter, lines, on=business_today())
+    results = [_result(line) for line in done]
     accepted = sum(result.status == 201 for result in results)
     answer = BulkResult(accepted=accepted, refused=len(results) - accepted, results=results)
     if call is not None:

@@ -1,0 +1,289 @@
+"""The doors of intake and the voice that answers, from outside: each channel, each refusal, each deadline."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from libs.common.clock import business_today
+from libs.common.working_days import working_days_after
+from tests.e2e.world import Person, World, until
+
+PDF = b"%PDF-1.7\nsample"
+
+
+def path_of(person: Person) -> str:
+    return f"/v1/applications/{person.application_id}"
+
+
+def working_days(count: int, on: date | None = None) -> str:
+    return working_days_after(on or business_today(), count).isoformat()
+
+
+async def texts_to(world: World, phone: str, *, holding: str) -> list[str]:
+    """What the SMS platform sent to a phone, once something with these words is there."""
+
+    async def sent() -> list[str] | None:
+        answer = await world.http.get(world.url("onecard_mock", "/sms/v1/texts"), params={"phone": phone})
+        said = [item["text"] for item in answer.json()["items"]]
+        return said if any(holding in text for text in said) else None
+
+    return await until(sent, f"a text to {phone} with {holding}")
+
+
+def with_phone(world: World, person: Person, phone: str) -> dict[str, Any]:
+    return {"applicant": world.application(person, "2026-01-10", ["care"])["applicant"] | {"phone": phone}}
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", ["counter", "online", "one_thing"])
+async def test_an_application_of_each_channel_goes_from_its_door_to_the_decision(world: World, channel: str) -> None:
+    area = world.county()
+    matters = [{"kind": "残疾人证办理", "reference_no": "样本-1"}] if channel == "one_thing" else []
+    relative = world.person(area)
+    agent = {"relation": "配偶", "name": relative.name, "id_number": relative.id_number, "phone": "13900001234"}
+    person = await world.apply(
+        world.person(area), "2026-01-10", ["living", "care"], channel=channel, matters=matters, agent=agent
+    )
+    await world.review_all(person)
+    decided = await world.approved(person)
+    assert (decided["channel"], sorted(decided["granted"])) == (channel, ["care", "living"])
+    assert [matter["kind"] for matter in decided["matters"]] == [matter["kind"] for matter in matters]
+    assert decided["agent"]["relation"] == "配偶"
+    assert relative.id_number not in json.dumps(decided), "shown masked"
+    listed = await world.get("intake", f"/v1/applications?area={area}&channel={channel}&status=approved", area=area)
+    assert [item["application_id"] for item in listed["items"]] == [person.application_id]
+
+
+async def test_across_provinces_one_place_accepts_the_other_decides_and_three_clocks_run(world: World) -> None:
+    accepting, deciding = world.county(), world.county()
+    person = world.person(deciding)
+    body = world.application(person, "2026-01-10", ["care"], channel="cross_province", accepted_area=accepting)
+    filed = await world.post("intake", "/v1/applications", "township", body, area=accepting)
+    person.person_id, person.application_id = filed["person_id"], filed["application_id"]
+
+    early = {"stage": "township", "outcome": "approve"}
+    refused = await world.call("POST", "intake", f"{path_of(person)}/reviews", "township", deciding, json=early)
+    assert (refused.status_code, refused.json()["type"].rsplit("/", 1)[-1]) == (409, "not-forwarded")
+
+    async def clock() -> tuple[str, str | None]:
+        forwarding = (await world.get("intake", path_of(person), area=accepting))["forwarding"]
+        return forwarding["step"], forwarding["due_on"]
+
+    assert await clock() == ("forward", working_days(3))
+    await world.post("intake", f"{path_of(person)}/forwarding", "township", area=accepting)
+    assert await clock() == ("decide", working_days(10))
+    untold = await world.call("POST", "intake", f"{path_of(person)}/result-notice", "township", accepting)
+    assert untold.status_code == 409, "nothing is decided yet"
+    await world.review_all(person)
+    await world.approved(person)
+    assert await clock() == ("tell", working_days(3))
+    await world.post("intake", f"{path_of(person)}/result-notice", "township", area=accepting)
+    assert await clock() == ("done", None)
+
+
+async def test_a_bulk_is_answered_line_by_line_and_under_its_key_the_same_again(world: World) -> None:
+    area = world.county()
+    first, second = world.person(area), world.person(area)
+    wrong = world.application(second, "2026-01-10", ["care"])
+    wrong["applicant"]["phone"] = "12345"
+    lines = [world.application(first, "2026-01-10", ["care"]), wrong, world.application(first, "2026-01-11", ["care"])]
+    body = "\n".join([*(json.dumps(line, ensure_ascii=False) for line in lines), "{"]).encode()
+
+    async def send() -> Any:
+        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key}
+        path = "/v1/applications/bulk"
+        return (await world.call("POST", "intake", path, "partner", area, content=body, headers=headers)).json()
+
+    key = str(uuid4())
+    answer = await send()
+    assert [line["status"] for line in answer["results"]] == [201, 422, 409, 400]
+    assert answer["results"][1]["errors"][0]["path"] == "applicant.phone"
+    assert answer["results"][2]["application_id"] == answer["results"][0]["application_id"]
+    assert await send() == answer
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+async def test_money_goes_to_a_guardian_only_of_who_cannot_act_and_with_the_reason(world: World) -> None:
+    area = world.county()
+    able, unable, guardian = world.person(area), world.person(area, "mental"), world.person(area)
+    account = {"holder": "guardian", "bank": "云南农信", "number": guardian.account, "status": "active"}
+    given = {"kind": "person", "name": guardian.name, "id_number": guardian.id_number, "phone": "13900001234"}
+
+    async def apply(person: Person, **changes: Any) -> tuple[int, list[str]]:
+        body = world.application(person, "2026-01-10", ["care"], **{"guardian": given, "account": account} | changes)
+        answer = await world.call("POST", "intake", "/v1/applications", "partner", area, json=body)
+        return answer.status_code, [error["path"] for error in answer.json().get("errors", ())]
+
+    reasoned = account | {"reason": "本人社保卡金融功能无法开通"}
+    assert await apply(able, account=reasoned) == (422, ["account.holder"])
+    assert await apply(unable) == (422, ["account.reason"])
+    assert await apply(unable, account=reasoned, guardian=None) == (422, ["account.holder"])
+    assert await apply(unable, account=reasoned, guardian=given | {"id_number": unable.id_number}) == (
+        422,
+        ["guardian.id_number"],
+    )
+    assert await apply(unable, account=reasoned) == (201, [])
+
+
+async def test_what_is_rejected_says_why_and_an_upheld_objection_opens_it_again(world: World) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    await world.review(person, "township", outcome="reject", reason="材料与本人不符")
+    shown = await world.get("intake", path_of(person), area=area)
+    assert (shown["status"], shown["reason"]) == ("rejected", "材料与本人不符")
+    late = await world.call(
+        "POST",
+        "intake",
+        f"{path_of(person)}/documents",
+        "partner",
+        area,
+        data={"kind": "photo", "source": "scan"},
+        files={"file": ("a", PDF)},
+    )
+    assert late.status_code == 409, "its archive is closed"
+
+    objection = {"application_id": person.application_id, "text": "材料是本人的，请复核"}
+    filed = await world.post("intake", "/v1/objections", "township", objection, area=area, sub="who helped to write it")
+    path, upheld = f"/v1/objections/{filed['objection_id']}/decision", {"outcome": "upheld", "reason": "理由成立"}
+    own = await world.call("POST", "intake", path, "civil_affairs", area, "who helped to write it", json=upheld)
+    assert own.status_code == 403
+    await world.post("intake", path, "civil_affairs", upheld, area=area)
+    shown = await world.get("intake", path_of(person), area=area)
+    assert (shown["status"], shown["stage"], shown["due_on"]) == ("in_review", "township", working_days(3))
+
+
+async def test_a_withdrawn_application_is_over_and_makes_room_for_another(world: World) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    first = path_of(person)
+    await world.post("intake", f"{first}/withdrawal", "partner", {"reason": "本人改变主意"}, area=area)
+    again = await world.call("POST", "intake", f"{first}/withdrawal", "partner", area)
+    review = {"stage": "township", "outcome": "approve"}
+    reviewed = await world.call("POST", "intake", f"{first}/reviews", "township", area, json=review)
+    assert (again.status_code, reviewed.status_code) == (409, 409)
+    await world.apply(person, "2026-02-10", ["care"])
+    assert path_of(person) != first
+
+
+async def test_progress_is_shown_to_who_knows_receipt_and_last_four_and_to_nobody_else(world: World) -> None:
+    area = world.county()
+    person = world.person(area)
+    filed = await world.post(
+        "intake", "/v1/applications", "partner", world.application(person, "2026-01-10", ["care"]), area=area
+    )
+
+    async def ask(last4: str) -> Any:
+        question = {"receipt_no": filed["receipt_no"], "id_last4": last4}
+        return await world.http.post(world.url("intake", "/v1/public/progress"), json=question)
+
+    right = person.id_number[-4:]
+    shown = await ask(right)
+    assert (shown.status_code, shown.json()["stage"], shown.json()["due_on"]) == (200, "township", working_days(3))
+    assert person.name not in shown.text
+    wrong = "0000" if right != "0000" else "1111"
+    assert [(await ask(wrong)).status_code for _ in range(6)] == [404] * 5 + [429]
+
+
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+async def test_each_office_has_its_days_and_what_is_late_comes_before_the_office_above(world: World) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+
+    async def due() -> tuple[str, str, str]:
+        shown = await world.get("intake", path_of(person), area=area)
+        return shown["status"], shown["stage"], shown["due_on"]
+
+    assert await due() == ("submitted", "township", working_days(3))
+    await world.review(person, "township", outcome="return", reason="缺少承诺书")
+    assert await due() == ("returned", "township", working_days(20))
+    await world.post("intake", f"{path_of(person)}/completion", "partner", area=area)
+    assert await due() == ("in_review", "township", working_days(3))
+    assert (await world.get("intake", path_of(person), area=area))["accrues_from"] == "2026-01-10", "in time"
+    await world.review(person, "township")
+    assert await due() == ("in_review", "cdpf", working_days(3))
+
+    late_on = date.fromisoformat(working_days(3)) + timedelta(days=1)
+    for _ in range(2):
+        await world.post("intake", "/v1/daily-runs", "admin", {"as_of": late_on.isoformat()}, area="53")
+    late = (await world.get("intake", f"/v1/escalations?area={area}&open=true", "civil_affairs", area))["items"]
+    assert [(item["office"], item["escalated_to"], item["subject_id"]) for item in late] == [
+        ("cdpf", area[:4], person.application_id)
+    ]
+    await world.review(person, "cdpf")
+    assert await due() == ("in_review", "civil_affairs", working_days(4))
+
+
+async def test_a_transfer_between_counties_waits_for_the_county_moved_to(world: World) -> None:
+    old, new = world.county(), world.county()
+    person = await world.granted(old, subsidies=("care",))
+    moved_on = (business_today().replace(day=1)).isoformat()
+    body = {"person_id": person.person_id, "to_area": f"{new}001", "moved_on": moved_on}
+    proposed = await world.post("intake", "/v1/transfers", "civil_affairs", body, area=old)
+    assert proposed["due_on"] == working_days(10)
+    path = f"/v1/transfers/{proposed['transfer_id']}/decision"
+    accepted = {"outcome": "accepted"}
+    own = await world.call("POST", "intake", path, "civil_affairs", old, json=accepted)
+    assert own.status_code in (403, 404), "the county left does not accept for the other"
+    assert (await world.get("intake", path_of(person), area=new))["status"] == "approved", "its archive is shared"
+    decided = await world.post("intake", path, "civil_affairs", accepted, area=new)
+    assert (decided["status"], decided["decided_on"]) == ("accepted", business_today().isoformat())
+
+
+# --- archive and voice ------------------------------------------------------------------------------------------------
+
+
+async def test_an_archive_says_what_is_missing_until_everything_is_there(world: World) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    archive = await world.get("intake", f"{path_of(person)}/archive", area=area)
+    assert archive["missing"]
+    assert not archive["complete"]
+    for kind in archive["missing"]:
+        added = await world.call(
+            "POST",
+            "intake",
+            f"{path_of(person)}/documents",
+            "partner",
+            area,
+            data={"kind": kind, "source": "scan"},
+            files={"file": ("a", PDF + kind.encode())},
+        )
+        assert added.status_code == 201, added.text
+    archive = await world.get("intake", f"{path_of(person)}/archive", area=area)
+    assert (archive["missing"], archive["complete"]) == ([], True)
+    assert all(item["sha256"] and item["uploaded_by"] for item in archive["items"])
+    large = await world.call(
+        "POST",
+        "intake",
+        f"{path_of(person)}/documents",
+        "partner",
+        area,
+        data={"kind": "photo", "source": "scan"},
+        files={"file": ("a", b"%PDF-" + bytes(8 << 20))},
+    )
+    assert (large.status_code, "8388608" in large.text) == (413, True), "refused, and it says what is taken"
+
+
+async def test_a_decision_is_told_and_a_changed_phone_is_told_to_the_old_one(world: World) -> None:
+    area = world.county()
+    person, phone = world.person(area), "13700005678"
+    await world.apply(person, "2026-01-10", ["care"], **with_phone(world, person, phone))
+    await world.review_all(person)
+    [granted] = await texts_to(world, phone, holding="已获批准")
+    assert "复核" in granted, "and how to object"
+    assert person.name not in granted
+    await world.call(
+        "PUT", "intake", f"/v1/persons/{person.person_id}/contact", "township", area, json={"phone": "13700005679"}
+    )
+    assert await texts_to(world, phone, holding="联系电话已变更")
