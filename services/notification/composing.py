@@ -16,7 +16,8 @@ from libs.common.database import Transaction, new_id
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.notification import texts
-from services.notification.parameters import value_of
+from services.notification.parameters import Parameters
+from services.notification.policies import parameters_in_force
 from services.notification.tables import contacts, merged_persons, messages, templates
 from services.notification.texts import Kind, Template
 
@@ -52,11 +53,12 @@ async def compose(tx: Transaction, drafts: Sequence[Draft], sealer: Sealer) -> i
         for row in await tx.connection.execute(select(merged_persons).where(merged_persons.c.person_id.in_(person_ids)))
     }
     tokens = await _shared_phones(tx, person_ids | set(survivors.values()))
+    parameters = await parameters_in_force(tx)
     values = []
     for draft in drafts:
         person_id = survivors.get(draft.person_id, draft.person_id)
         token = None if draft.phone else tokens.get(person_id)
-        values.append(_row(tx, draft, written, sealer) | _place_and_time(tx, person_id, token))
+        values.append(_row(tx, draft, written, parameters, sealer) | _place_and_time(tx, person_id, token))
     made = await tx.connection.execute(
         insert(messages)
         .values(values)
@@ -84,7 +86,9 @@ def _place_and_time(tx: Transaction, person_id: str, phone_token: str | None) ->
     return {"person_id": person_id, "phone_token": phone_token, "next_try_at": datetime.fromtimestamp(beat, UTC)}
 
 
-def _row(tx: Transaction, draft: Draft, written: Sequence[Template], sealer: Sealer) -> dict[str, Any]:
+def _row(
+    tx: Transaction, draft: Draft, written: Sequence[Template], parameters: Parameters, sealer: Sealer
+) -> dict[str, Any]:
     template = texts.in_force(draft.kind, draft.area, written)
     message_id = new_id()
     return {
@@ -93,7 +97,7 @@ def _row(tx: Transaction, draft: Draft, written: Sequence[Template], sealer: Sea
         "cause": draft.cause,
         "area": draft.area,
         "subject_id": draft.subject_id,
-        "text": texts.render(template, draft.values, remedy_of(draft.area, business_date(tx.now))),
+        "text": texts.render(template, draft.values, remedy_of(parameters, draft.area, business_date(tx.now))),
         "template_area": template.area,
         "template_version": template.version,
         "phone": sealer.seal(draft.phone, "messages", message_id, "phone") if draft.phone else None,
@@ -101,10 +105,10 @@ def _row(tx: Transaction, draft: Draft, written: Sequence[Template], sealer: Sea
     }
 
 
-def remedy_of(area: str, on: date) -> str:
+def remedy_of(parameters: Parameters, area: str, on: date) -> str:
     """How to object, and until when."""
-    days = value_of("remedy.reconsideration", area, on)
-    months = value_of("remedy.litigation", area, on)
+    days = parameters.value_of("remedy.reconsideration", area, on)
+    months = parameters.value_of("remedy.litigation", area, on)
     return texts.remedy(days, months)
 
 

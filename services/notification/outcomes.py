@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, update
 from libs.common.database import Transaction, rows
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.period import SHANGHAI, business_date
-from services.notification.parameters import Name, by_area
+from services.notification.parameters import Name
+from services.notification.policies import parameters_in_force
 from services.notification.tables import messages
 
 IN_HAND = ("sending", "sent")
@@ -72,14 +73,14 @@ async def turn_into_letters(tx: Transaction, reasons: Mapping[UUID, str]) -> int
 
 async def turn_unsent_into_letters(tx: Transaction, as_of: date) -> int:
     """Daily: texts that no platform took for so long that they would be no notice any more."""
-    old = _older_than("sms.unsent", messages.c.created_at, as_of)
+    old = await _older_than(tx, "sms.unsent", messages.c.created_at, as_of)
     waiting = messages.c.status.in_(("queued", "sending"))
     return await _turn(tx, and_(waiting, old), "not sent in time")
 
 
 async def turn_unconfirmed_into_letters(tx: Transaction, as_of: date) -> int:
     """Daily: texts that the platform accepted and tells nothing more of."""
-    old = _older_than("sms.unconfirmed", messages.c.sent_at, as_of)
+    old = await _older_than(tx, "sms.unconfirmed", messages.c.sent_at, as_of)
     return await _turn(tx, and_(messages.c.status == "sent", old), "no receipt in time")
 
 
@@ -98,11 +99,12 @@ async def _end(tx: Transaction, which: ColumnElement[bool], reason: str, **value
     return len(turned)
 
 
-def _older_than(name: Name, moment: ColumnElement[datetime], as_of: date) -> ColumnElement[bool]:
+async def _older_than(tx: Transaction, name: Name, moment: ColumnElement[datetime], as_of: date) -> ColumnElement[bool]:
     """Whether `moment` lies so many days before `as_of` as the message's area has it."""
+    by_area = (await parameters_in_force(tx)).by_area(name, as_of)
     whens = [
         (messages.c.area.startswith(area), moment < datetime.combine(as_of - timedelta(days=days), time(), SHANGHAI))
-        for area, days in sorted(by_area(name, as_of).items(), key=lambda item: -len(item[0]))
+        for area, days in sorted(by_area.items(), key=lambda item: -len(item[0]))
     ]
     return case(*whens, else_=False)
 

@@ -27,7 +27,8 @@ from libs.common.clock import utc_now
 from libs.common.database import Database, Transaction, is_transient, rows
 from libs.common.privacy import Sealer
 from services.notification.outcomes import IN_HAND, deliver_texts, of_texts, suppress_text, turn_into_letters
-from services.notification.parameters import quiet_until
+from services.notification.parameters import Parameters
+from services.notification.policies import parameters_in_force
 from services.notification.sms import NoAnswer, Receipt, SmsProvider
 from services.notification.tables import contacts, messages
 from services.notification.texts import OF_THE_LIVING, naming
@@ -130,7 +131,8 @@ class Sending:
         """One round over a batch; how many messages were in hand."""
         async with self._database.transaction() as tx:
             claimed = await claim(tx)
-            leaving = [message for message in claimed if not await self._stays(tx, message)]
+            parameters = await parameters_in_force(tx)
+            leaving = [message for message in claimed if not await self._stays(tx, message, parameters)]
             if self._provider is None:
                 return len(claimed)
             leaving = await _put_together(tx, leaving)
@@ -142,7 +144,7 @@ class Sending:
             await _record(tx, results)
         return len(claimed)
 
-    async def _stays(self, tx: Transaction, message: Claimed) -> bool:
+    async def _stays(self, tx: Transaction, message: Claimed, parameters: Parameters) -> bool:
         """Whether no text leaves now: nobody needs it any more, a letter is due, it is night, or nobody can send it."""
         if message.died and message.kind in OF_THE_LIVING and not message.sent:
             await suppress_text(tx, message.message_id, "the person died")
@@ -153,15 +155,15 @@ class Sending:
             await _set(tx, message, status="letter_due", medium="letter", reason=reason, phone=None)
         elif self._provider is None:
             await _set(tx, message, status="queued", reason=NO_PROVIDER, next_try_at=tx.now + _NO_PROVIDER_PAUSE)
-        elif not message.sent and (until := self._quiet_until(message.area)) is not None:
+        elif not message.sent and (until := self._quiet_until(message.area, parameters)) is not None:
             # As if it had not been tried: whoever shares a phone is told together in the morning.
             await _set(tx, message, status="queued", reason=QUIET_HOURS, next_try_at=until, attempts=0)
         else:
             return False
         return True
 
-    def _quiet_until(self, area: str) -> datetime | None:
-        return None if self._at_any_hour else quiet_until(self._clock(), area)
+    def _quiet_until(self, area: str, parameters: Parameters) -> datetime | None:
+        return None if self._at_any_hour else parameters.quiet_until(self._clock(), area)
 
     async def _names(self, tx: Transaction, leaving: Sequence[Claimed]) -> Mapping[UUID, list[str]]:
         """The names of those whom each text to a shared phone is about."""

@@ -11,10 +11,11 @@ from functools import partial
 from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled, RecoveryOpened
-from libs.common.events.eligibility import EntitlementChanged
+from libs.common.events.eligibility import EntitlementChanged, PolicyChanged
 from libs.common.privacy import Sealer
 from libs.common.rebuild import Rebuildable
 from services.notification.handlers import decisions, entitlements, facts, persons
+from services.notification.policies import note_policies
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
@@ -29,6 +30,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(intake.ApplicationRejected, decided),
         Subscription(intake.ApplicationWithdrawn, decided),
         Subscription(EntitlementChanged, partial(entitlements.note_entitlements, sealer=sealer)),
+        Subscription(PolicyChanged, note_policies),
         Subscription(matching.FindingOpened, findings),
         Subscription(matching.FindingDismissed, findings),
         Subscription(PaymentSettled, entitlements.note_paid),

@@ -13,6 +13,7 @@ import pytest
 from libs.common.clock import business_today, utc_now
 from libs.common.database import new_id
 from libs.common.events.disbursement import OverpaidMonth, PaymentSettled, RecoveryOpened
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import ContactChanged, PayeeAccount, PayeeChanged, PersonIdCorrected
 from libs.common.events.matching import (
@@ -24,6 +25,7 @@ from libs.common.events.matching import (
     PersonDied,
 )
 from libs.common.period import SHANGHAI, Period
+from services.notification.policies import parameters_in_force
 from services.notification.sending import QUIET_HOURS, Sending
 from services.notification.sms import HttpSmsProvider
 from tests.conftest import Databases, Issuer
@@ -387,6 +389,35 @@ async def test_at_night_texts_wait_for_the_morning_and_letters_do_not(service: N
     assert (waiting["status"], waiting["reason"], letter["status"]) == ("queued", QUIET_HOURS, "letter_due")
     assert waiting["next_try_at"] == datetime(2026, 3, 3, 8, tzinfo=SHANGHAI)
     assert service.provider.requests == 0
+
+
+def policy(area: str, version: int, **values: int) -> Event:
+    told = [
+        PolicyValue(parameter=name.replace("_", "."), since=date(2016, 1, 1), value=values[name]) for name in values
+    ]
+    return PolicyChanged(area=area, version=version, policy_version=f"sample-{version}", values=tuple(told)), new_id()
+
+
+async def test_the_policy_of_the_nearest_area_decides_when_texts_may_go_and_which_notices_are_due(
+    service: Notification, issuer: Issuer
+) -> None:
+    certificate = {"category": "vision", "level": 1, "expires_on": on_28th(7)}
+    await service.receive(
+        service.contact(),
+        entitlement(1, None),
+        dated(CertificateIssued, PERSON, date(2017, 10, 1), **certificate),
+        policy("", 9, quiet_until=6, expiry_first=12),
+        policy(AREA[:4], 2, quiet_until=10, expiry_first=2),
+        policy(AREA[:4], 1, quiet_until=7, expiry_first=12),  # came late, and is older
+    )
+    assert await expiries_told(service, issuer, on_28th(4)) == []
+    assert len(await expiries_told(service, issuer, on_28th(5))) == 1
+    async with service.app.app.state.database.transaction() as tx:
+        in_force = await parameters_in_force(tx)
+    morning = datetime(2026, 3, 3, 9, tzinfo=SHANGHAI)
+    assert in_force.quiet_until(morning, AREA) == datetime(2026, 3, 3, 10, tzinfo=SHANGHAI)
+    assert in_force.quiet_until(morning, "440106") is None
+    assert in_force.quiet_until(morning.replace(hour=22), AREA), "what was not told stays what the program brings"
 
 
 async def test_a_letter_that_cannot_be_handed_over_is_dead_and_is_told(service: Notification, issuer: Issuer) -> None:

@@ -17,7 +17,8 @@ from libs.common.events.intake import ApplicationApproved
 from libs.common.papers.printing import day_text
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, compose
-from services.notification.parameters import Name, by_area
+from services.notification.parameters import Name
+from services.notification.policies import parameters_in_force
 from services.notification.tables import contacts, facts, merged_persons, messages, payees
 
 LIFE_EVENTS = {
@@ -79,13 +80,15 @@ async def note_retractions(tx: Transaction, received: Sequence[Received]) -> Non
 async def tell_expiries(tx: Transaction, as_of: date, sealer: Sealer) -> int:
     """Daily: who is paid on a certificate that expires soon is told, half a year and a month ahead."""
     told = 0
+    parameters = await parameters_in_force(tx)
     for name in _EXPIRY_NOTICES:
-        for area, months in by_area(name, as_of).items():
+        by_area = parameters.by_area(name, as_of)
+        for area, months in by_area.items():
             values = {
                 "as_of": as_of,
                 "months": months,
                 "area": area,
-                "own": _own_areas(name, area),
+                "own": [other for other in by_area if other != area and other.startswith(area)],
                 "cause": _CAUSE,
                 "notice": name,
                 "last": _EXPIRY_NOTICES[0],
@@ -108,11 +111,6 @@ async def tell_expiries(tx: Transaction, as_of: date, sealer: Sealer) -> int:
 _EXPIRY_NOTICES: tuple[Name, ...] = ("expiry.last", "expiry.first")
 _CAUSE = "certificate:%s:%s:%s"
 """Of a notice: person, day of expiry, which of the two."""
-
-
-def _own_areas(name: Name, area: str) -> list[str]:
-    """Areas below this one that have a value of their own."""
-    return [other for other in by_area(name, date.max) if other != area and other.startswith(area)]
 
 
 # The nearer notice makes the farther one needless: whoever is first heard of in the last month is told once.

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from libs.common.period import SHANGHAI
-from services.notification.parameters import quiet_until
+from services.notification.parameters import Parameters
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ def test_nobody_is_written_to_between_nine_in_the_evening_and_eight_in_the_morni
     def moment(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
-    assert quiet_until(moment(now), "530102") == (until and moment(until))
+    assert Parameters().quiet_until(moment(now), "530102") == (until and moment(until))
