@@ -82,7 +82,7 @@ def _declaration() -> dict[str, Any]:
 
 def serve_intake(port: int, settings: Settings) -> None:
     configure_logging("intake", "WARNING")
-    _serve(port, build(settings))
+    serve_app(port, build(settings))
 
 
 def serve_bare(port: int, settings: Settings) -> None:
@@ -98,10 +98,10 @@ def serve_bare(port: int, settings: Settings) -> None:
             await connection.execute(insert, {"id": one, "body": declaration.model_dump_json()})
         return {"application_id": str(one)}
 
-    _serve(port, app)
+    serve_app(port, app)
 
 
-def _serve(port: int, app: Any) -> None:
+def serve_app(port: int, app: Any) -> None:
     config = uvicorn.Config(app, port=port, log_config=None, access_log=False, loop="uvloop", http="httptools")
     settle_memory()
     uvicorn.Server(config).run()

@@ -227,23 +227,24 @@ async def _record(tx: Transaction, results: Sequence[Result]) -> None:
         if r.receipt is not None and r.receipt.status == "failed"
     }
     await turn_into_letters(tx, failed)
+    accepted = [r.message for r in results if r.receipt and r.receipt.status == "accepted" and not r.message.sent]
+    if accepted:
+        asked_at = tx.now + _pause(1)
+        await _set(tx, *accepted, status="sent", reason=None, attempts=1, next_try_at=asked_at, sent_at=tx.now)
     for result in results:
         message, status = result.message, result.receipt and result.receipt.status
         again_at = tx.now + _pause(message.attempts)
-        if status == "accepted" and not message.sent:
-            asked_at = tx.now + _pause(1)
-            await _set(tx, message, status="sent", reason=None, attempts=1, next_try_at=asked_at, sent_at=tx.now)
-        elif status == "unknown":  # it was never there, or they lost it
+        if status == "unknown":  # it was never there, or they lost it
             await _set(tx, message, status="sending", reason="not known to the provider", next_try_at=again_at)
-        elif status in (None, "accepted"):
+        elif status is None or (status == "accepted" and message.sent):
             await _set(tx, message, reason=result.reason, next_try_at=again_at)
 
 
-async def _set(tx: Transaction, message: Claimed, *, next_try_at: datetime | None = None, **values: Any) -> None:
-    """Changes a message in hand and what left with it, unless somebody else brought it to its end meanwhile."""
+async def _set(tx: Transaction, *claimed: Claimed, next_try_at: datetime | None = None, **values: Any) -> None:
+    """Changes messages in hand and what left with them, unless somebody else brought one to its end meanwhile."""
     await tx.connection.execute(
         update(messages)
-        .where(of_texts([message.message_id]), messages.c.status.in_(IN_HAND))
+        .where(of_texts([message.message_id for message in claimed]), messages.c.status.in_(IN_HAND))
         .values(
             next_try_at=case((messages.c.sent_with.is_(None), literal(next_try_at, _MOMENT)), else_=null()), **values
         )
