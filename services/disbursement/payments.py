@@ -26,8 +26,9 @@ def payment_id(person_id: str, subsidy: Subsidy, period: Period, attempt: int) -
     """
     day = (period.first_day - _DAY_0).days
     name = f"liangbu.payment/{person_id}/{subsidy}/{day}/{attempt}"
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    return UUID(f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}")
+    octets = bytearray(hashlib.sha256(name.encode()).digest()[:16])
+    octets[6] = octets[8] = 0x80  # version 8, and the variant
+    return UUID(bytes=bytes(octets))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ by finance. What is due is entitled less paid and on the way, for every month up
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -56,31 +57,38 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     await absorb_takeovers(tx, settings)
     await _require_settled_policy(tx, order.area)
     await _require_complete_roster(tx, order.area)
-    is_new = await _begin_months(tx, order)
+    since = await _first_month(tx, order)
+    is_new = await _begin_months(tx, order, since)
     cycle_id = await _draft_for(tx, principal, order)
-    await _fill(tx, order, cycle_id, is_new=is_new)
+    await _fill(tx, order, cycle_id, since=since, is_new=is_new)
     await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
 
 
-async def _begin_months(tx: Transaction, order: Order) -> bool:
+async def _first_month(tx: Transaction, order: Order) -> date:
+    """The first that anybody in the area is entitled to, or the cycle's own."""
+    found = await tx.connection.execute(
+        text("SELECT least(min(lower(months)), CAST(:month AS date)) FROM entitled_spans WHERE area LIKE :area || '%'"),
+        {"month": order.period.first_day, "area": order.area},
+    )
+    first: date = found.scalar_one()
+    return first
+
+
+async def _begin_months(tx: Transaction, order: Order, since: date) -> bool:
     """Makes the partitions that the draft needs; of its own month only the table, to be loaded before it is indexed.
     False if that has its partition. Before the draft is written: what attaches them locks `cycles` against writers."""
-    month = {"month": order.period.first_day}
+    months = {"since": since, "month": order.period.first_day}
     await tx.connection.execute(
-        text(
-            "SELECT ensure_payment_partitions(min(lower(months)), CAST(:month AS date) - 1) FROM entitled_spans"
-            " WHERE area LIKE :area || '%' AND lower(months) < :month"
-        ),
-        month | {"area": order.area},
+        text("SELECT ensure_payment_partitions(CAST(:since AS date), CAST(:month AS date) - 1)"), months
     )
     is_new: bool = (
-        await tx.connection.execute(text("SELECT begin_payment_partition(CAST(:month AS date))"), month)
+        await tx.connection.execute(text("SELECT begin_payment_partition(CAST(:month AS date))"), months)
     ).scalar_one()
     return is_new
 
 
-async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, is_new: bool) -> None:
+async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, since: date, is_new: bool) -> None:
     """Draws payments and exceptions up, and attaches the month's table if it is new."""
     await tx.connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEM}'"))
     await tx.connection.execute(
@@ -92,6 +100,7 @@ async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, is_new: bool) 
         {
             "area": order.area,
             "subsidies": list(order.subsidies),
+            "since": since,
             "upto": order.period.first_day,
             "cycle_id": cycle_id,
         },

@@ -1,4 +1,4 @@
--- Common table expressions behind `months` (sql/months.sql, or a part of it): what stands in the way of paying each.
+-- Common table expressions behind `months` (sql/recorded.sql): what stands in the way of paying each.
 holds AS (
     SELECT DISTINCT ON (person_id, subsidy) *
     FROM (
@@ -20,7 +20,7 @@ holds AS (
         CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
         WHERE b.blocked
     ) AS reasons
-    WHERE person_id IN (SELECT person_id FROM months)
+    WHERE person_id IN (SELECT person_id FROM scope)
     ORDER BY person_id, subsidy, hold_from
 ),
 judged AS (
