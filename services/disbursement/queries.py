@@ -51,9 +51,9 @@ _SCOPES: dict[Scope, str] = {
 _KEEPING = """
 WITH differing AS MATERIALIZED (/* differences */),
 opened AS (
-    INSERT INTO cases (kind, subject, payment_id, area, period, person_id, cycle_id, detail)
-    SELECT kind, subject, payment_id, area, period, person_id, cycle_id, detail FROM differing
-    ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(), due_on = DEFAULT,
+    INSERT INTO cases (kind, subject, payment_id, area, period, person_id, cycle_id, detail, due_on)
+    SELECT kind, subject, payment_id, area, period, person_id, cycle_id, detail, case_due_on(area) FROM differing
+    ON CONFLICT (kind, subject) DO UPDATE SET detail = excluded.detail, opened_at = now(), due_on = excluded.due_on,
         assigned_to = NULL, assigned_by = NULL, assigned_from = NULL, assigned_at = NULL, demand = NULL,
         resolved_at = NULL, resolved_by = NULL, resolution = NULL
     WHERE cases.detail <> excluded.detail OR cases.resolved_by = 'reconciliation'

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from libs.common.clock import business_today
 from libs.common.database import new_id
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.events.matching import ListedMonths, RosterListed, RosterReceived
 from libs.common.period import Period
 from tests.conftest import Databases, Issuer
@@ -132,6 +134,27 @@ async def test_a_case_has_owner_state_and_deadline_and_ends_by_itself_once_it_is
     assert (await reconciled(here, area))["clean"]
     [case] = (await here.get(f"/v1/cases?area={area}&kind=due_unpaid"))["items"]
     assert (case["status"], case["resolution"]) == ("resolved", "再次核对时已无差异")
+
+
+async def test_a_case_is_due_when_the_policy_of_its_area_says(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    await person.entitled("2026-03", "2026-03")
+    for told_of, days in (("", 20), (area[:4], 5)):
+        since = [PolicyValue(parameter="case.resolution_days", since=date(year, 1, 1), value=days + year - 2016)
+                 for year in (2016, 2099)]  # fmt: skip
+        await here.tell("eligibility", PolicyChanged(area=told_of, version=1, policy_version="v", values=tuple(since)))
+    await here.heard()
+    [case] = (await reconciled(here, area))["differences"]["due_unpaid"]
+    assert date.fromisoformat(case["due_on"]) - business_today() == timedelta(days=5)
+    await here.post(f"/v1/cases/{case['case_id']}/resolution", "civil_affairs", resolution="核实无误")
+    elsewhere = here.county()
+    other = await here.person(elsewhere)
+    await other.entitled("2026-03", "2026-03")
+    await here.heard()
+    [case] = (await reconciled(here, elsewhere))["differences"]["due_unpaid"]
+    assert date.fromisoformat(case["due_on"]) - business_today() == timedelta(days=20)
 
 
 async def test_a_difference_that_comes_back_is_a_case_again(here: World) -> None:

@@ -508,6 +508,27 @@ CREATE TABLE sms_receipts (
     CHECK (text IS NOT NULL OR missing = '{}')
 );
 
+-- Within how many days a case of an area is to be resolved, each value from its day on, as eligibility told it last
+-- (policy.changed).
+CREATE TABLE case_deadlines (
+    area    text PRIMARY KEY,
+    version bigint NOT NULL,
+    days    jsonb NOT NULL
+);
+
+-- By when a case that is opened today is to be resolved: by the policy of the nearest area that has one.
+CREATE FUNCTION case_due_on(case_area text) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT today + coalesce((
+        SELECT (value ->> 'value')::integer
+        FROM (SELECT days FROM case_deadlines WHERE starts_with(case_area, area) ORDER BY length(area) DESC LIMIT 1) AS nearest
+        CROSS JOIN jsonb_array_elements(days) AS value
+        WHERE (value ->> 'since')::date <= today
+        ORDER BY value ->> 'since' DESC
+        LIMIT 1
+    ), 14)
+    FROM CAST(now() AT TIME ZONE 'Asia/Shanghai' AS date) AS today
+$$;
+
 -- Differences and oddities for a person to resolve. One per kind and subject; it comes back if it changes. Who has to
 -- see to it is the office that its kind names, or whoever it was assigned to; by an office above, that is 督办.
 CREATE TABLE cases (
@@ -521,7 +542,7 @@ CREATE TABLE cases (
     cycle_id    uuid,
     detail      jsonb NOT NULL DEFAULT '{}',
     opened_at   timestamptz NOT NULL DEFAULT now(),
-    due_on      date NOT NULL DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date + 14,
+    due_on      date NOT NULL,
     assigned_to text,
     assigned_by text,
     assigned_from text,

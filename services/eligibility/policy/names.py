@@ -133,6 +133,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("cross_province.tell_days", "跨省通办受理地告知期限", "working days", "set", _days),
         ParameterName("transfer.answer_days", "迁入地答复期限", "working days", "set", _days),
         ParameterName("objection.answer_days", "复核申请答复期限", "working days", "set", _days),
+        ParameterName("case.resolution_days", "对账差异处理期限", "days", "set", _days),
         ParameterName("archive.completion_days", "档案补全期限", "working days", "set", _days),
         ParameterName("archive.retention_years", "档案保存年限", "years", "raise", _count(1, 200)),
         ParameterName("public_list.days", "公示天数", "days", "set", _days),
