@@ -22,7 +22,7 @@ _CODE = re.compile(r"^[1-9]\d+$", re.ASCII)
 
 
 class NotAnArea(ValueError):
-    """An area is a GB/T 2260 code of 2, 4, 6, 9 or 12 digits."""
+    """区划代码应为 2、4、6、9 或 12 位 (an area is a GB/T 2260 code of so many digits)."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)

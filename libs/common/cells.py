@@ -43,7 +43,10 @@ class Utf16File(ValueError):
     """The file is in UTF-16; save it as CSV in UTF-8 or GB 18030."""
 
     def __init__(self) -> None:
-        super().__init__("the file is in UTF-16; save it as CSV in UTF-8 or GB 18030")
+        super().__init__(
+            "文件编码为 UTF-16, 请另存为 UTF-8 或 GB 18030 的 CSV"
+            " (the file is in UTF-16; save it as CSV in UTF-8 or GB 18030)"
+        )
 
 
 def encoding_of(file: BinaryIO) -> str:
@@ -103,11 +106,11 @@ def parse_date(text: str) -> date:
         plain = f"{year}-{_chinese_number(chinese[2])}-{_chinese_number(chinese[3])}"
     match = _DATE.fullmatch(plain) or _COMPACT_DATE.fullmatch(plain)
     if match is None:
-        raise BadCell("is no date (YYYY-MM-DD)")
+        raise BadCell("不是日期 (is no date, YYYY-MM-DD)")
     try:
         return date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
-        raise BadCell("is a date that no calendar has") from None
+        raise BadCell("没有这一天 (is a date that no calendar has)") from None
 
 
 def parse_month(text: str) -> Period:
@@ -118,14 +121,14 @@ def parse_month(text: str) -> Period:
         plain = f"{''.join(_CHINESE_DIGITS[digit] for digit in chinese[1])}-{_chinese_number(chinese[2])}"
     match = _MONTH.fullmatch(plain)
     if match is None or not 1 <= int(match[2]) <= 12:
-        raise BadCell("is no month (YYYY-MM)")
+        raise BadCell("不是月份 (is no month, YYYY-MM)")
     return Period(int(match[1]), int(match[2]))
 
 
 def parse_whole_number(text: str) -> int:
     plain = unicodedata.normalize("NFKC", text).replace(",", "").removesuffix(".0")
     if not plain.isdecimal() or len(plain) > 15:
-        raise BadCell("is no whole number")
+        raise BadCell("不是整数 (is no whole number)")
     return int(plain)
 
 
@@ -134,14 +137,14 @@ def parse_level(text: str) -> int:
     plain = unicodedata.normalize("NFKC", text).removesuffix("级").removesuffix(".0")
     level = _LEVELS.get(plain) or (int(plain) if plain.isdecimal() and len(plain) == 1 else 0)
     if not 1 <= level <= 4:
-        raise BadCell("is no level from 1 to 4")
+        raise BadCell("不是一至四级 (is no level from 1 to 4)")
     return level
 
 
 def parse_yes_no(text: str) -> bool:
     answer = _YES_NO.get(unicodedata.normalize("NFKC", text).lower())
     if answer is None:
-        raise BadCell("is neither yes nor no")
+        raise BadCell("应填是或否 (is neither yes nor no)")
     return answer
 
 

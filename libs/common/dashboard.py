@@ -14,7 +14,7 @@ signed-in user's own token, so that no page can do what the API refuses.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,6 +68,10 @@ class Rest(Protocol):
     async def put(self, path: str, body: object) -> Any: ...
 
     async def delete(self, path: str) -> None: ...
+
+    async def upload(self, path: str, content: AsyncIterable[bytes], **query: object) -> Any:
+        """Sends a file as the body, piece by piece; the answer's JSON."""
+        ...
 
     async def download(self, path: str, **query: object) -> bytes:
         """A file. Query parameters that are None or empty are left out."""

@@ -27,47 +27,47 @@ class InvalidIdentity(ValueError):
 
 
 class NotAResidentId(InvalidIdentity):
-    """A resident ID has 18 characters: 17 digits and a digit or X (or 15 digits, before 1999)."""
+    """居民身份证号应为 18 位 (a resident ID has 17 digits and a digit or X; or 15 digits, before 1999)."""
 
 
 class SpreadsheetDamagedId(InvalidIdentity):
-    """A spreadsheet turned this resident ID into a number and lost its last digits; type it again as text."""
+    """身份证号末位被电子表格丢失, 请按文本重新录入 (a spreadsheet lost its last digits; type it again)."""
 
 
 class WrongIdChecksum(InvalidIdentity):
-    """The last character of the resident ID does not match the others (ISO 7064 MOD 11-2): a digit is mistyped."""
+    """身份证号校验位不符, 有一位录错 (the last character does not match the others by ISO 7064 MOD 11-2)."""
 
 
 class ImpossibleBirthDate(InvalidIdentity):
-    """The resident ID holds a birth date that no calendar has or nobody alive can have."""
+    """身份证号中的出生日期不可能 (a birth date that no calendar has or nobody alive can have)."""
 
 
 class FutureBirthDate(InvalidIdentity):
-    """The resident ID holds a birth date that is still to come."""
+    """身份证号中的出生日期晚于今天 (a birth date that is still to come)."""
 
 
 class NotACertificateNumber(InvalidIdentity):
-    """A certificate number is a resident ID, a category digit 1-7, a level digit 1-4 and, if reissued, B1, B2 …"""
+    """残疾人证号应为身份证号加类别、等级各一位, 补换证再加 B1、B2 … (resident ID, category, level, reissue)."""
 
 
 class CertificateOfAnotherPerson(InvalidIdentity):
-    """The certificate number holds another person's resident ID."""
+    """残疾人证号所含身份证号是他人的 (the certificate number holds another person's resident ID)."""
 
 
 class EmptyName(InvalidIdentity):
-    """The name is empty."""
+    """姓名未填 (the name is empty)."""
 
 
 class NameTooLong(InvalidIdentity):
-    """The name is longer than 100 characters."""
+    """姓名超过 100 字 (the name is longer than 100 characters)."""
 
 
 class NotAPhone(InvalidIdentity):
-    """A phone is a mainland mobile number of 11 digits or a fixed line with its area code."""
+    """电话应为 11 位手机号或带区号的固定电话 (a mobile number of 11 digits or a fixed line with area code)."""
 
 
 class NotAnAccount(InvalidIdentity):
-    """An account number has 8 to 32 digits."""
+    """银行账号应为 8 至 32 位数字 (an account number has 8 to 32 digits)."""
 
 
 def _compact(text: str) -> str:

@@ -119,13 +119,13 @@ def wrong_with_guardians(account: Account, *, cannot_act: bool) -> tuple[str, st
     """Why nothing may go to a guardian's account: the field, and what is wrong with it."""
     if not cannot_act:
         return "holder", (
-            "only a minor, a person with severe intellectual or mental disability, or one found unable to act is"
-            " paid through a guardian (notice 4.4)"
+            "只有未成年人、重度智力或精神残疾人和经认定不能辨别自身行为的人由监护人代领 (only a minor, a person"
+            " with severe intellectual or mental disability, or one found unable to act is paid so, notice 4.4)"
         )
     if not account.reason:
-        return "reason", "say why the person's own card cannot be used (notice 4.4)"
+        return "reason", "应写明不用本人社会保障卡的原因 (say why the person's own card cannot be used, notice 4.4)"
     if account.status == "none":
-        return "status", "a guardian's account that does not exist cannot be paid to"
+        return "status", "监护人没有账户 (a guardian's account that does not exist cannot be paid to)"
     return None
 
 
@@ -134,11 +134,13 @@ def with_holder(account: Account, *, person_name: str, guardian: Guardian | None
     holder_name = person_name if account.holder == "own" or guardian is None else guardian.name
     if account.status != "none":
         if account.number is None:
-            raise InvalidInput.at(f"{path}number", "needed unless status is none")
+            raise InvalidInput.at(f"{path}number", "有账户时必填 (needed unless status is none)")
         if account.bank is None:
-            raise InvalidInput.at(f"{path}bank", "needed unless status is none")
+            raise InvalidInput.at(f"{path}bank", "有账户时必填 (needed unless status is none)")
     if account.holder_name is not None and not same_name(account.holder_name, holder_name):
-        raise InvalidInput.at(f"{path}holder_name", f"is not the name of the {account.holder} holder")
+        raise InvalidInput.at(
+            f"{path}holder_name", f"户名与账户持有人不符 (is not the name of the {account.holder} holder)"
+        )
     return account.model_copy(update={"holder_name": holder_name})
 
 

@@ -135,17 +135,17 @@ def read_row(cells: Mapping[str, str], *, area: str, on: date) -> Entry:
     hukou_area = reader.needed("hukou_area", lambda text: _area(text, within=area))
     phone = reader.given("phone", parse_phone)
     if resident is not None and number is not None and number.resident_id != resident:
-        reader.refuse("certificate_number", "is built on another person's ID")
+        reader.refuse("certificate_number", "证号所含身份证号是他人的 (is built on another person's ID)")
     certificate = None if number is None else _certificate(reader, number, on=on)
     low_income = _low_income(reader, on=on)
     received = _received(reader, on=on)
     if resident is not None:
         for subsidy, had in received.items():
             if had.first.last_day < resident.birth_date:
-                reader.refuse(f"{subsidy}_first_month", "lies before the birth")
+                reader.refuse(f"{subsidy}_first_month", "早于出生日期 (lies before the birth)")
     guardian, account = _payee(reader, on=on)
     if guardian is not None and resident is not None and guardian.id_number == str(resident):
-        reader.refuse("guardian_id", "is the recipient's own")
+        reader.refuse("guardian_id", "与本人身份证号相同 (is the recipient's own)")
     long_term_care = reader.given("long_term_care", parse_yes_no)
     reader.raise_if_refused()
     assert resident is not None
@@ -218,7 +218,7 @@ class _Reader:
     def text(self, column: str) -> str | None:
         text = self._cells.get(column, "").strip()
         if UNREADABLE in text:
-            self.refuse(column, "holds characters that cannot be read in the file's encoding")
+            self.refuse(column, "含有无法识别的字符 (holds characters that cannot be read in the file's encoding)")
             return None
         return text or None
 
@@ -235,7 +235,7 @@ class _Reader:
 
     def needed(self, column: str, parse: Callable[[str], T]) -> T | None:
         if not self._cells.get(column, "").strip():
-            self.refuse(column, "is empty")
+            self.refuse(column, "未填 (is empty)")
             return None
         return self.given(column, parse)
 
@@ -243,7 +243,7 @@ class _Reader:
         def parse(text: str) -> T:
             plain = unicodedata.normalize("NFKC", text).replace(" ", "").lower()
             if plain not in words:
-                raise BadCell(f"is none of {', '.join(words)}")
+                raise BadCell(f"不是可填的词 (is none of {', '.join(words)})")
             return words[plain]
 
         return self.given(column, parse)
@@ -276,11 +276,11 @@ def _area(text: str, *, within: str) -> str:
     try:
         area = parse_area(unicodedata.normalize("NFKC", text).removesuffix(".0"))
         if level_of(area) not in ("county", "township"):
-            raise BadCell("is neither a county (6 digits) nor a township (9 digits)")
+            raise BadCell("不是县级（6 位）或乡镇级（9 位）区划代码 (is neither a county nor a township)")
     except NotAnArea as error:
         raise BadCell(str(error)) from None
     if not area.startswith(within):
-        raise BadCell(f"lies outside {within}, whose roster this is")
+        raise BadCell(f"不在 {within} 辖区内 (lies outside the area whose roster this is)")
     return area
 
 
@@ -288,9 +288,9 @@ def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> Cer
     """As the number says; category and level, where the row gives them, must agree with it."""
     category, level = reader.word("category", CATEGORIES), reader.given("level", parse_level)
     if category is not None and category != number.category:
-        reader.refuse("category", "is not the one in the certificate's number")
+        reader.refuse("category", "与残疾人证号不符 (is not the one in the certificate's number)")
     if level is not None and level != number.level:
-        reader.refuse("level", "is not the one in the certificate's number")
+        reader.refuse("level", "与残疾人证号不符 (is not the one in the certificate's number)")
     components = reader.given("components", _components) or ()
     try:
         require_components("components", number.category, number.level, components)
@@ -299,9 +299,9 @@ def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> Cer
             reader.refuse("components", problem["message"])
     issued_on, expires_on = reader.given("issued_on", parse_date), reader.given("expires_on", parse_date)
     if issued_on is not None and issued_on > on:
-        reader.refuse("issued_on", "lies in the future")
+        reader.refuse("issued_on", "晚于今天 (lies in the future)")
     if issued_on is not None and expires_on is not None and expires_on < issued_on:
-        reader.refuse("expires_on", "lies before the day of issue")
+        reader.refuse("expires_on", "早于发证日期 (lies before the day of issue)")
     return CertificateClaim(
         category=number.category,
         level=number.level,
@@ -319,7 +319,7 @@ def _components(text: str) -> tuple[Component, ...]:
         match = _COMPONENT.fullmatch(part.strip())
         category = match and CATEGORIES.get(match[1].strip())
         if match is None or category is None:
-            raise BadCell("is no list of categories with their levels, such as 智力二级、肢体三级")
+            raise BadCell("应逐项写明类别和等级, 例如 智力二级、肢体三级 (is no list of categories with their levels)")
         found.append(Component(category=category, level=parse_level(match[2])))
     return tuple(found)
 
@@ -327,7 +327,7 @@ def _components(text: str) -> tuple[Component, ...]:
 def _low_income(reader: _Reader, *, on: date) -> DeclaredLowIncome | None:
     category, since = reader.word("low_income", INCOMES), reader.given("low_income_from", parse_date)
     if since is not None and since > on:
-        reader.refuse("low_income_from", "lies in the future")
+        reader.refuse("low_income_from", "晚于今天 (lies in the future)")
     return None if category is None else DeclaredLowIncome(category=category, from_=since)
 
 
@@ -338,7 +338,7 @@ def _received(reader: _Reader, *, on: date) -> dict[Subsidy, Received]:
         return {}
     named = tuple(s for s in SUBSIDIES if (listed is not None and s in listed) or reader.text(f"{s}_first_month"))
     if not named:
-        reader.refuse("subsidies", "names no subsidy")
+        reader.refuse("subsidies", "未写明补贴类型 (names no subsidy)")
     found = {}
     for subsidy in named:
         if (had := _received_of(reader, subsidy, on=on)) is not None:
@@ -355,24 +355,24 @@ def _received_of(reader: _Reader, subsidy: Subsidy, *, on: date) -> Received | N
         return None
     this_month = Period.of(on)
     if not _EARLIEST <= first <= this_month:
-        reader.refuse(column("first_month"), f"is no month from {_EARLIEST} to {this_month}")
+        reader.refuse(column("first_month"), f"应在 {_EARLIEST} 至 {this_month} 之间 (is no month between them)")
     spans, until = column("paid"), column("paid_until")
     if (told := reader.text(spans)) is not None:
         if reader.text(f"{subsidy}_paid_until"):
-            reader.refuse(spans, "and a last paid month exclude each other")
+            reader.refuse(spans, "与末次发放月份只能填一项 (and a last paid month exclude each other)")
         paid = () if told in NOTHING_PAID else reader.given(spans, _spans) or ()
         if paid and not first <= paid[0].from_ <= paid[-1].to <= this_month:
-            reader.refuse(spans, f"is not within the first month and {this_month}")
+            reader.refuse(spans, f"应在首发月份至 {this_month} 之间 (is not between them)")
         return Received(first, paid=paid)
     told = reader.text(until)
     if told is None:  # silence about money is no statement: everything would be paid once more
-        reader.refuse(until, "says neither until when it was paid, nor that it was not (未发)")
+        reader.refuse(until, "应写明已发至哪个月, 或写 未发 (says neither until when it was paid, nor that it was not)")
         return None
     if told in NOTHING_PAID:
         return Received(first)
     last = reader.given(until, _month)
     if last is not None and not first <= last <= this_month:
-        reader.refuse(until, f"is not within the first month and {this_month}")
+        reader.refuse(until, f"应在首发月份至 {this_month} 之间 (is not between them)")
     return Received(first, paid_until=last)
 
 
@@ -384,7 +384,7 @@ def _month(text: str) -> Period:
         try:
             return Period.of(parse_date(text))
         except BadCell:
-            raise BadCell("is no month (YYYY-MM)") from None
+            raise BadCell("不是月份 (is no month, YYYY-MM)") from None
 
 
 def _spans(text: str) -> tuple[PaidMonths, ...]:
@@ -393,13 +393,13 @@ def _spans(text: str) -> tuple[PaidMonths, ...]:
     for part in re.split("[;；]", unicodedata.normalize("NFKC", text).replace(" ", "").rstrip(";")):
         match = _SPAN.fullmatch(part.replace("至", "~"))
         if match is None:
-            raise BadCell("is no list of months with yuan, such as 2025-01~2025-12:90;2026-01:100")
+            raise BadCell("应逐段写明月份和金额, 例如 2025-01~2025-12:90;2026-01:100 (is no list of months with yuan)")
         first = parse_month(match["first"])
         last = parse_month(match["last"]) if match["last"] else first
         whole, _, cents = match["yuan"].partition(".")
         amount_fen = int(whole) * 100 + int(cents.ljust(2, "0"))
         if last < first or amount_fen == 0 or (paid and first <= paid[-1].to):
-            raise BadCell("has months that are out of order, overlap, or have no amount")
+            raise BadCell("月份颠倒、重叠或没有金额 (has months that are out of order, overlap, or have no amount)")
         paid.append(PaidMonths(from_=first, to=last, amount_fen=amount_fen))
     return tuple(paid)
 
@@ -421,7 +421,7 @@ def _payee(reader: _Reader, *, on: date) -> tuple[Guardian | None, Account]:
     if holder == "own":
         return None, account
     if holder_name is None:
-        reader.refuse("account_name", "is empty, and the account is a guardian's")
+        reader.refuse("account_name", "未填, 而账户不是本人的 (is empty, and the account is a guardian's)")
         return None, account
     if holder == "institution":
         org_code = reader.needed("org_code", lambda text: text[:100])

@@ -152,7 +152,7 @@ class ColumnReader:
             judged.refuse(position, column.name, str(error))
             return None
         if number is not None and holder is not None and str(number.resident_id) != holder:
-            judged.refuse(position, column.name, "holds another person's resident ID")
+            judged.refuse(position, column.name, "所含身份证号是他人的 (holds another person's resident ID)")
         return number.reissue if number else None
 
     # --- storing ---------------------------------------------------------------------------------------------------
@@ -245,11 +245,14 @@ def _contradictions(judged: _Judged) -> None:
         valid = pc.equal(values["status"], "valid")
         for name in ("category", "level"):
             _refuse_where(
-                pc.and_(valid, values[name].is_null()), name, "is empty, and the certificate is valid", judged
+                pc.and_(valid, values[name].is_null()),
+                name,
+                "证件有效而未填 (is empty, and the certificate is valid)",
+                judged,
             )
     for begin, end in (("from", "to"), ("issued_on", "expires_on")):
         if begin in values and end in values:
-            _refuse_where(pc.less(values[end], values[begin]), end, f"lies before {begin}", judged)
+            _refuse_where(pc.less(values[end], values[begin]), end, f"早于起始日期 (lies before {begin})", judged)
 
 
 def _refuse_where(condition: pa.Array, column: str, reason: str, judged: _Judged) -> None:

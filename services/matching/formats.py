@@ -43,7 +43,7 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
     with path.open("rb") as file:
         head = file.read(4096)
     if not head.strip():
-        raise UnreadableFeed("the file is empty")
+        raise UnreadableFeed("文件是空的 (the file is empty)")
     if head.startswith(b"PAR1"):
         return _parquet(path, source)
     if head.startswith(b"PK\x03\x04"):
@@ -82,7 +82,7 @@ def _csv(path: Path, source: Source) -> Iterator[Batch]:
         batch = _of_rows(range(first, first + len(rows)), rows, names)
         first += len(rows)
         if broken:
-            reason = "is no row of a CSV file: a quotation mark is not closed, or a cell is too long"
+            reason = "引号未闭合或单元格过长 (a quotation mark is not closed, or a cell is too long)"
             batch.rejects.append(Reject(first, "", reason))
             first += 1
         yield batch
@@ -99,7 +99,9 @@ def _of_rows(numbers: Iterable[int], rows: list[list[str]], names: list[str]) ->
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(names):
-                rejects.append(Reject(number, "", f"has {len(cells)} cells where the heading has {len(names)}"))
+                rejects.append(
+                    Reject(number, "", f"有 {len(cells)} 格, 表头有 {len(names)} 格 (has other cells than the heading)")
+                )
                 continue
             kept.append(number)
             good.append(cells)
@@ -143,7 +145,7 @@ def _parquet(path: Path, source: Source) -> Iterator[Batch]:
             yield Batch(list(range(first, first + portion.num_rows)), cells)
             first += portion.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise UnreadableFeed("the Parquet file is damaged or cut off") from error
+        raise UnreadableFeed("Parquet 文件损坏或不完整 (the Parquet file is damaged or cut off)") from error
 
 
 def _texts(column: pa.Array) -> list[str]:
@@ -158,7 +160,7 @@ def _excel(path: Path, source: Source) -> Iterator[Batch]:
         sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
         rows = iter(sheet.to_python(skip_empty_area=False))
     except (python_calamine.CalamineError, OSError) as error:
-        raise UnreadableFeed("the Excel file is damaged, or has no sheet") from error
+        raise UnreadableFeed("Excel 文件损坏或没有工作表 (the Excel file is damaged, or has no sheet)") from error
     names = _columns([cell_text(cell) for cell in next(rows, [])], source)
     first = 2
     while portion := [[cell_text(cell) for cell in cells] for cells in islice(rows, BATCH_ROWS)]:
@@ -172,10 +174,10 @@ def _columns(headings: Iterable[str], source: Source) -> list[str]:
     missing = [column.name for column in source.columns if column.required and column.name not in found]
     if missing:
         raise UnreadableFeed(
-            f"the heading lacks {', '.join(missing)}",
-            errors=[{"path": name, "message": "no such column in the heading"} for name in missing],
+            f"表头缺少 {', '.join(missing)} (the heading lacks them)",
+            errors=[{"path": name, "message": "表头没有这一列 (no such column in the heading)"} for name in missing],
         )
     twice = sorted({name for name in found if name and found.count(name) > 1})
     if twice:
-        raise UnreadableFeed(f"the heading has {', '.join(twice)} twice")
+        raise UnreadableFeed(f"表头重复: {', '.join(twice)} (the heading has them twice)")
     return found

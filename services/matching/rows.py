@@ -47,7 +47,7 @@ def read_cell(column: Column, cell: str) -> Any:
     if column.form == "word":
         word = unicodedata.normalize("NFKC", text).lower()
         if word not in column.words:
-            raise BadCell(f"is none of {', '.join(column.words)}")
+            raise BadCell(f"不是可填的词 (is none of {', '.join(column.words)})")
         return word
     return _READ[column.form](text)
 
@@ -57,10 +57,10 @@ def cell_or_none(column: Column, cell: str) -> str | None:
     text = cell.strip()
     if not text:
         if column.required:
-            raise BadCell("is empty")
+            raise BadCell("未填 (is empty)")
         return None
     if UNREADABLE in text:
-        raise BadCell("holds characters that cannot be read in the file's encoding")
+        raise BadCell("含有无法识别的字符 (holds characters that cannot be read in the file's encoding)")
     return text
 
 

@@ -33,12 +33,12 @@ async def test_a_feed_with_30_percent_garbage_says_how_much_and_each_row_s_reaso
     )
     feed = (await matching.upload("deaths", deaths_csv(*rows))).json()
     assert (feed["accepted"], feed["rejected"], feed["status"]) == (70, 30, "ready")
-    assert feed["notices"] == ["30 of 100 rows were not taken; each is listed with its reason"]
+    assert [notice.split(" (")[0] for notice in feed["notices"]] == ["100 行中退回 30 行, 逐行列有原因"]
     answer = await matching.call("GET", f"/v1/feeds/{feed['feed_id']}/rejects.csv")
     lines = answer.content.decode("utf-8-sig").splitlines()
     assert lines[0] == "行号,字段,原因"
     assert len(lines) == 31
-    assert lines[1] == "72,,has 5 cells where the heading has 4"
+    assert lines[1] == '72,,"有 5 格, 表头有 4 格 (has other cells than the heading)"'
     assert lines[11].startswith("82,id_number,")
     assert "530102194408120016" not in answer.text
 
@@ -109,7 +109,7 @@ async def test_a_snapshot_half_the_usual_size_is_quarantined_until_a_person_rele
     await matching.upload("deaths", deaths_csv(*rows), mode="snapshot", as_of="2026-03-31")
     half = (await matching.upload("deaths", deaths_csv(*rows[:10]), mode="snapshot")).json()
     assert half["status"] == "quarantined"
-    assert "had 20 rows, this one has 10" in half["notices"][0]
+    assert "有 20 行, 本次只有 10 行" in half["notices"][0]
     assert half["feed_id"] not in {item["feed_id"] for item in (await matching.compare())["inputs"]}
     waiting = (await matching.call("GET", "/v1/feeds", params={"status": "quarantined"})).json()["items"]
     assert [feed["feed_id"] for feed in waiting] == [half["feed_id"]]

@@ -69,6 +69,6 @@ def _on_spark(facts: Path, schedules: Path, policy: PolicySet, master: str) -> N
         session.stop()
 
 
-def _judge_with(policy: PolicySet) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _judge_with(policy: PolicySet) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     plain = PolicySet(policy.layers, policy.documents)  # without what it keeps at hand, which does not travel
     return lambda batches: judge(batches, plain)

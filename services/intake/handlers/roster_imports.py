@@ -181,7 +181,7 @@ def _parsed(vault: Vault, rows: Sequence[Row], found: RowMapping) -> list[_Parse
         if row.is_blank:
             continue
         if row.cells is None:
-            problem = Problem("", "is no row of this file: its cells are not those of the heading")
+            problem = Problem("", "与表头的列不对应 (is no row of this file: its cells are not those of the heading)")
             parsed.append(_Parsed(row.number, problems=(problem,)))
             continue
         try:
@@ -212,10 +212,16 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
         first = first_rows.get(row.person_id, sound[row.person_id].number)
         if first != row.number:
             rejects.append(
-                (import_id, row.number, "id_number", "invalid", f"is on the roster twice, first in row {first}")
+                (
+                    import_id,
+                    row.number,
+                    "id_number",
+                    "invalid",
+                    f"名册上重复, 首见于第 {first} 行 (is on the roster twice)",
+                )
             )
         elif row.person_id in known:
-            reason = "is known here already: applied, is paid or was paid"
+            reason = "系统已有: 已申请、在发或曾发 (is known here already: applied, is paid or was paid)"
             rejects.append((import_id, row.number, "id_number", "known", reason))
         else:
             taken.append(row)

@@ -174,12 +174,14 @@ async def list_rejects(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> dict[str, Any]:
-    """The rows that were not taken, in the file's order: row (as a spreadsheet counts), field and reason."""
+    """The rows that were not taken, in the file's order: row (as a spreadsheet counts), field, its title, reason."""
     feed = await handlers.read_feed(tx, feed_id, reader)
     path = parts.folder.rejects(feed["source"], feed["as_of"], feed_id)
     if feed["accepted"] is not None:
         await asyncio.to_thread(parts.folder.fetch, path)
-    items = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
+    titles = {column.name: column.title for column in source_named(feed["source"]).columns}
+    found = read_rejects(path, after=cursor, limit=limit) if feed["accepted"] is not None else []
+    items = [{**reject, "title": titles.get(reject["field"], "")} for reject in found]
     more = feed["accepted"] is not None and cursor + len(items) < feed["rejected"]
     return {"items": items, "next_cursor": str(cursor + len(items)) if more else None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import ui
+from nicegui import events, ui
 
 from libs.common.areas import level_of
 from libs.common.clock import business_today
@@ -41,6 +41,13 @@ STATUSES: Words = {
     "refused": ("不予采用", "quiet"),
 }
 MODES: Words = {"delta": ("变动", "quiet"), "snapshot": ("全量", "quiet")}
+SENDERS: Mapping[str, tuple[str, ...]] = {
+    "cdpf": ("certificates",),
+    "civil_affairs": tuple(name for name in SOURCES if name != "verification"),
+}
+"""Whose files each role sends."""
+_LARGEST_BYTES = 2 << 30
+_LOOKS_EVERY_S = 1.0
 RUNS: Words = {"running": ("比对中", "busy"), "completed": ("已完成", "good"), "failed": ("未完成", "bad")}
 LEVELS: Words = {
     "county": ("县级", "quiet"),
@@ -52,6 +59,8 @@ LEVELS: Words = {
 
 async def feeds(desk: Desk) -> None:
     heading("部门数据", "比上次少了三成以上、或中途截断的全量数据先存疑，经人核实后才采用")
+    if desk.role in SENDERS:
+        ui.button("上传数据", icon="upload_file", on_click=lambda: _sending(desk)).props("unelevated no-caps")
     await listing(
         desk,
         "/v1/feeds",
@@ -72,6 +81,66 @@ async def feeds(desk: Desk) -> None:
         ],
         on_open=lambda row: _open(desk, row),
     )
+
+
+def _sending(desk: Desk) -> None:
+    """A department's file: whose it is, of which day, all or only what changed."""
+    with dialog("上传部门数据"):
+        with ui.row().classes("lb-filters"):
+            source = _choice({name: SOURCES[name][0] for name in SENDERS[desk.role]}, "来源")
+            as_of = ui.input("数据日期", value=str(business_today())).props("outlined dense").classes("lb-field")
+            mode = _choice({name: words for name, (words, _) in MODES.items()}, "方式")
+
+        def wait() -> None:
+            answered.clear()
+            with answered:
+                ui.label("正在上传")
+
+        async def send(sent: events.UploadEventArguments) -> None:
+            query = {"area": desk.area, "as_of": as_of.value, "mode": mode.value}
+            try:
+                feed = await desk.rest.upload(f"/v1/feeds/{source.value}", sent.file.iterate(), **query)
+            except Refused as refusal:
+                answered.clear()
+                with answered:
+                    problem(refusal)
+                return
+            await _show_taken(desk, feed["feed_id"], answered)
+
+        # Quasar's own buttons have no names: it stays hidden behind one that has.
+        made = ui.upload(auto_upload=True, on_begin_upload=wait, on_upload=send, max_file_size=_LARGEST_BYTES)
+        made.props('accept=".csv,.txt,.xlsx,.ndjson,.parquet"').classes("hidden")
+        choose = ui.button("选择文件", icon="upload_file").props("unelevated no-caps")
+        choose.on("click", js_handler=f"() => getHtmlElement({made.id}).querySelector('input').click()")
+        ui.label("CSV、Excel、NDJSON 或 Parquet，最大 2 GB").classes("lb-about")
+        answered = ui.column().classes("w-full")
+
+
+def _choice(options: Mapping[str, str], label: str) -> ui.select:
+    made = ui.select(dict(options), value=next(iter(options)), label=label).classes("lb-field")
+    return made.props(f'outlined dense options-dense behavior=menu aria-label="{label}"')
+
+
+async def _show_taken(desk: Desk, feed_id: str, answered: ui.column) -> None:
+    """How far the file is read, and once it is, what was taken of it."""
+    feed = await desk.rest.get(f"/v1/feeds/{feed_id}")
+    answered.clear()
+    with answered:
+        word(feed["status"], STATUSES)
+        if feed["accepted"] is None and feed["status"] != "refused":
+            ui.label(f"已读 {feed['rows_read'] or 0} 行")
+            ui.timer(_LOOKS_EVERY_S, lambda: _show_taken(desk, feed_id, answered), once=True)
+            return
+        facts(
+            [
+                ("采用行数", as_text(feed["accepted"])),
+                ("退回行数", as_text(feed["rejected"])),
+                ("提示", "；".join(feed["notices"]) or "—"),
+                ("不予采用的原因", as_text(feed["refusal"])),
+            ]
+        )
+        if feed["rejected"]:
+            await _rejects(desk, feed)
 
 
 async def comparisons(desk: Desk) -> None:
@@ -152,7 +221,7 @@ async def _rejects(desk: Desk, feed: Mapping[str, Any]) -> None:
     """The first rows that were not taken, and all of them to take away."""
     answer = await desk.rest.get(f"/v1/feeds/{feed['feed_id']}/rejects", limit=10)
     subheading(f"退回 {feed['rejected']} 行")
-    columns = [Column("row", "行号", numeric=True), Column("field", "字段"), Column("reason", "原因", wide=True)]
+    columns = [Column("row", "行号", numeric=True), Column("title", "字段"), Column("reason", "原因", wide=True)]
     table(columns, answer["items"])
     paper(desk, "全部退回行", f"/v1/feeds/{feed['feed_id']}/rejects", ("csv",))
 

@@ -155,9 +155,11 @@ async def _notices(tx: Transaction, feed: dict[str, Any], stored: Stored) -> tup
     notices, doubtful = [], False
     rows = stored.accepted + stored.rejected
     if stored.rejected:
-        notices.append(f"{stored.rejected} of {rows} rows were not taken; each is listed with its reason")
+        notices.append(
+            f"{rows} 行中退回 {stored.rejected} 行, 逐行列有原因 (rows were not taken; each is listed with its reason)"
+        )
     if stored.cut_off:
-        notices.append("the file ends in the middle of a row: it seems to be cut off")
+        notices.append("文件在一行中间结束, 可能被截断 (the file ends in the middle of a row: it seems to be cut off)")
         doubtful = feed["mode"] == "snapshot"
     others = select(feeds.c.as_of, feeds.c.accepted).where(
         feeds.c.source == feed["source"],
@@ -167,7 +169,9 @@ async def _notices(tx: Transaction, feed: dict[str, Any], stored: Stored) -> tup
     )
     newest = (await tx.connection.execute(others.order_by(feeds.c.as_of.desc()).limit(1))).one_or_none()
     if newest is not None and newest.as_of > feed["as_of"]:
-        notices.append(f"an old period: there is a feed of {newest.as_of}, which outranks this one of {feed['as_of']}")
+        notices.append(
+            f"已有 {newest.as_of} 的数据, 本次 {feed['as_of']} 的不覆盖它 (an old period: the newer outranks it)"
+        )
     if feed["mode"] == "snapshot":
         earlier = others.where(feeds.c.mode == "snapshot", feeds.c.as_of <= feed["as_of"])
         before = (
@@ -176,8 +180,8 @@ async def _notices(tx: Transaction, feed: dict[str, Any], stored: Stored) -> tup
         lost = before.accepted - stored.accepted if before is not None else 0
         if before is not None and lost >= max(_SHRUNK_ROWS, _SHRUNK_SHARE * before.accepted):
             notices.append(
-                f"the snapshot of {before.as_of} had {before.accepted} rows, this one has {stored.accepted}:"
-                " not believed until a person releases it"
+                f"{before.as_of} 的全量数据有 {before.accepted} 行, 本次只有 {stored.accepted} 行, 经人核实后才采用"
+                " (the snapshot has shrunk: not believed until a person releases it)"
             )
             doubtful = True
     return notices, doubtful

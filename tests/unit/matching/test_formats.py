@@ -122,7 +122,11 @@ def test_one_broken_character_spoils_one_row_not_the_file(file: Path) -> None:
     taken, rejects = take(file)
     assert (taken.accepted, taken.rejected) == (1, 1)
     assert rejects == [
-        {"row": 3, "field": "name", "reason": "holds characters that cannot be read in the file's encoding"}
+        {
+            "row": 3,
+            "field": "name",
+            "reason": "含有无法识别的字符 (holds characters that cannot be read in the file's encoding)",
+        }
     ]
 
 

@@ -147,10 +147,10 @@ def test_an_id_with_a_lower_case_x_and_spaces_is_repaired() -> None:
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        ("530102194408120016", "mistyped"),
+        ("530102194408120016", "有一位录错"),
         ("5.30102194408E+17", "spreadsheet"),
-        ("53010219440812001", "18 characters"),
-        ("", "is empty"),
+        ("53010219440812001", "应为 18 位"),
+        ("", "未填"),
     ],
 )
 def test_a_bad_id_is_refused_by_field_and_reason_without_the_id(number: str, reason: str) -> None:
@@ -169,7 +169,11 @@ def test_a_certificate_number_of_another_person_is_refused() -> None:
         level="1",
         status="valid",
     )
-    assert (reject.row, reject.field, reject.reason) == (2, "certificate_number", "holds another person's resident ID")
+    assert (reject.row, reject.field, reject.reason) == (
+        2,
+        "certificate_number",
+        "所含身份证号是他人的 (holds another person's resident ID)",
+    )
 
 
 def test_a_valid_certificate_needs_its_level_and_a_cancelled_one_does_not() -> None:

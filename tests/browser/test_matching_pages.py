@@ -1,0 +1,36 @@
+"""Matching's pages as officials use them: a department's file sent from the console."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import County, Visitor
+from tests.browser.test_console import has_no_serious_accessibility_problem
+
+
+async def test_a_departments_file_is_sent_and_says_what_was_not_taken_and_why(visitor: Visitor, county: County) -> None:
+    await visitor.choose("civil_affairs", county.area)
+    await visitor.open("/feeds")
+    await visitor.page.get_by_role("button", name="上传数据").click()
+    dialog = visitor.page.get_by_role("dialog", name="上传部门数据")
+    await dialog.get_by_role("combobox", name="来源").click()
+    await visitor.page.get_by_role("option", name="卫健死亡人口").click()
+    await dialog.get_by_label("数据日期").fill("2026-03-31")
+    rows = f"赵敏,530102194408120016,2026-01-20,{county.area}\n赵敏,{county.dead.id_number},2026-01-20,{county.area}\n"
+    async with visitor.page.expect_file_chooser() as chooser:
+        await dialog.get_by_role("button", name="选择文件").click()
+    content = f"姓名,身份证号,死亡日期,行政区划代码\n{rows}".encode("gb18030")
+    await (await chooser.value).set_files({"name": "死亡.csv", "mimeType": "text/csv", "buffer": content})
+    await expect(dialog.get_by_text("身份证号校验位不符")).to_be_visible()
+    await expect(dialog.get_by_role("cell", name="身份证号", exact=True)).to_be_visible()
+    await expect(dialog.get_by_text("2 行中退回 1 行")).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    await dialog.get_by_role("button", name="关闭").click()
+    await visitor.open("/feeds?source=deaths")
+    await expect(visitor.page.get_by_role("cell", name="2026-03-31")).to_be_visible()
+
+
+async def test_an_auditor_sends_nothing(visitor: Visitor, county: County) -> None:
+    await visitor.choose("auditor", county.area)
+    await visitor.open("/feeds")
+    await expect(visitor.page.get_by_role("button", name="上传数据")).to_have_count(0)
