@@ -148,8 +148,7 @@ class Following:
     async def lift(self) -> bool:
         async with self._database.transaction() as tx:
             await lifting.lift_answered_holds(tx, self._settings)
-            await lifting.absorb_reevaluations(tx, self._settings)
-            await lifting.absorb_takeovers(tx, self._settings)
+            await lifting.absorb_finished(tx, self._settings)
         return False
 
     async def follow(self) -> bool:

@@ -20,7 +20,7 @@ from libs.common.settings import Settings
 from libs.common.vocabulary import SUBSIDIES, CycleStatus, Subsidy
 from services.disbursement.errors import PolicyUnderReevaluation, RosterUnderTakeover, WrongState
 from services.disbursement.handlers.books import require_funds
-from services.disbursement.handlers.lifting import absorb_reevaluations, absorb_takeovers, lift_answered_holds
+from services.disbursement.handlers.lifting import absorb_finished, lift_answered_holds
 from services.disbursement.handlers.locks import require_unlocked
 from services.disbursement.queries import query
 
@@ -53,10 +53,8 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     for subsidy in order.subsidies:
         await _lock_area(tx, order.area, subsidy)
     await lift_answered_holds(tx, settings)
-    await absorb_reevaluations(tx, settings)
-    await absorb_takeovers(tx, settings)
-    await _require_settled_policy(tx, order.area)
-    await _require_complete_roster(tx, order.area)
+    await absorb_finished(tx, settings)
+    await _require_nothing_under_way(tx, order.area)
     since = await _first_month(tx, order)
     is_new = await _begin_months(tx, order, since)
     cycle_id = await _draft_for(tx, principal, order)
@@ -122,32 +120,22 @@ async def _lock_area(tx: Transaction, area: str, subsidy: Subsidy) -> None:
     await tx.connection.execute(text("SELECT pg_advisory_xact_lock(7402, hashtext(:key))"), {"key": f"{own}/{subsidy}"})
 
 
-async def _require_settled_policy(tx: Transaction, area: str) -> None:
-    waiting = (
-        await tx.connection.execute(
+async def _require_nothing_under_way(tx: Transaction, area: str) -> None:
+    """Neither a policy nor a roster of this area, one that covers it, or one that it covers."""
+    for table, key, refusal in (
+        ("reevaluations", "policy_id", PolicyUnderReevaluation),
+        ("takeovers", "import_id", RosterUnderTakeover),
+    ):
+        found = await tx.connection.execute(
             text(
-                "SELECT policy_id FROM reevaluations WHERE absorbed_at IS NULL"
+                f"SELECT {key} FROM {table} WHERE absorbed_at IS NULL"  # noqa: S608 (literals)
                 " AND (starts_with(area, :area) OR starts_with(:area, area)) LIMIT 1"
             ),
             {"area": area},
         )
-    ).scalar_one_or_none()
-    if waiting is not None:
-        raise PolicyUnderReevaluation(f"policy {waiting}")
-
-
-async def _require_complete_roster(tx: Transaction, area: str) -> None:
-    waiting = (
-        await tx.connection.execute(
-            text(
-                "SELECT import_id FROM takeovers WHERE absorbed_at IS NULL"
-                " AND (starts_with(area, :area) OR starts_with(:area, area)) LIMIT 1"
-            ),
-            {"area": area},
-        )
-    ).scalar_one_or_none()
-    if waiting is not None:
-        raise RosterUnderTakeover(f"roster import {waiting}")
+        waiting = found.scalar_one_or_none()
+        if waiting is not None:
+            raise refusal(f"{key} {waiting}")
 
 
 async def _draft_for(tx: Transaction, principal: Principal, order: Order) -> UUID:

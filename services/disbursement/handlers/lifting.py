@@ -39,35 +39,27 @@ async def lift_answered_holds(tx: Transaction, settings: Settings) -> int:
     return lifted.rowcount
 
 
-async def absorb_takeovers(tx: Transaction, settings: Settings) -> int:
-    """Notes the rosters that are taken over and of which every payee, every month paid elsewhere and every schedule has
-    been read; how many. Schedules were told before intake called the takeover finished: it had heard of them itself."""
-    read_until = await _read(tx, settings, [bulk_topic_of("intake"), bulk_topic_of("eligibility")])
-    if read_until is None:
-        return 0
-    absorbed = await tx.connection.execute(
-        text(
-            "UPDATE takeovers SET absorbed_at = :now"
-            " WHERE status = 'finished' AND absorbed_at IS NULL AND told_at < :read_until"
-        ),
-        {"now": tx.now, "read_until": read_until},
-    )
-    return absorbed.rowcount
+_UNDER_WAY = {
+    "reevaluations": [bulk_topic_of("eligibility"), topic_of("eligibility")],
+    "takeovers": [bulk_topic_of("intake"), bulk_topic_of("eligibility")],
+}
+"""Where what belongs to them is told. Of a takeover, schedules were told before intake called it finished: it had heard
+of them itself."""
 
 
-async def absorb_reevaluations(tx: Transaction, settings: Settings) -> int:
-    """Notes the finished re-evaluations whose schedules, which come on the bulk lane, have all been read; how many."""
-    read_until = await _read(tx, settings, [bulk_topic_of("eligibility"), topic_of("eligibility")])
-    if read_until is None:
-        return 0
-    absorbed = await tx.connection.execute(
-        text(
-            "UPDATE reevaluations SET absorbed_at = :now"
-            " WHERE status = 'finished' AND absorbed_at IS NULL AND told_at < :read_until"
-        ),
-        {"now": tx.now, "read_until": read_until},
-    )
-    return absorbed.rowcount
+async def absorb_finished(tx: Transaction, settings: Settings) -> None:
+    """Notes the re-evaluations and takeovers that are finished and of which everything has been read: every schedule,
+    payee and month paid elsewhere."""
+    for table, topics in _UNDER_WAY.items():
+        read_until = await _read(tx, settings, topics)
+        if read_until is not None:
+            await tx.connection.execute(
+                text(
+                    f"UPDATE {table} SET absorbed_at = :now"  # noqa: S608 (a literal)
+                    " WHERE status = 'finished' AND absorbed_at IS NULL AND told_at < :read_until"
+                ),
+                {"now": tx.now, "read_until": read_until},
+            )
 
 
 async def _read(tx: Transaction, settings: Settings, topics: list[str]) -> datetime | None:
