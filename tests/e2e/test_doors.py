@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from standardwebhooks import Webhook
 
 from libs.common.clock import business_today
 from libs.common.working_days import working_days_after
@@ -287,3 +290,62 @@ async def test_a_decision_is_told_and_a_changed_phone_is_told_to_the_old_one(wor
         "PUT", "intake", f"/v1/persons/{person.person_id}/contact", "township", area, json={"phone": "13700005679"}
     )
     assert await texts_to(world, phone, holding="联系电话已变更")
+
+
+async def test_a_partner_is_told_of_each_status_by_a_signed_webhook(world: World) -> None:
+    area, told = world.county(), []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
+        # The signature tells capital letters apart.
+        headers["webhook-signature"] = re.search("(?i)webhook-signature: (.*)", head)[1].strip()  # type: ignore[index]
+        body = (await reader.readexactly(int(headers["content-length"]))).decode()
+        told.append(Webhook(registered["secret"]).verify(body, headers))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        answer = await world.call("PUT", "intake", "/v1/webhooks", "partner", area, json={"url": url})
+        registered = answer.json()
+        person = await world.apply(world.person(area), "2026-01-10", ["care"])
+        await world.review_all(person)
+        await world.approved(person)
+
+        async def all_told() -> Any:
+            return sorted(told, key=lambda message: message["data"]["version"]) if len(told) >= 4 else None
+
+        messages = await until(all_told, "the webhooks")
+    assert [(message["data"]["status"], message["data"]["stage"]) for message in messages] == [
+        ("in_review", "cdpf"),
+        ("in_review", "civil_affairs"),
+        ("in_review", None),
+        ("approved", None),
+    ]
+    assert {message["data"]["application_id"] for message in messages} == {person.application_id}
+
+
+async def test_who_is_newly_certified_is_reminded_on_paper_and_answers_by_applying(world: World) -> None:
+    area = world.county()
+    person = world.person(area)
+    certified_on = (business_today() - timedelta(days=5)).isoformat()
+    certificate = {"category": person.category, "level": person.level, "expires_on": "2036-03-14", "area": f"{area}001"}
+    pushed = await world.push(person, "certificate.issued", certified_on, **certificate)
+    person.person_id = pushed["person_id"]
+
+    async def outreach_in(*statuses: str) -> Any:
+        cases = (await world.get("matching", f"/v1/outreach?person_id={person.person_id}", area=area))["items"]
+        return next((case for case in cases if case["status"] in statuses), None)
+
+    async def letters() -> Any:
+        found = await world.get("notification", f"/v1/messages?person_id={person.person_id}", area=area)
+        return [item for item in found["items"] if item["status"] == "letter_due"] or None
+
+    assert (await until(lambda: outreach_in("reminding"), "the pre-screening"))["eligible"] == ["care"]
+    [letter] = await until(letters, "the letter to be written")
+    delivery = {"delivered_on": business_today().isoformat()}
+    await world.post("notification", f"/v1/messages/{letter['message_id']}/delivery", "township", delivery, area=area)
+    assert (await until(lambda: outreach_in("reminded"), "its delivery"))["reminded_by"] == "letter"
+    await world.apply(person, business_today().isoformat(), ["care"])
+    await until(lambda: outreach_in("applied"), "the end of the outreach")
