@@ -121,7 +121,7 @@ def make_settings(broker: Broker, issuer: Issuer) -> Callable[..., Settings]:
             person_keys=_PERSON_KEYS,
             sealing_keys=_SEALING_KEYS,
             watermark_interval_s=0.1,
-            outbox_poll_s=0.02,
+            outbox_poll_s=0.05,
             **{"roles": "api", **changes},
         )
 

@@ -19,8 +19,11 @@ from deploy.local import processes
 class Broker:
     """One broker on 127.0.0.1. `start` after `kill` or `stop` gives an empty one on the same port."""
 
+    name = "broker"
     idempotence = False
     """Whether it takes idempotent producers."""
+    start_within_s: float = 10
+    stop_within_s: float = 3
 
     def __init__(self, port: int | None = None, *, log: Path | None = None) -> None:
         self.port = port or processes.free_port()
@@ -32,11 +35,21 @@ class Broker:
         """What Kafka clients call `bootstrap_servers`."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self, timeout_s: float = 10) -> None:
+    def start(self) -> None:
         """Start and wait until it accepts connections. Raises `ProcessFailed`."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.process = self._spawn()
+        processes.wait_until(
+            lambda: processes.accepts_connections(self.port),
+            self.process,
+            name=self.name,
+            log=self.log,
+            timeout_s=self.start_within_s,
+        )
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         address = f"tcp://{self.bootstrap}"
-        self.process = processes.spawn(
+        return processes.spawn(
             [
                 *(_binary(), "broker"),
                 *("--listener-url", address),
@@ -46,17 +59,10 @@ class Broker:
             log=self.log,
             env={**os.environ, "RUST_LOG": "warn"},
         )
-        processes.wait_until(
-            lambda: processes.accepts_connections(self.port),
-            self.process,
-            name="broker",
-            log=self.log,
-            timeout_s=timeout_s,
-        )
 
     def stop(self) -> None:
         if self.process is not None:
-            processes.stop(self.process, patience_s=3)
+            processes.stop(self.process, patience_s=self.stop_within_s)
             self.process = None
 
     def kill(self) -> None:

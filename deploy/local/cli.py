@@ -57,7 +57,7 @@ def up() -> None:
 @app.command()
 def run(
     persons: Annotated[int, typer.Option(min=100, help="how many persons the sample county has")] = 1000,
-    months: Annotated[int, typer.Option(min=4, help="how many months are played")] = 5,
+    months: Annotated[int, typer.Option(min=1, help="how many months are played; at first 4 or more")] = 5,
     area: AreaOption = "530102",
     seed: Annotated[int, typer.Option(help="another seed is another county")] = 1,
     leave: Annotated[bool, typer.Option("--exit", help="end after the summary; non-zero if anything is wrong")] = False,

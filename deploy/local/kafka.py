@@ -13,55 +13,33 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from deploy.local import processes
+from deploy.local.broker import Broker
 
 _POM = Path(__file__).with_name("kafka.pom.xml")
 _HEAP = "512m"
 
 
-class KafkaBroker:
-    """Like `broker.Broker`, with its data in `folder`."""
+class KafkaBroker(Broker):
+    """Its data are in `folder`, and stay there."""
 
+    name = "Apache Kafka"
     idempotence = True
+    start_within_s = 60
+    stop_within_s = 20
 
     def __init__(self, folder: Path, port: int | None = None, *, log: Path | None = None) -> None:
+        super().__init__(port, log=log or folder / "kafka.log")
         self.folder = folder
-        self.port = port or processes.free_port()
-        self.log = log or folder / "kafka.log"
-        self.process: subprocess.Popen[bytes] | None = None
         self._controller_port = processes.free_port()
 
-    @property
-    def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def start(self, timeout_s: float = 60) -> None:
-        """Resolve and format on first use, start, wait until it accepts connections. Raises `ProcessFailed`."""
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """Resolves and formats on first use."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         settings = self._write_settings()
         if not (self.folder / "data" / "meta.properties").exists():
             cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "A")
             self._run_java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings), wait=True)
-        self.process = self._run_java("kafka.Kafka", str(settings), wait=False)
-        processes.wait_until(
-            lambda: processes.accepts_connections(self.port),
-            self.process,
-            name="Apache Kafka",
-            log=self.log,
-            timeout_s=timeout_s,
-        )
-
-    def stop(self) -> None:
-        if self.process is not None:
-            processes.stop(self.process, patience_s=20)
-            self.process = None
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        return self._run_java("kafka.Kafka", str(settings), wait=False)
 
     def _write_settings(self) -> Path:
         controller = f"127.0.0.1:{self._controller_port}"

@@ -75,7 +75,7 @@ class Launcher:
         self._daily_runs = daily_runs
         self.keys = home.keys()
         self.postgres = PostgresServer(home.folder)
-        self.broker: Broker | KafkaBroker = (
+        self.broker: Broker = (
             KafkaBroker(home.folder / "kafka", log=home.log("broker"))
             if os.environ.get("LIANGBU_BROKER") == "kafka"
             else Broker(log=home.log("broker"))

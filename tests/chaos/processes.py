@@ -172,7 +172,7 @@ async def processes(databases: Databases, issuer: Issuer, logs: Path, **settings
                 kafka_bootstrap=broker.bootstrap,
                 kafka_partitions=2,
                 watermark_interval_s=0.1,
-                outbox_poll_s=0.02,
+                outbox_poll_s=0.05,
             )
 
         seniors = await stack.enter_async_context(senior_services(databases, settings_for))

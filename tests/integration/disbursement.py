@@ -366,7 +366,7 @@ async def world(databases: Databases, issuer: Issuer, *, roles: str, **changes: 
                 jwt_public_key=issuer.public_key,
                 sealing_keys=_KEYS,
                 watermark_interval_s=0.1,
-                outbox_poll_s=0.02,
+                outbox_poll_s=0.05,
                 onecard_url=f"http://127.0.0.1:{ports['bank']}",
                 onecard_client_secret="secret",
                 onecard_webhook_url=f"http://127.0.0.1:{ports['disbursement']}/webhooks/onecard",

@@ -215,8 +215,9 @@ def test_a_token_is_printed_alone_and_only_while_it_runs(run: Run) -> None:
 
 
 def test_the_sample_county_is_played_to_its_end_and_the_next_run_goes_on(run: Run) -> None:
-    for months in ("2026-01 2026-02 2026-03 2026-04", "2026-05 2026-06 2026-07 2026-08"):
-        played = run.command("run", "--persons", "100", "--months", "4", "--exit", timeout_s=400)
+    for months in ("2026-01 2026-02 2026-03 2026-04", "2026-05"):
+        number = str(len(months.split()))
+        played = run.command("run", "--persons", "100", "--months", number, "--exit", timeout_s=400)
         assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-4000:]
         assert "0 not; all invariants hold" in played.stdout
         assert all(f"│ {month} │" in played.stdout for month in months.split())

@@ -95,7 +95,7 @@ async def bus(postgres: PostgresServer, make_settings: Callable[..., Settings]) 
 @pytest.fixture(scope="module")
 async def running_bus(postgres: PostgresServer, issuer: Issuer) -> AsyncIterator[Bus]:
     """One bus with relay and consumer for all tests that need no restart: joining a group takes the broker 5 s."""
-    settings = Settings(kafka_partitions=2, watermark_interval_s=0.1, outbox_poll_s=0.02)
+    settings = Settings(kafka_partitions=2, watermark_interval_s=0.1, outbox_poll_s=0.05)
     async with bus_of(postgres, settings) as made, Started(made):
         yield made
 
@@ -126,6 +126,23 @@ async def test_what_a_transaction_publishes_takes_effect_once_at_the_reader(runn
     names = ["once a", "once b", "once c"]
     await running_bus.publish(*names)
     await eventually(lambda: _has(running_bus, names))
+
+
+async def test_a_reader_at_rest_hears_what_comes(running_bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.common.consumer._QUIET_AFTER_S", 0)
+    for name in ("into the quiet a", "into the quiet b"):
+        await asyncio.sleep(0.3)
+        await running_bus.publish(name)
+        await eventually(lambda name=name: _has(running_bus, [name]))
+
+
+async def test_many_events_of_one_transaction_leave_whole_and_in_their_order(running_bus: Bus) -> None:
+    """Many go by COPY, few by INSERT."""
+    few, many = [f"few {n}" for n in range(5)], [f"many {n}" for n in range(700)]
+    await running_bus.publish(*few, person="p1-b")
+    await running_bus.publish(*many, person="p1-b")
+    await eventually(lambda: _has(running_bus, [*few, *many]))
+    assert [name for name in await running_bus.seen() if name in {*few, *many}] == [*few, *many]
 
 
 async def test_what_is_rolled_back_is_never_published(running_bus: Bus) -> None:

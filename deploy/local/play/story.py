@@ -23,6 +23,9 @@ from deploy.local.sample.county import build_county
 from libs.common.clock import business_today
 from libs.common.period import Period
 
+_MONTHS_OF_SCENES = 4
+"""So many months it takes to tell the scenes of the first run to their end."""
+
 
 async def play_county(launcher: Launcher, area: str, persons: int, months: int, seed: int, output: Console) -> bool:
     """Play the county, or go on where an earlier run of this home ended; print the summary; whether all is well."""
@@ -68,7 +71,8 @@ class _Story:
     async def play(self, months: int) -> None:
         """Fills `rows`. Raises `Refused`, `NeverHappened`, alone or in a group."""
         start = self.journal.next_period
-        for period in start.through(start.plus(months - 1)):
+        last = max(start.plus(months - 1), self.journal.first_period.plus(_MONTHS_OF_SCENES - 1))
+        for period in start.through(last):
             if period > Period.of(business_today()):
                 self.stage.report(f"{period} is still to come: nothing more to play")
                 break
