@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from libs.common.auth import Principal, Role
 from libs.common.events import matching as facts
@@ -84,6 +85,7 @@ ISSUES = ("certificate.issued", "certificate.renewed", "certificate.reassessed")
 _SERVED_IN_PRISON = ("serving", "detention_serving")
 
 
+@lru_cache(maxsize=1 << 14)  # among thousands of leads there are few kinds and days
 def hold_from(kind: str, alleged_on: date, custody: str | None = None) -> Period:
     """The first month that would not be payable if the lead were true (domain: which months are payable).
 
