@@ -25,7 +25,7 @@ due AS MATERIALIZED (
            hold_kind, obstacle, finding_id, hold_kind IS NULL AND obstacle IS NULL AS is_payable
     FROM judged
     WHERE area IS NOT NULL  -- else it is only recorded: nobody here is entitled to it
-      AND entitled_fen > paid_fen AND NOT (sent_fen > 0 OR pending_fen > 0)
+      AND entitled_fen > paid_fen AND NOT on_its_way
 ),
 -- The oldest recovery that may be set off, and what of it no payment on its way will set off already.
 offsettable AS (
