@@ -516,7 +516,8 @@ CREATE TABLE case_deadlines (
     days    jsonb NOT NULL
 );
 
--- By when a case that is opened today is to be resolved: by the policy of the nearest area that has one.
+-- By when a case that is opened today is to be resolved: by the policy of the nearest area that has one; in two weeks
+-- before any was told.
 CREATE FUNCTION case_due_on(case_area text) RETURNS date LANGUAGE sql STABLE AS $$
     SELECT today + coalesce((
         SELECT (value ->> 'value')::integer

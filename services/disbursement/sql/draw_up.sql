@@ -1,6 +1,8 @@
 -- Draws up a cycle: a payment for what is due of every month in its area, an exception for what something stands in the
 -- way of. A month whose payment is drawn up or with the bank waits for what becomes of it.
 -- Payments of the cycle's own month go into the table /* month_table */: its partition, or what is about to become it.
+-- The planner takes `=` and IS NULL on what was computed for rare, and would loop over a million rows for a few: hence
+-- is_payable, and >= for the last month.
 WITH scope AS (
     SELECT person_id, subsidy
     FROM entitled_spans
