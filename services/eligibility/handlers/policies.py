@@ -67,7 +67,6 @@ _APPROVED = text(
 )
 _LAYERS = text("SELECT policy_id, layer, approved_at FROM policies WHERE policy_id = ANY(:known) ORDER BY approval_no")
 
-_TOLD = text("SELECT area, version, digest FROM told_policies")
 _TELL = text(
     "INSERT INTO told_policies (area, version, digest) VALUES (:area, :version, :digest)"
     " ON CONFLICT (area) DO UPDATE SET version = excluded.version, digest = excluded.digest"
