@@ -8,9 +8,10 @@ from libs.common.consumer import Subscription
 from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyChanged, PolicyReevaluated
 from libs.common.events.intake import OpeningEntered, PayeeChanged, RosterImported
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
+from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
 from libs.common.rebuild import Rebuildable
-from services.disbursement.handlers import cases, opening, projections, rosters
+from services.disbursement.handlers import opening, projections, rosters
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
@@ -18,7 +19,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     return [
         Subscription(EntitlementChanged, projections.keep_schedules),
         Subscription(JudgementBlocked, projections.keep_blocked),
-        Subscription(PolicyChanged, cases.keep_deadlines),
+        Subscription(PolicyChanged, note_policies),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),
         Subscription(RosterImported, opening.keep_takeovers),
         Subscription(OpeningEntered, opening.enter_openings),

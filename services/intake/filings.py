@@ -17,7 +17,7 @@ from libs.common.vocabulary import Subsidy
 from services.intake.application_records import Filed, application_row
 from services.intake.declarations import Declaration
 from services.intake.errors import AlreadyApplied
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 from services.intake.person_records import person_in, person_row
 from services.intake.persons import Person
 from services.intake.policy_records import parameters_told
@@ -34,7 +34,7 @@ class Standing:
     has_own_card: bool
     taken: Mapping[Subsidy, UUID]
     ended: Mapping[Subsidy, UUID]
-    parameters: Parameters
+    parameters: AreaParameters
 
     def person(self, vault: Vault) -> Person | None:
         """Who intake knows them as, if at all. PersonMerged when they go on under another id."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from libs.common.working_days import working_days_after
 from services.intake.errors import AlreadyForwarded, NotDecidedYet, ResultTold
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 
 Step = Literal["forward", "decide", "tell", "done"]
 
@@ -51,7 +51,7 @@ class Forwarding:
         }[self.step]
 
 
-def accepted(application_id: UUID, accepting: Parameters, deciding_area: str, *, on: date) -> Forwarding:
+def accepted(application_id: UUID, accepting: AreaParameters, deciding_area: str, *, on: date) -> Forwarding:
     """Accepted `on` that day: the accepting place's clock starts."""
     return Forwarding(
         application_id,
@@ -61,7 +61,7 @@ def accepted(application_id: UUID, accepting: Parameters, deciding_area: str, *,
     )
 
 
-def forwarded(forwarding: Forwarding, deciding: Parameters, *, by: str, on: date) -> Forwarding:
+def forwarded(forwarding: Forwarding, deciding: AreaParameters, *, by: str, on: date) -> Forwarding:
     """With the deciding place, whose clock starts. AlreadyForwarded."""
     if forwarding.step != "forward":
         raise AlreadyForwarded(f"on {forwarding.forwarded_on}")
@@ -69,7 +69,7 @@ def forwarded(forwarding: Forwarding, deciding: Parameters, *, by: str, on: date
     return replace(forwarding, forwarded_on=on, forwarded_by=by, decide_due_on=working_days_after(on, days))
 
 
-def decided(forwarding: Forwarding, accepting: Parameters, *, on: date | None) -> Forwarding:
+def decided(forwarding: Forwarding, accepting: AreaParameters, *, on: date | None) -> Forwarding:
     """Decided `on` that day: the accepting place has to tell. None: under review again, after an objection."""
     if on is None:
         return replace(forwarding, decided_on=None, tell_due_on=None, told_on=None, told_by=None)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from services.intake.notice import Notice
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Guide:
     sections: tuple[Section, ...]
 
 
-def guide(notice: Notice, parameters: Parameters, on: date) -> Guide:
+def guide(notice: Notice, parameters: AreaParameters, on: date) -> Guide:
     """The guide as it reads on that day: standards and scope as the notice has them, and the rest by parameters."""
     sections = (
         Section("可以申请什么、发给谁", tuple(f"{line.title}：{line.text}" for line in notice.lines)),
@@ -52,7 +52,7 @@ _UNWRITTEN: Sequence[Mapping[str, str]] = (
 """Until an area's process is told."""
 
 
-def _process(parameters: Parameters, on: date) -> list[str]:
+def _process(parameters: AreaParameters, on: date) -> list[str]:
     steps: Sequence[Mapping[str, Any]] = parameters.find("guide.process", on) or _UNWRITTEN
     return [
         f"{step['who']}：{step['step']}"
@@ -66,7 +66,7 @@ def _process(parameters: Parameters, on: date) -> list[str]:
     ]
 
 
-def _remedies(parameters: Parameters, on: date) -> list[str]:
+def _remedies(parameters: AreaParameters, on: date) -> list[str]:
     shown_days, answer_days = parameters.days("public_list.days", on), parameters.days("objection.answer_days", on)
     return [
         f"批准的名单在乡镇（街道）和村（社区）公示{shown_days}天，不公示身份证号和残疾情况。",
@@ -75,6 +75,6 @@ def _remedies(parameters: Parameters, on: date) -> list[str]:
     ]
 
 
-def _contacts(parameters: Parameters, on: date) -> tuple[str, ...]:
+def _contacts(parameters: AreaParameters, on: date) -> tuple[str, ...]:
     said = parameters.find("guide.contact", on)
     return tuple(str(line) for line in said) if said else (f"电话：{parameters.hotline(on)}",)

@@ -9,33 +9,31 @@ from sqlalchemy import func, literal, select, text
 
 from libs.common.database import Transaction, rows
 from libs.common.errors import NotFound
-from services.intake.parameters import Parameters, Told
-from services.intake.tables import policies
+from libs.common.parameters import Values, values_told
+from libs.common.policies import policies
+from services.intake.parameters import AreaParameters
 
 
-async def parameters_of(tx: Transaction, area: str) -> Parameters:
+async def parameters_of(tx: Transaction, area: str) -> AreaParameters:
     """What holds in an area; what was told is read again only when something newer was."""
     nearest = (await tx.connection.execute(_NEAREST, {"area": area})).one_or_none()
     return await parameters_told(tx, area, nearest.area if nearest else None, nearest.policy_version if nearest else "")
 
 
-async def parameters_told(tx: Transaction, area: str, nearest: str | None, policy_version: str) -> Parameters:
+async def parameters_told(tx: Transaction, area: str, nearest: str | None, policy_version: str) -> AreaParameters:
     """What holds in an area whose policy, or that of the nearest area around it, has this version now."""
     if nearest is None:
-        return Parameters(area)
+        return AreaParameters(area)
     if (nearest, policy_version) not in _told:
         row = (await tx.connection.execute(select(policies).where(policies.c.area == nearest))).mappings().one()
-        by_name: dict[str, list[tuple[date, Any]]] = {}
-        for value in row["values"]:
-            by_name.setdefault(value["parameter"], []).append((date.fromisoformat(value["since"]), value["value"]))
         for key in [key for key in _told if key[0] == nearest]:
             del _told[key]  # what was told before is of no more use
         policy_version = row["policy_version"]
-        _told[nearest, policy_version] = {n: sorted(values, key=lambda v: v[0]) for n, values in by_name.items()}
-    return Parameters(area, _told[nearest, policy_version])
+        _told[nearest, policy_version] = values_told(row["values"])
+    return AreaParameters(area, _told[nearest, policy_version])
 
 
-_told: dict[tuple[str, str], Told] = {}
+_told: dict[tuple[str, str], Values] = {}
 """By area and the version of its policy, which names its content."""
 
 _NEAREST = text(

@@ -8,9 +8,9 @@ from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged
+from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
-from services.intake.handlers.policies import note_policies
 from services.intake.handlers.publications import publish_what_changed
 from services.intake.vault import Vault
 

@@ -345,15 +345,6 @@ webhook_deliveries = Table(
     Column("problem", Text),
 )
 
-policies = Table(
-    "policies",
-    metadata,
-    Column("area", Text, primary_key=True),
-    Column("version", BigInteger),
-    Column("policy_version", Text),
-    Column("values", JSONB),
-)
-
 publications = Table(
     "publications",
     metadata,

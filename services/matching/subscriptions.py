@@ -14,10 +14,10 @@ from libs.common.events.intake import (
     PersonIdCorrected,
 )
 from libs.common.events.notification import MessageFailed, ReminderDelivered
+from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
-from services.matching.handlers.policies import note_policies
 from services.matching.handlers.projections import follow_eligibility, note_applications
 
 APPLICATIONS: tuple[type[EventData], ...] = (

@@ -329,14 +329,6 @@ escalations = Table(
     Column("closed_on", Date),
 )
 
-policy_values = Table(
-    "policy_values",
-    metadata,
-    Column("area", String, primary_key=True),
-    Column("version", BIGINT),
-    Column("told", JSONB),
-)
-
 
 def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """The condition that the column holds one of any number of values."""

@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
+from libs.common.parameters import Parameters
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.notification import texts
-from services.notification.parameters import Parameters
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, merged_persons, messages, templates
 from services.notification.texts import Kind, Template
 
@@ -53,7 +53,7 @@ async def compose(tx: Transaction, drafts: Sequence[Draft], sealer: Sealer) -> i
         for row in await tx.connection.execute(select(merged_persons).where(merged_persons.c.person_id.in_(person_ids)))
     }
     tokens = await _shared_phones(tx, person_ids | set(survivors.values()))
-    parameters = await parameters_in_force(tx)
+    parameters = await load_parameters(tx)
     values = []
     for draft in drafts:
         person_id = survivors.get(draft.person_id, draft.person_id)
@@ -107,8 +107,8 @@ def _row(
 
 def remedy_of(parameters: Parameters, area: str, on: date) -> str:
     """How to object, and until when."""
-    days = parameters.value_of("remedy.reconsideration", area, on)
-    months = parameters.value_of("remedy.litigation", area, on)
+    days = parameters.number("remedy.reconsideration", area, on)
+    months = parameters.number("remedy.litigation", area, on)
     return texts.remedy(days, months)
 
 

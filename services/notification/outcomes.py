@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, update
 from libs.common.database import Transaction, rows
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.period import SHANGHAI, business_date
-from services.notification.parameters import Name
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import Name, load_parameters
 from services.notification.tables import messages
 
 IN_HAND = ("sending", "sent")
@@ -101,7 +100,7 @@ async def _end(tx: Transaction, which: ColumnElement[bool], reason: str, **value
 
 async def _older_than(tx: Transaction, name: Name, moment: ColumnElement[datetime], as_of: date) -> ColumnElement[bool]:
     """Whether `moment` lies so many days before `as_of` as the message's area has it."""
-    by_area = (await parameters_in_force(tx)).by_area(name, as_of)
+    by_area = (await load_parameters(tx)).by_layer(name, as_of)
     whens = [
         (messages.c.area.startswith(area), moment < datetime.combine(as_of - timedelta(days=days), time(), SHANGHAI))
         for area, days in sorted(by_area.items(), key=lambda item: -len(item[0]))

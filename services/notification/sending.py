@@ -25,10 +25,10 @@ from sqlalchemy import DateTime, case, literal, null, select, text, update
 
 from libs.common.clock import utc_now
 from libs.common.database import Database, Transaction, is_transient, rows
+from libs.common.parameters import Parameters
 from libs.common.privacy import Sealer
 from services.notification.outcomes import IN_HAND, deliver_texts, of_texts, suppress_text, turn_into_letters
-from services.notification.parameters import Parameters
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import load_parameters, quiet_until
 from services.notification.sms import NoAnswer, Receipt, SmsProvider
 from services.notification.tables import contacts, messages
 from services.notification.texts import OF_THE_LIVING, naming
@@ -131,7 +131,7 @@ class Sending:
         """One round over a batch; how many messages were in hand."""
         async with self._database.transaction() as tx:
             claimed = await claim(tx)
-            parameters = await parameters_in_force(tx)
+            parameters = await load_parameters(tx)
             leaving = [message for message in claimed if not await self._stays(tx, message, parameters)]
             if self._provider is None:
                 return len(claimed)
@@ -163,7 +163,7 @@ class Sending:
         return True
 
     def _quiet_until(self, area: str, parameters: Parameters) -> datetime | None:
-        return None if self._at_any_hour else parameters.quiet_until(self._clock(), area)
+        return None if self._at_any_hour else quiet_until(parameters, area, self._clock())
 
     async def _names(self, tx: Transaction, leaving: Sequence[Claimed]) -> Mapping[UUID, list[str]]:
         """The names of those whom each text to a shared phone is about."""

@@ -12,10 +12,10 @@ from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled, RecoveryOpened
 from libs.common.events.eligibility import EntitlementChanged, PolicyChanged
+from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
 from libs.common.rebuild import Rebuildable
 from services.notification.handlers import decisions, entitlements, facts, persons
-from services.notification.policies import note_policies
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:

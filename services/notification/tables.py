@@ -88,14 +88,6 @@ facts = Table(
     Column("retracted", Boolean),
 )
 
-policy_values = Table(
-    "policy_values",
-    metadata,
-    Column("area", Text, primary_key=True),
-    Column("version", BigInteger),
-    Column("told", JSONB),
-)
-
 deceased = Table("deceased", metadata, Column("person_id", Text, primary_key=True))
 
 merged_persons = Table(

@@ -25,7 +25,7 @@ from libs.common.events.matching import (
     PersonDied,
 )
 from libs.common.period import SHANGHAI, Period
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import load_parameters, quiet_until
 from services.notification.sending import QUIET_HOURS, Sending
 from services.notification.sms import HttpSmsProvider
 from tests.conftest import Databases, Issuer
@@ -413,11 +413,11 @@ async def test_the_policy_of_the_nearest_area_decides_when_texts_may_go_and_whic
     assert await expiries_told(service, issuer, on_28th(4)) == []
     assert len(await expiries_told(service, issuer, on_28th(5))) == 1
     async with service.app.app.state.database.transaction() as tx:
-        in_force = await parameters_in_force(tx)
+        in_force = await load_parameters(tx)
     morning = datetime(2026, 3, 3, 9, tzinfo=SHANGHAI)
-    assert in_force.quiet_until(morning, AREA) == datetime(2026, 3, 3, 10, tzinfo=SHANGHAI)
-    assert in_force.quiet_until(morning, "440106") is None
-    assert in_force.quiet_until(morning.replace(hour=22), AREA), "what was not told stays what the program brings"
+    assert quiet_until(in_force, AREA, morning) == datetime(2026, 3, 3, 10, tzinfo=SHANGHAI)
+    assert quiet_until(in_force, "440106", morning) is None
+    assert quiet_until(in_force, AREA, morning.replace(hour=22)), "what was not told stays what the program brings"
 
 
 async def test_a_letter_that_cannot_be_handed_over_is_dead_and_is_told(service: Notification, issuer: Issuer) -> None:

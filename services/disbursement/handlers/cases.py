@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from sqlalchemy import text
 
 from libs.common import audit
 from libs.common.auth import Principal
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.errors import NotFound
 from libs.common.period import Period
@@ -54,31 +52,6 @@ async def open_case(
             "cycle_id": cycle_id,
             "detail": json.dumps(detail, ensure_ascii=False, default=str),
         },
-    )
-
-
-async def keep_deadlines(tx: Transaction, received: Sequence[Received]) -> None:
-    """Of each area's policy, within how many days a case is to be resolved."""
-    newest = {item.data.area: item.data for item in sorted(received, key=lambda item: item.data.version)}
-    told = [
-        {
-            "area": area,
-            "version": data.version,
-            "days": [
-                {"since": value.since.isoformat(), "value": value.value}
-                for value in data.values
-                if value.parameter == "case.resolution_days"
-            ],
-        }
-        for area, data in sorted(newest.items())
-    ]
-    await tx.connection.execute(
-        text(
-            "INSERT INTO case_deadlines SELECT area, version, days FROM jsonb_to_recordset(CAST(:told AS jsonb))"
-            " AS told (area text, version bigint, days jsonb) ON CONFLICT (area) DO UPDATE"
-            " SET version = excluded.version, days = excluded.days WHERE case_deadlines.version < excluded.version"
-        ),
-        {"told": json.dumps(told)},
     )
 
 

@@ -508,12 +508,12 @@ CREATE TABLE sms_receipts (
     CHECK (text IS NOT NULL OR missing = '{}')
 );
 
--- Within how many days a case of an area is to be resolved, each value from its day on, as eligibility told it last
--- (policy.changed).
-CREATE TABLE case_deadlines (
-    area    text PRIMARY KEY,
-    version bigint NOT NULL,
-    days    jsonb NOT NULL
+-- The newest policy.changed of each area: its parameters by name and day.
+CREATE TABLE policies (
+    area           text PRIMARY KEY,
+    version        bigint NOT NULL,
+    policy_version text NOT NULL,
+    "values"       jsonb NOT NULL
 );
 
 -- By when a case that is opened today is to be resolved: by the policy of the nearest area that has one; in two weeks
@@ -521,9 +521,9 @@ CREATE TABLE case_deadlines (
 CREATE FUNCTION case_due_on(case_area text) RETURNS date LANGUAGE sql STABLE AS $$
     SELECT today + coalesce((
         SELECT (value ->> 'value')::integer
-        FROM (SELECT days FROM case_deadlines WHERE starts_with(case_area, area) ORDER BY length(area) DESC LIMIT 1) AS nearest
-        CROSS JOIN jsonb_array_elements(days) AS value
-        WHERE (value ->> 'since')::date <= today
+        FROM (SELECT "values" FROM policies WHERE starts_with(case_area, area) ORDER BY length(area) DESC LIMIT 1) AS nearest
+        CROSS JOIN jsonb_array_elements("values") AS value
+        WHERE value ->> 'parameter' = 'case.resolution_days' AND (value ->> 'since')::date <= today
         ORDER BY value ->> 'since' DESC
         LIMIT 1
     ), 14)

@@ -31,7 +31,7 @@ from services.intake.archives import (
     opened_key,
 )
 from services.intake.errors import ArchiveClosed
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 from services.intake.policy_records import parameters_of
 from services.intake.stores import Store, TwoStores
 from services.intake.tables import completion_tasks, contents, documents, national_uploads
@@ -261,7 +261,7 @@ async def _require_open(tx: Transaction, filed: Filed, kind: DocumentKind) -> No
         raise ArchiveClosed(f"its status is {application.status}")
 
 
-def _retain_until(filed: Filed, parameters: Parameters, on: date) -> date | None:
+def _retain_until(filed: Filed, parameters: AreaParameters, on: date) -> date | None:
     """Counted from the last decision; None while there is none yet, or the subsidy may still be paid."""
     application = filed.application
     ended_on = application.withdrawn_on or (application.decided_on if application.status == "rejected" else None)

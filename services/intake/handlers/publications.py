@@ -16,13 +16,13 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput, NotFound
+from libs.common.policies import policies
 from services.intake.application_records import Filed, load_application, save_declaration
 from services.intake.declarations import Commitment
 from services.intake.errors import AlreadyClosed
 from services.intake.guide import Guide, guide
 from services.intake.notice import Notice, notice, says
 from services.intake.policy_records import parameters_of, policy_of
-from services.intake.tables import policies
 from services.intake.vault import Vault
 
 Kind = Literal["letter", "guide"]

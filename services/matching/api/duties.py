@@ -20,7 +20,7 @@ from libs.common.period import Period
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.handlers import duties as handlers
 from services.matching.handlers import plans
-from services.matching.handlers.policies import load_parameters
+from services.matching.parameters import load_parameters
 from services.matching.tables import escalations
 
 

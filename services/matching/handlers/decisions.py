@@ -23,8 +23,8 @@ from services.matching.handlers.findings import (
     save_finding,
     verify_finding,
 )
-from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, NEVER
+from services.matching.parameters import load_parameters
 from services.matching.tables import findings
 
 DEATHS = (DEATH, "person.declared_dead")

@@ -13,7 +13,7 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput
 from libs.common.period import Period
-from services.matching.handlers.policies import load_parameters
+from services.matching.parameters import load_parameters
 from services.matching.tables import comparisons, feeds, findings, monthly_signoffs
 
 _PARTS = {"civil_affairs": ("low_income", "民政部门"), "cdpf": ("certificates", "残联")}

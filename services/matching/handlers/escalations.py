@@ -13,7 +13,7 @@ from libs.common.areas import name_of
 from libs.common.database import Transaction, new_id
 from libs.common.period import Period
 from services.matching.handlers.duties import read_duties
-from services.matching.handlers.policies import load_parameters
+from services.matching.parameters import load_parameters
 from services.matching.tables import comparisons, escalations
 from services.matching.vocabulary import KIND_NAMES, PLAN_NAMES
 

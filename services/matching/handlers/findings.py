@@ -23,8 +23,8 @@ from services.matching.handlers.evidence import Subject, list_evidence, require_
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
-from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import DEATH, kind_of
+from services.matching.parameters import load_parameters
 from services.matching.tables import among, claims, findings, standing_facts
 
 Claim = tuple[str, str, str, date]

@@ -16,10 +16,10 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import CandidateIdentified, OutreachLapsed, ReminderRequested
+from libs.common.parameters import Parameters
 from libs.common.period import Period, business_date
 from libs.common.working_days import working_days_after
 from services.matching.deadlines import months_after
-from services.matching.handlers.policies import load_parameters
 from services.matching.kinds import kind_of
 from services.matching.outreach import (
     AGAIN,
@@ -32,7 +32,7 @@ from services.matching.outreach import (
     occasion,
     remind_by,
 )
-from services.matching.parameters import ParameterSet
+from services.matching.parameters import load_parameters
 from services.matching.tables import among, feeds, outreach
 
 Told = tuple[FactEvent, str, UUID | None]
@@ -204,12 +204,12 @@ async def lapse_outreach(tx: Transaction, as_of: date) -> int:
     return late.rowcount + len(cases)
 
 
-def _is_news(item: News, parameters: ParameterSet) -> bool:
+def _is_news(item: News, parameters: Parameters) -> bool:
     lookback_months = parameters.number("outreach.lookback_months", item.area, item.known_on)
     return item.began_on >= months_after(item.known_on, -lookback_months)
 
 
-async def _open(tx: Transaction, news: News, because: Because, parameters: ParameterSet) -> Row[Any]:
+async def _open(tx: Transaction, news: News, because: Because, parameters: Parameters) -> Row[Any]:
     area, on = news.area, news.known_on
     values = {
         "outreach_id": new_id(),

@@ -15,7 +15,7 @@ from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import Conflict, InvalidInput
 from libs.common.period import Period
 from services.matching.deadlines import too_close
-from services.matching.handlers.policies import load_parameters
+from services.matching.parameters import load_parameters
 from services.matching.tables import annual_coverage, duty_plans
 
 _LEVELS: dict[str, Level] = {"county": "county", "prefecture": "prefecture", "province": "province"}

@@ -16,7 +16,7 @@ from libs.common.working_days import working_days_after
 from services.matching.findings import Lead
 from services.matching.handlers.evidence import Subject, require_face_match
 from services.matching.handlers.findings import open_leads
-from services.matching.handlers.policies import load_parameters
+from services.matching.parameters import load_parameters
 from services.matching.tables import proofs_of_life
 
 _ALLEGES = {"dead": "person.died", "missing": "person.missing"}

@@ -350,8 +350,9 @@ CREATE TABLE escalations (
 CREATE INDEX escalations_by_area ON escalations (area text_pattern_ops, escalation_id);
 
 -- The newest policy.changed of each area: its parameters by name and day.
-CREATE TABLE policy_values (
-    area    text PRIMARY KEY,
-    version bigint NOT NULL,
-    told    jsonb NOT NULL
+CREATE TABLE policies (
+    area           text PRIMARY KEY,
+    version        bigint NOT NULL,
+    policy_version text NOT NULL,
+    "values"       jsonb NOT NULL
 );

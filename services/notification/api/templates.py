@@ -16,7 +16,7 @@ from libs.common.database import rows
 from libs.common.web import Tx, router
 from services.notification import texts
 from services.notification.composing import read_templates, remedy_of
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import load_parameters
 from services.notification.tables import templates
 from services.notification.texts import Kind
 
@@ -87,7 +87,7 @@ async def preview_template(kind: Kind, body: PreviewedText, tx: Tx, reader: Offi
     if text is None:
         text = texts.in_force(kind, area, await read_templates(tx, [kind])).text
     texts.check(kind, text)
-    shown = texts.preview(kind, text, remedy_of(await parameters_in_force(tx), area, business_today()))
+    shown = texts.preview(kind, text, remedy_of(await load_parameters(tx), area, business_today()))
     return {"kind": kind, "text": shown, "characters": len(shown), "sms_parts": texts.sms_parts(shown), "sample": True}
 
 

@@ -17,8 +17,7 @@ from libs.common.events.intake import ApplicationApproved
 from libs.common.papers.printing import day_text
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, compose
-from services.notification.parameters import Name
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import Name, load_parameters
 from services.notification.tables import contacts, facts, merged_persons, messages, payees
 
 LIFE_EVENTS = {
@@ -80,9 +79,9 @@ async def note_retractions(tx: Transaction, received: Sequence[Received]) -> Non
 async def tell_expiries(tx: Transaction, as_of: date, sealer: Sealer) -> int:
     """Daily: who is paid on a certificate that expires soon is told, half a year and a month ahead."""
     told = 0
-    parameters = await parameters_in_force(tx)
+    parameters = await load_parameters(tx)
     for name in _EXPIRY_NOTICES:
-        by_area = parameters.by_area(name, as_of)
+        by_area = parameters.by_layer(name, as_of)
         for area, months in by_area.items():
             values = {
                 "as_of": as_of,

@@ -16,7 +16,7 @@ from libs.common.papers.printing import day_text
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, cause_of, compose
-from services.notification.policies import parameters_in_force
+from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, payees
 
 
@@ -28,7 +28,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         row["person_id"]: row
         for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
     }
-    parameters = await parameters_in_force(tx)
+    parameters = await load_parameters(tx)
     changed: dict[str, dict[str, Any]] = {}
     drafts: list[Draft] = []
     for item in sorted(received, key=lambda item: item.data.version):
@@ -38,7 +38,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         row = _contact(item, sealer)
         old_phone = _open(sealer, before, "phone") if before else None
         if before is not None and old_phone is not None and old_phone != _open(sealer, row, "phone"):
-            days = parameters.value_of("phone.remembered", data.area, business_date(item.envelope.time))
+            days = parameters.number("phone.remembered", data.area, business_date(item.envelope.time))
             row["old_phone"] = sealer.seal(old_phone, "contacts", data.person_id, "old_phone")
             row["old_phone_until"] = business_date(item.envelope.time) + timedelta(days=days)
             drafts.append(Draft("contact_changed", cause_of(item), data.person_id, data.area, phone=old_phone))

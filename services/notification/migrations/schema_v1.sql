@@ -135,10 +135,11 @@ CREATE TABLE schedules (
 CREATE INDEX schedules_to_look_at ON schedules (look_again_on) WHERE look_again_on IS NOT NULL;
 
 -- The newest policy.changed of each area, of what notices go by: parameters by name and day.
-CREATE TABLE policy_values (
-    area    text PRIMARY KEY,
-    version bigint NOT NULL,
-    told    jsonb NOT NULL
+CREATE TABLE policies (
+    area           text PRIMARY KEY,
+    version        bigint NOT NULL,
+    policy_version text NOT NULL,
+    "values"       jsonb NOT NULL
 );
 
 -- Whose phone nobody writes to: a death that was told as a fact, or that ended a schedule (whichever is heard of first).

@@ -30,10 +30,10 @@ from services.intake.applications import (
     withdraw,
 )
 from services.intake.errors import AlreadyClosed, NotReturned, NotUnderReview, OutOfOrder, StageOfAnotherRole
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 
 MONDAY = date(2026, 3, 2)
-DEADLINES = Parameters("530102").deadlines(MONDAY)
+DEADLINES = AreaParameters("530102").deadlines(MONDAY)
 SPEECH_3 = {"category": "speech", "level": 3}
 FACTS = ApplicationFacts(
     certificate=CertificateClaim(category="physical", level=1),

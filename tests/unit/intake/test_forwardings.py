@@ -8,11 +8,11 @@ import pytest
 from libs.common.working_days import working_days_after
 from services.intake.errors import AlreadyForwarded, NotDecidedYet, ResultTold, TooManyRequests
 from services.intake.forwardings import accepted, decided, forwarded, told
-from services.intake.parameters import Parameters
+from services.intake.parameters import AreaParameters
 from services.intake.rate import Throttle
 
 MONDAY = date(2026, 3, 2)
-ACCEPTING, DECIDING = Parameters("110105"), Parameters("530102")
+ACCEPTING, DECIDING = AreaParameters("110105"), AreaParameters("530102")
 
 
 def test_the_three_clocks_run_one_after_the_other() -> None:

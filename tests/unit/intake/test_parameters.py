@@ -7,19 +7,19 @@ from pathlib import Path
 
 import yaml
 
-from services.intake.parameters import Parameters, shipped
+from services.intake.parameters import BROUGHT, AreaParameters
 
 POLICY = Path(__file__).parents[3] / "services/eligibility/policy/parameters"
 
 
 def test_until_anything_is_told_the_program_s_own_values_hold() -> None:
-    deadlines = Parameters("530102001").deadlines(date(2026, 3, 2))
+    deadlines = AreaParameters("530102001").deadlines(date(2026, 3, 2))
     assert deadlines.review == {"township": 3, "cdpf": 3, "civil_affairs": 4}
     assert deadlines.completion == 20
 
 
 def test_what_was_told_holds_from_its_day_on() -> None:
-    told = Parameters("530102", {"review.cdpf_days": [(date(2016, 1, 1), 3), (date(2026, 7, 1), 5)]})
+    told = AreaParameters("530102", {"review.cdpf_days": [(date(2016, 1, 1), 3), (date(2026, 7, 1), 5)]})
     assert told.deadlines(date(2026, 6, 30)).review["cdpf"] == 3
     assert told.deadlines(date(2026, 7, 1)).review == {"township": 3, "cdpf": 5, "civil_affairs": 4}
 
@@ -31,5 +31,5 @@ def test_every_value_can_be_set_by_policy_and_is_the_same_there() -> None:
         for name, entries in (layer.get("parameters") or {}).items()
         for entry in entries
     }
-    for ours in shipped():
-        assert policy[ours.name, ours.area, ours.since] == ours.value, ours.name
+    for ours in BROUGHT:
+        assert policy[ours.name, ours.layer, ours.since] == ours.value, ours.name

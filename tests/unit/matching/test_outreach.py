@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from libs.common.parameters import Parameters
 from libs.common.vocabulary import SUBSIDIES
-from services.matching import parameters
 from services.matching.deadlines import months_after, too_close
 from services.matching.outreach import News, Standing, lapses_after, occasion, remind_by
-from services.matching.parameters import ParameterSet
+from services.matching.parameters import BROUGHT
 
 CERTIFIED = Standing(certified=True)
 
@@ -89,13 +89,13 @@ def test_a_day_is_a_month_away_when_a_whole_month_lies_between() -> None:
 
 
 def test_the_nearest_layer_decides_from_its_day_on() -> None:
-    assert ParameterSet().in_force("outreach.deadline_months", "530102", date(2026, 1, 1)).layer == "53"
-    assert ParameterSet().in_force("outreach.deadline_months", "530102", date(2022, 1, 1)).layer == ""
-    assert ParameterSet().in_force("outreach.deadline_months", "440106", date(2026, 1, 1)).layer == ""
+    assert Parameters(BROUGHT).in_force("outreach.deadline_months", "530102", date(2026, 1, 1)).layer == "53"
+    assert Parameters(BROUGHT).in_force("outreach.deadline_months", "530102", date(2022, 1, 1)).layer == ""
+    assert Parameters(BROUGHT).in_force("outreach.deadline_months", "440106", date(2026, 1, 1)).layer == ""
 
 
 def test_what_an_area_decided_goes_before_what_the_program_brings() -> None:
-    told = ParameterSet({"53": {}, "5301": {"outreach.waiver_days": [(date(2026, 7, 1), 45)]}})
+    told = Parameters(BROUGHT, {"53": {}, "5301": {"outreach.waiver_days": [(date(2026, 7, 1), 45)]}})
     assert told.number("outreach.waiver_days", "530102001", date(2026, 6, 30)) == 30
     assert told.number("outreach.waiver_days", "530102001", date(2026, 7, 1)) == 45
     assert told.number("outreach.waiver_days", "530302001", date(2026, 7, 1)) == 30
@@ -103,7 +103,7 @@ def test_what_an_area_decided_goes_before_what_the_program_brings() -> None:
 
 
 def test_every_value_has_its_source_and_how_sure_it_is() -> None:
-    assert all(item.source and item.clause and item.confidence in "VKU" for item in parameters.shipped())
+    assert all(item.source and item.clause and item.confidence in "VKU" for item in BROUGHT)
 
 
 def test_what_the_policy_of_eligibility_names_as_well_has_the_same_value_there() -> None:
@@ -112,7 +112,7 @@ def test_what_the_policy_of_eligibility_names_as_well_has_the_same_value_there()
     for file in folder.rglob("*.yaml"):
         layer = yaml.safe_load(file.read_text("utf-8"))
         for name, entries in (layer.get("parameters") or {}).items():
-            ours = [item for item in parameters.shipped() if item.name == name]
+            ours = [item for item in BROUGHT if item.name == name]
             for entry in entries if ours else ():
                 area = "" if layer["layer"] == "nation" else layer["layer"]
                 same_layer = [item.value for item in ours if (item.layer, item.since) == (area, entry["since"])]

@@ -4,8 +4,9 @@ from datetime import datetime
 
 import pytest
 
+from libs.common.parameters import Parameters
 from libs.common.period import SHANGHAI
-from services.notification.parameters import Parameters
+from services.notification.parameters import BROUGHT, quiet_until
 
 
 @pytest.mark.parametrize(
@@ -24,4 +25,4 @@ def test_nobody_is_written_to_between_nine_in_the_evening_and_eight_in_the_morni
     def moment(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
-    assert Parameters().quiet_until(moment(now), "530102") == (until and moment(until))
+    assert quiet_until(Parameters(BROUGHT), "530102", moment(now)) == (until and moment(until))
