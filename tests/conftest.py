@@ -26,7 +26,8 @@ from libs.common.settings import Settings
 
 pytest.register_assert_rewrite("tests.e2e.world")
 
-from tests.e2e.world import World, free_base_port, start, until_up  # noqa: E402 (its asserts are rewritten first)
+from tests.e2e.world import World, start, until_up  # noqa: E402 (its asserts are rewritten first)
+from tests.ports import free_base_port  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.local.broker import Broker
+from deploy.local.processes import free_port
 from libs.common.auth import Role
 from libs.common.database import Database, new_id
 from libs.common.events.intake import PayeeAccount, PayeeChanged
@@ -26,7 +27,7 @@ from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from tests.chaos.people import AMOUNT_FEN, Person, insert_people
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import WEBHOOK_SECRET, free_port, senior_services
+from tests.integration.disbursement import WEBHOOK_SECRET, senior_services
 
 
 @dataclass

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -331,8 +330,3 @@ async def until_up(home: Path, base_port: int, process: subprocess.Popen[bytes])
         return all(answer.status_code == 200 for answer in answers) or None
 
     await until(is_up, "the system to be up", within_s=300)
-
-
-def free_base_port() -> int:
-    """A base whose ports are free with good odds: random, and below the range that systems hand out by themselves."""
-    return 20000 + secrets.randbelow(600) * 20

@@ -6,7 +6,6 @@ import asyncio
 import json
 import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from deploy.local.broker import Broker
+from deploy.local.processes import free_port
 from libs.common.auth import Role
 from libs.common.clock import business_today, utc_now
 from libs.common.database import Database, asyncpg_dsn, new_id, rows
@@ -52,13 +52,6 @@ structlog.configure(
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 _KEYS = "k1:" + secrets.token_hex(16)
 _SENIOR = ("intake", "matching", "eligibility")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

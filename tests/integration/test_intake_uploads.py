@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from deploy.local.processes import free_port
 from libs.common.database import Database, rows
 from services.intake.stores import Store
 from tests.conftest import Databases, Issuer
@@ -21,12 +21,6 @@ from tests.unit.intake.samples import declaration
 
 MEGABYTE = 1 << 20
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

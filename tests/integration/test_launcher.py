@@ -19,7 +19,9 @@ import psutil
 import pytest
 
 from deploy.local.home import Home, NotRunning
+from deploy.local.processes import accepts_connections
 from libs.common.settings import PORT_OFFSETS
+from tests.ports import free_base_port
 
 _UP = "from deploy.local.commands.serving import serve; raise SystemExit(serve(names=('onecard_mock',)))"
 _ROOT = Path(__file__).parents[2]
@@ -111,21 +113,6 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
-def free_base_port() -> int:
-    """A base whose offsets are free too."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base < 60000 and all(_is_free(base + offset) for offset in PORT_OFFSETS.values()):
-            return base
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     started = Run(tmp_path / "home", free_base_port())
@@ -174,7 +161,7 @@ def test_what_dies_is_started_again(run: Run) -> None:
         old.kill()
         eventually(lambda name=name, old=old: any(process != old for process in run.named(name)))
     state = Home(run.folder).state()
-    eventually(lambda: not _is_free(state.broker_port) and not _is_free(state.postgres_port))
+    eventually(lambda: bool(accepts_connections(state.broker_port)) and bool(accepts_connections(state.postgres_port)))
 
 
 def test_a_second_start_keeps_the_keys(run: Run) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
+from deploy.local.processes import free_port
 from libs.common.clock import business_today, utc_now
 from libs.common.database import new_id
 from libs.common.events.envelope import EventData
@@ -21,7 +22,7 @@ from libs.common.privacy import Sealer
 from services.notification.main import build
 from services.onecard_mock.main import create_app
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import WEBHOOK_SECRET, free_port, serving
+from tests.integration.disbursement import WEBHOOK_SECRET, serving
 from tests.integration.test_notification import AREA, PHONE, approval, received
 
 

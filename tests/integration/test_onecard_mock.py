@@ -14,10 +14,11 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from standardwebhooks import Webhook
 
+from deploy.local.processes import free_port
 from libs.common.settings import Settings
 from services.onecard_mock.main import create_app
 from tests.conftest import Databases, eventually
-from tests.integration.disbursement import WEBHOOK_SECRET, free_port, serving
+from tests.integration.disbursement import WEBHOOK_SECRET, serving
 
 CLIENT = httpx.BasicAuth("liangbu", "secret")
 
