@@ -19,13 +19,13 @@ run: setup
 
 test: test-files test-systems
 
-# What shares one running system; after the rest, since both keep two cores busy.
+# What is tested from outside, on a running system for each of two workers; after the rest, since both fill two cores.
 test-systems: setup
-	$(BIN)/python -m pytest tests/e2e tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e tests/browser
 
 # In the order of the folders, which has the long files first: xdist would begin with those of many tests.
 test-files: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/browser \
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/e2e --ignore tests/browser \
 		--ignore tests/chaos/test_killed_services.py
 
 check: setup

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -96,6 +97,14 @@ class Visitor:
     async def open(self, path: str) -> None:
         """Until the page is built."""
         await self.page.goto(self.url + path)
+        await expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+
+    @asynccontextmanager
+    async def reloading(self) -> AsyncIterator[None]:
+        """Around a deed after which the page loads itself anew, until it is built: what is asked of it before that
+        would be asked of the page that goes."""
+        async with self.page.expect_event("load"):
+            yield
         await expect(self.page.get_by_role("heading", level=1)).to_be_visible()
 
     async def choose(self, role: Role, area: str) -> None:

@@ -26,6 +26,12 @@ async def press(visitor: Visitor, name: str) -> None:
     await visitor.page.get_by_role("button", name=name, exact=True).last.click()
 
 
+async def do(visitor: Visitor, name: str) -> None:
+    """Presses what shows the page anew."""
+    async with visitor.reloading():
+        await press(visitor, name)
+
+
 async def open_first(visitor: Visitor, role: Role, path: str) -> None:
     await visitor.choose(role, AREA)
     await visitor.open(path)
@@ -49,30 +55,30 @@ async def test_a_month_is_paid_by_buttons_from_the_funds_to_the_clean_reconcilia
         await visitor.page.get_by_role("combobox", name="补贴项目").click()
         await visitor.page.get_by_role("option", name=subsidy).click()
         await fill(visitor, **{"金额（元）": "100,000.00", "文号": f"财社〔2026〕{subsidy[:2]}"})
-        await press(visitor, "登记")
+        await do(visitor, "登记")
         await expect(visitor.page.get_by_role("main").get_by_text("100,000.00").first).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)
 
     await visitor.choose("civil_affairs", AREA)
     await visitor.open("/cycles")
     await fill(visitor, 发放月份=PERIOD)
-    await press(visitor, "编制")
+    await do(visitor, "编制")
     await expect(visitor.page.get_by_role("main").get_by_text("已编制")).to_be_visible()
 
     await open_first(visitor, "cdpf", "/cycles")
     await has_no_serious_accessibility_problem(visitor)
-    await press(visitor, "会签")
+    await do(visitor, "会签")
     await expect(visitor.page.get_by_role("main").get_by_text("残联已会签")).to_be_visible()
 
     await open_first(visitor, "finance", "/cycles")
     async with visitor.page.expect_download() as downloading:
         await visitor.page.get_by_role("button", name="下载资金申请表 Excel").click()
     assert (await downloading.value).suggested_filename == "资金申请表.xlsx"
-    await press(visitor, "审批")
+    await do(visitor, "审批")
     await expect(visitor.page.get_by_role("main").get_by_text("财政已审批")).to_be_visible()
     await open_first(visitor, "finance", "/cycles")
     await press(visitor, "提交银行")
-    await press(visitor, "确定")
+    await do(visitor, "确定")
 
     async def closed() -> bool | None:
         items = (await world.get("disbursement", f"/v1/cycles?area={AREA}", area=AREA))["items"]
@@ -84,7 +90,7 @@ async def test_a_month_is_paid_by_buttons_from_the_funds_to_the_clean_reconcilia
 
     await visitor.open("/cases")
     await fill(visitor, 发放月份=PERIOD)
-    await press(visitor, "开始对账")
+    await do(visitor, "开始对账")
     await expect(visitor.page.get_by_role("main").get_by_text("无差异")).to_be_visible()
     await visitor.page.get_by_role("button", name="查看").first.click()
     dialog = visitor.page.get_by_role("dialog")
@@ -94,7 +100,7 @@ async def test_a_month_is_paid_by_buttons_from_the_funds_to_the_clean_reconcilia
 
     await visitor.open("/funds")
     await fill(visitor, 月份=PERIOD)
-    await press(visitor, "结账")
+    await do(visitor, "结账")
     await expect(visitor.page.get_by_role("main").get_by_role("cell", name=PERIOD)).to_be_visible()
     assert visitor.complaints == []
 
@@ -117,19 +123,19 @@ async def test_an_overpayment_is_repaid_and_the_rest_written_off_by_two_persons(
     await visitor.open("/recoveries")
     await visitor.page.get_by_role("button", name="查看").first.click()
     await fill(visitor, **{"缴回金额（元）": "10", "缴款书号": "缴1"})
-    await press(visitor, "登记缴回")
+    await do(visitor, "登记缴回")
     await expect(visitor.page.get_by_role("main").get_by_text("10.00").first).to_be_visible()
     await visitor.choose("civil_affairs", county.area)
     await visitor.open("/recoveries")
     await visitor.page.get_by_role("button", name="查看").first.click()
     await fill(visitor, 核销理由="家庭困难")
-    await press(visitor, "提出核销")
+    await do(visitor, "提出核销")
     await visitor.choose("finance", county.area)
     await visitor.open("/recoveries")
     await visitor.page.get_by_role("button", name="查看").first.click()
     await has_no_serious_accessibility_problem(visitor)
     await press(visitor, "批准核销")
-    await press(visitor, "确定")
+    await do(visitor, "确定")
     await expect(visitor.page.get_by_role("main").get_by_text("已结案").first).to_be_visible()
 
 
@@ -164,7 +170,7 @@ async def test_registers_are_written_by_their_forms(visitor: Visitor, waiting: s
     for button, values in _FORMS[path].items():
         await visitor.open(path)
         await fill(visitor, **values)
-        await press(visitor, button)
+        await do(visitor, button)
         shown = next(iter(values.values()))
         await expect(visitor.page.get_by_role("main").get_by_text(re.compile(shown)).first).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)

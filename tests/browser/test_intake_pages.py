@@ -42,7 +42,8 @@ async def test_each_office_finds_the_application_in_its_work_and_gives_its_opini
 
     await dialog.get_by_role("button", name="退回补正").click()
     await expect(dialog.get_by_role("alert")).to_contain_text("reason")
-    await dialog.get_by_role("button", name="同意").click()
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="同意").click()
     await expect(main.get_by_text("没有符合条件的记录")).to_be_visible()
 
     await visitor.choose("cdpf", COUNTY)
@@ -72,7 +73,8 @@ async def test_a_change_of_account_is_seen_masked_and_approved_by_another_person
     await main.get_by_role("button", name="查看").click()
     await expect(dialog.get_by_role("heading", name="收款账户变更")).to_be_visible()
     await photograph(visitor, "change")
-    await dialog.get_by_role("button", name="批准", exact=True).click()
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="批准", exact=True).click()
     await expect(main.get_by_text("没有符合条件的记录")).to_be_visible()
     await visitor.open(f"/persons/{applicant.person_id}")
     await expect(main.get_by_text("云南农信", exact=False).first).to_be_visible()
@@ -85,13 +87,15 @@ async def test_archives_are_drawn_and_judged_one_by_one(visitor: Visitor, applic
     await visitor.open("/archive-checks")
     main, dialog = visitor.page.get_by_role("main"), visitor.page.get_by_role("dialog")
     await visitor.page.get_by_label("月份").fill("2026-03")
-    await main.get_by_role("button", name="抽取").click()
+    async with visitor.reloading():
+        await main.get_by_role("button", name="抽取").click()
     await expect(main.get_by_role("button", name="查看")).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)
     await main.get_by_role("button", name="查看").click()
     await expect(dialog.get_by_text("逐份检查", exact=False)).to_be_visible()
     await photograph(visitor, "check")
-    await dialog.get_by_role("button", name="缺失，发出补全任务").click()
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="缺失，发出补全任务").click()
     await visitor.choose("township", COUNTY)
     await visitor.open("/completion-tasks")
     await expect(main.get_by_text("政策告知承诺书").first).to_be_visible()
