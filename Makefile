@@ -43,7 +43,7 @@ bench: setup
 
 # The end-to-end tests on Apache Kafka itself: needs Java 17 and Maven.
 test-kafka: setup
-	LIANGBU_BROKER=kafka $(BIN)/python -m pytest tests/e2e
+	LIANGBU_BROKER=kafka $(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e
 
 # What DuckDB and NumPy find in process, found again on Spark: needs Java 17; brings Spark, 400 MB.
 test-spark: setup
