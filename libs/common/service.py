@@ -152,7 +152,7 @@ class _Running:
                 hour = self._settings.daily_run_hour
                 self._workers.append(Scheduler(self._database, self._daily_tasks, hour=hour))
         for worker in self._workers:
-            task = asyncio.create_task(_keep_running(worker), name=type(worker).__name__)
+            task = asyncio.create_task(keep_running(worker), name=type(worker).__name__)
             task.add_done_callback(crash_loudly)
             self._tasks.append(task)
 
@@ -180,14 +180,17 @@ class _Running:
         return found
 
 
-async def _keep_running(worker: Worker) -> None:
-    """Until it ends by itself: a lost database is waited for, whatever the worker was at."""
+async def keep_running(worker: Worker) -> None:
+    """Until it ends by itself: a lost database is waited for, whatever the worker was at. What a library cancels within
+    itself, as the Kafka client may when it loses its group, must not pass for the end of the worker either."""
+    task = asyncio.current_task()
     while True:
         try:
             await worker.run()
             return
-        except Exception as error:
-            if not is_transient(error):
+        except (Exception, asyncio.CancelledError) as error:
+            is_stray = isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling()
+            if not is_stray and not is_transient(error):
                 raise
             log.warning("worker_waits", worker=type(worker).__name__, error=type(error).__name__)
             await asyncio.sleep(1.0)
