@@ -23,11 +23,11 @@ from libs.common import migrations
 from libs.common.auth import Role
 from libs.common.issuer import issue_token, new_key_pair
 from libs.common.settings import Settings
+from tests.ports import free_base_port
 
 pytest.register_assert_rewrite("tests.e2e.world")
 
 from tests.e2e.world import World, start, until_up  # noqa: E402 (its asserts are rewritten first)
-from tests.ports import free_base_port  # noqa: E402
 
 
 @pytest.fixture(scope="session")

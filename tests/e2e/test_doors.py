@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from standardwebhooks import Webhook
 
@@ -21,6 +22,19 @@ PDF = b"%PDF-1.7\nsample"
 
 def path_of(person: Person) -> str:
     return f"/v1/applications/{person.application_id}"
+
+
+async def scan(world: World, person: Person, kind: str, content: bytes) -> httpx.Response:
+    """A scanned document for the application's archive."""
+    return await world.call(
+        "POST",
+        "intake",
+        f"{path_of(person)}/documents",
+        "partner",
+        person.area,
+        data={"kind": kind, "source": "scan"},
+        files={"file": ("a", content)},
+    )
 
 
 def working_days(count: int, on: date | None = None) -> str:
@@ -143,15 +157,7 @@ async def test_what_is_rejected_says_why_and_an_upheld_objection_opens_it_again(
     await world.review(person, "township", outcome="reject", reason="材料与本人不符")
     shown = await world.get("intake", path_of(person), area=area)
     assert (shown["status"], shown["reason"]) == ("rejected", "材料与本人不符")
-    late = await world.call(
-        "POST",
-        "intake",
-        f"{path_of(person)}/documents",
-        "partner",
-        area,
-        data={"kind": "photo", "source": "scan"},
-        files={"file": ("a", PDF)},
-    )
+    late = await scan(world, person, "photo", PDF)
     assert late.status_code == 409, "its archive is closed"
 
     objection = {"application_id": person.application_id, "text": "材料是本人的，请复核"}
@@ -253,28 +259,12 @@ async def test_an_archive_says_what_is_missing_until_everything_is_there(world: 
     assert archive["missing"]
     assert not archive["complete"]
     for kind in archive["missing"]:
-        added = await world.call(
-            "POST",
-            "intake",
-            f"{path_of(person)}/documents",
-            "partner",
-            area,
-            data={"kind": kind, "source": "scan"},
-            files={"file": ("a", PDF + kind.encode())},
-        )
+        added = await scan(world, person, kind, PDF + kind.encode())
         assert added.status_code == 201, added.text
     archive = await world.get("intake", f"{path_of(person)}/archive", area=area)
     assert (archive["missing"], archive["complete"]) == ([], True)
     assert all(item["sha256"] and item["uploaded_by"] for item in archive["items"])
-    large = await world.call(
-        "POST",
-        "intake",
-        f"{path_of(person)}/documents",
-        "partner",
-        area,
-        data={"kind": "photo", "source": "scan"},
-        files={"file": ("a", b"%PDF-" + bytes(8 << 20))},
-    )
+    large = await scan(world, person, "photo", b"%PDF-" + bytes(8 << 20))
     assert (large.status_code, "8388608" in large.text) == (413, True), "refused, and it says what is taken"
 
 
