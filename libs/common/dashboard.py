@@ -1,7 +1,7 @@
 """What a service's `dashboard.py` is made of: its pages in the console, and the parts that they are built from.
 
-A dashboard imports this module and NiceGUI, and nothing of its service: it knows its service by REST alone, with the
-signed-in user's own token, so that no page can do what the API refuses.
+A dashboard imports this module, `listing`, `forms` and NiceGUI, and nothing of its service: it knows its service by
+REST alone, with the signed-in user's own token, so that no page can do what the API refuses.
 
     async def applications(desk: Desk) -> None:
         await listing(desk, "/v1/applications", columns=[...], filters=[...])
@@ -28,8 +28,6 @@ from libs.common.clock import business_today
 from libs.common.money import yuan_text
 from libs.common.period import SHANGHAI
 
-PAGE_ROWS = 20
-
 ROLE_NAMES: dict[Role, str] = {
     "partner": "合作系统",
     "township": "乡镇（街道）",
@@ -50,10 +48,6 @@ class Refused(Exception):
     def __init__(self, sentence: str, status: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
-
-
-OnChosen = Callable[[Sequence[Mapping[str, Any]], Callable[[], Awaitable[None]]], Awaitable[None]]
-"""Gets the rows that the user ticked, and what loads the list again."""
 
 
 class Rest(Protocol):
@@ -270,21 +264,6 @@ def fill(made: ui.table, columns: Sequence[Column], items: Sequence[Mapping[str,
     made.rows = [_row(number, columns, item) for number, item in enumerate(items)]
 
 
-async def listing(
-    desk: Desk,
-    path: str,
-    columns: Sequence[Column],
-    filters: Sequence[Filter] = (),
-    *,
-    empty: str = "没有符合条件的记录",
-    on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
-    on_chosen: tuple[str, OnChosen] | None = None,
-) -> None:
-    """A list endpoint (`{items, next_cursor}`) as a table with filters and paging; `on_open` gets the opened row.
-    `on_chosen`: what a button does with the rows ticked, and how it is called."""
-    await _Listing(desk, path, columns, filters, empty, on_open, on_chosen).show()
-
-
 def facts(pairs: Sequence[tuple[str, str]], *, in_rows: bool = False) -> None:
     """Labelled values: in a grid, or one to a row where there is little room."""
     with ui.element("dl").classes("lb-rows" if in_rows else "lb-facts"):
@@ -324,131 +303,6 @@ async def timeline(desk: Desk, person_id: str) -> None:
     table(told, answer["items"], empty="没有相关记录")
 
 
-class _Listing:
-    def __init__(
-        self,
-        desk: Desk,
-        path: str,
-        columns: Sequence[Column],
-        filters: Sequence[Filter],
-        empty: str,
-        on_open: Callable[[Mapping[str, Any]], Awaitable[None]] | None,
-        on_chosen: tuple[str, OnChosen] | None,
-    ) -> None:
-        self._desk, self._path, self._columns, self._filters = desk, path, columns, filters
-        self._empty, self._on_open, self._on_chosen = empty, on_open, on_chosen
-        # An address may name what to show: `/messages?status=letter_due`.
-        given = ui.context.client.request.query_params
-        self._asked: dict[str, Any] = {item.key: given.get(item.key, item.initial) for item in filters}
-        self._cursors: list[str | None] = [None]
-        self._next: str | None = None
-        self._items: list[Mapping[str, Any]] = []
-
-    async def show(self) -> None:
-        self._bar()
-        self._problem = ui.column().classes("w-full")
-        with board():
-            self._table = table(self._columns, [], empty=self._empty)
-            if self._on_open is not None:
-                self._table.columns = [
-                    *self._table.columns,
-                    {"name": "_open", "label": "操作", "field": "_row", "align": "right"},
-                ]
-                self._table.add_slot("body-cell-_open", _OPEN_CELL)
-                self._table.on("open", self._open)
-            if self._on_chosen is not None:
-                self._table.set_selection("multiple")
-                self._table.add_slot("header-selection", _TICK_ALL)
-                self._table.add_slot("body-selection", _TICK_ONE)
-            with ui.row().classes("lb-pager"):
-                if self._on_chosen is not None:
-                    ui.button(self._on_chosen[0], icon="done_all", on_click=self._choose).props(
-                        "outline no-caps"
-                    ).bind_enabled_from(self._table, "selected", backward=bool)
-                self._place = ui.label().classes("lb-about").props("role=status")
-                ui.space()
-                self._back = ui.button("上一页", icon="chevron_left", on_click=self._previous_page).props(
-                    "flat no-caps"
-                )
-                self._forward = ui.button("下一页", on_click=self._next_page).props(
-                    "flat no-caps icon-right=chevron_right"
-                )
-        await self._load()
-
-    def _bar(self) -> None:
-        if not self._filters:
-            return
-        with ui.row().classes("lb-filters").props("role=search"):
-            for item in self._filters:
-                self._control(item)
-            ui.button("查询", icon="search", on_click=self._ask).props("unelevated no-caps")
-
-    def _control(self, item: Filter) -> None:
-        def note(event: Any) -> None:
-            self._asked[item.key] = event.value or ""
-
-        if item.options is not None:
-            ui.select({"": "全部", **item.options}, value=self._chosen(item), label=item.label, on_change=note).props(
-                f'outlined dense aria-label="{item.label}" options-dense behavior=menu'
-            ).classes("lb-field")
-        else:
-            field_ = (
-                ui.input(item.label, value=self._asked[item.key], on_change=note)
-                .props("outlined dense")
-                .classes("lb-field")
-            )
-            field_.on("keydown.enter", self._ask)
-            if item.hint:
-                field_.tooltip(item.hint)
-
-    def _chosen(self, item: Filter) -> str:
-        """An address may also name what is no choice: then all are shown."""
-        if self._asked[item.key] not in (item.options or {}):
-            self._asked[item.key] = ""
-        return str(self._asked[item.key])
-
-    async def _ask(self) -> None:
-        self._cursors = [None]
-        await self._load()
-
-    async def _next_page(self) -> None:
-        self._cursors.append(self._next)
-        await self._load()
-
-    async def _previous_page(self) -> None:
-        self._cursors.pop()
-        await self._load()
-
-    async def _load(self) -> None:
-        self._problem.clear()
-        try:
-            answer = await self._desk.rest.get(self._path, **self._asked, limit=PAGE_ROWS, cursor=self._cursors[-1])
-        except Refused as refusal:
-            answer = {"items": [], "next_cursor": None}
-            with self._problem:
-                problem(refusal)
-        self._items, self._next = answer["items"], answer.get("next_cursor")
-        self._table.selected = []
-        fill(self._table, self._columns, self._items)
-        self._place.text = f"第 {len(self._cursors)} 页，本页 {len(self._items)} 条"
-        self._back.set_enabled(len(self._cursors) > 1)
-        self._forward.set_enabled(self._next is not None)
-
-    async def _choose(self) -> None:
-        self._problem.clear()
-        if self._on_chosen is not None:
-            await self._on_chosen[1]([self._items[row["_row"]] for row in self._table.selected], self._load)
-
-    async def _open(self, event: Any) -> None:
-        self._problem.clear()
-        try:
-            if self._on_open is not None:
-                await self._on_open(self._items[event.args["_row"]])
-        except Refused as refusal:
-            with self._problem:
-                problem(refusal)
-
-
 def _quasar_column(column: Column) -> dict[str, Any]:
     return {
         "name": column.key,
@@ -480,19 +334,5 @@ _CELL = """
   </span>
   <a v-else-if="props.row._links[props.col.name]" :href="props.row._links[props.col.name]">{{ props.value }}</a>
   <template v-else>{{ props.value }}</template>
-</q-td>
-"""
-
-_TICK_ALL = '<q-checkbox dense v-model="props.selected" aria-label="全选本页" />'
-_TICK_ONE = """
-<q-checkbox dense aria-label="选择此行" :model-value="props.selected"
-  @update:model-value="(ticked, event) => Object.getOwnPropertyDescriptor(props, 'selected').set(ticked, event)" />
-"""
-"""Quasar's own boxes have no name for whoever does not see them."""
-
-_OPEN_CELL = """
-<q-td :props="props" class="text-right">
-  <q-btn flat dense no-caps color="primary" label="查看" class="lb-open"
-    @click="$parent.$emit('open', {_row: props.row._row})" />
 </q-td>
 """

@@ -23,12 +23,12 @@ from libs.common.dashboard import (
     as_text,
     as_yuan,
     heading,
-    listing,
     problem,
     section,
     subheading,
     table,
 )
+from libs.common.listing import listing
 from libs.common.vocabulary import CATEGORY_NAMES
 
 CONFIDENCE: Words = {"V": ("已见原文", "good"), "K": ("通行做法", "quiet"), "U": ("待核实", "busy")}

@@ -26,7 +26,6 @@ from libs.common.dashboard import (
     board,
     facts,
     heading,
-    listing,
     options_of,
     problem,
     subheading,
@@ -34,6 +33,7 @@ from libs.common.dashboard import (
     word,
 )
 from libs.common.forms import Done, Field, form, paper
+from libs.common.listing import listing
 
 STATUSES: Words = {
     "queued": ("待发送", "busy"),

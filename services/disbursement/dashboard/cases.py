@@ -20,13 +20,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     problem,
     section,
     subheading,
     word,
 )
 from libs.common.forms import Field, form, paper
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import CASE_STATUSES, OWNERS, again, area_of, period_filter, this_month
 
 _RESOLVERS = ("finance", "civil_affairs")

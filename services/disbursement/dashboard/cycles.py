@@ -21,13 +21,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     section,
     subheading,
     table,
     word,
 )
 from libs.common.forms import Field, deed, form, paper
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import (
     CYCLE_STATUSES,
     OUTCOMES,

@@ -20,12 +20,12 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     section,
     subheading,
     table,
 )
 from libs.common.forms import Field, form, paper
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import ACCOUNTS, SUBSIDY_OPTIONS, again, area_of, this_month
 
 _LEVELS = {"county": "县级", "prefecture": "州市", "province": "省级", "central": "中央"}

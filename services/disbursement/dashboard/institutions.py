@@ -16,12 +16,12 @@ from libs.common.dashboard import (
     as_yuan,
     dialog,
     heading,
-    listing,
     section,
     subheading,
     table,
 )
 from libs.common.forms import Field, form
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import again
 
 _CATEGORIES = {

@@ -12,8 +12,8 @@ from libs.common.dashboard import (
     as_words,
     as_yuan,
     heading,
-    listing,
 )
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import PAYMENT_STATUSES, period_filter, status_filter
 
 COLUMNS = [

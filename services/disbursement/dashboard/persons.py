@@ -15,10 +15,10 @@ from libs.common.dashboard import (
     as_yuan,
     dialog,
     facts,
-    listing,
     subheading,
     table,
 )
+from libs.common.listing import listing
 from services.disbursement.dashboard.payments import COLUMNS
 
 

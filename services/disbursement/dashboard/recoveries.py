@@ -19,13 +19,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     section,
     subheading,
     table,
     word,
 )
 from libs.common.forms import Field, deed, fen_of, form
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import RECOVERY_STATUSES, SUBSIDY_OPTIONS, again, area_of, status_filter
 
 _CAUSES = {"fraud": "虚报、隐瞒或伪造", "late_report": "迟报变动", "error": "工作差错"}

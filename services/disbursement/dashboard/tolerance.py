@@ -16,13 +16,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     section,
     subheading,
     table,
     word,
 )
 from libs.common.forms import Field, form
+from libs.common.listing import listing
 from services.disbursement.dashboard.words import again, area_of
 
 _VERDICTS: Words = {

@@ -23,13 +23,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     options_of,
     subheading,
     table,
     word,
 )
 from libs.common.forms import paper, posted
+from libs.common.listing import listing
 from services.intake.dashboard.words import (
     CHANNELS,
     DOCUMENTS,

@@ -21,12 +21,12 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     section,
     subheading,
     table,
 )
 from libs.common.forms import paper, posted
+from libs.common.listing import listing
 from libs.common.period import Period
 from services.intake.dashboard.words import CHANNELS, DOCUMENTS, VERDICTS, done
 

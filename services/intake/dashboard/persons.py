@@ -20,13 +20,13 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     options_of,
     subheading,
     table,
     timeline,
 )
 from libs.common.forms import posted
+from libs.common.listing import listing
 from services.intake.dashboard.words import CHANGE_STATUSES, CHANGES, STATUSES, done
 
 _OBJECTIONS = {"open": ("待答复", "busy"), "upheld": ("支持", "good"), "dismissed": ("不支持", "quiet")}

@@ -16,9 +16,9 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     word,
 )
+from libs.common.listing import listing
 
 IMPORTS: Words = {"reading": ("正在读取", "busy"), "judging": ("正在认定", "busy"), "finished": ("已接管", "good")}
 REJECTS: Words = {

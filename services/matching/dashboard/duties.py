@@ -17,13 +17,13 @@ from libs.common.dashboard import (
     as_area,
     facts,
     heading,
-    listing,
     options_of,
     problem,
     section,
     table,
 )
 from libs.common.forms import paper, posted
+from libs.common.listing import listing
 from libs.common.period import Period
 
 DONE: Words = {"True": ("已完成", "good"), "False": ("未完成", "bad")}

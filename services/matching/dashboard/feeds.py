@@ -23,7 +23,6 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     options_of,
     problem,
     subheading,
@@ -31,6 +30,7 @@ from libs.common.dashboard import (
     word,
 )
 from libs.common.forms import paper, posted
+from libs.common.listing import listing
 from services.matching.dashboard.findings import KINDS, SOURCES
 
 STATUSES: Words = {

@@ -22,7 +22,6 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     options_of,
     problem,
     subheading,
@@ -30,6 +29,7 @@ from libs.common.dashboard import (
     word,
 )
 from libs.common.forms import paper, posted
+from libs.common.listing import listing
 
 STATUSES: Words = {"open": ("待核实", "busy"), "confirmed": ("已确认", "bad"), "dismissed": ("已排除", "good")}
 

@@ -21,11 +21,11 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     options_of,
     word,
 )
 from libs.common.forms import posted
+from libs.common.listing import listing
 
 STATUSES: Words = {
     "identified": ("待初筛", "busy"),

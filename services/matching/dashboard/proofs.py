@@ -20,11 +20,11 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
-    listing,
     table,
     word,
 )
 from libs.common.forms import posted
+from libs.common.listing import listing
 from services.matching.dashboard.findings import METHODS
 
 RISKS: Words = {"high": ("重点对象", "bad"), "normal": ("一般对象", "quiet")}
