@@ -40,6 +40,8 @@ DASHBOARDS = (
 )
 
 _SECRET_CHARACTERS = 32
+RECONNECT_S = 30.0
+"""A page is kept so long for a browser that is cut off: what was typed into a form outlives a lost connection."""
 
 
 def build(settings: Settings) -> FastAPI:
@@ -70,7 +72,9 @@ def build(settings: Settings) -> FastAPI:
         https_only=settings.console_https,
     )
     app.add_middleware(_SafeHeaders)
-    ui.run_with(app, title="两补", favicon="🧾", language="zh-CN", show_welcome_message=False)
+    ui.run_with(
+        app, title="两补", favicon="🧾", language="zh-CN", reconnect_timeout=RECONNECT_S, show_welcome_message=False
+    )
     return app
 
 

@@ -32,8 +32,8 @@ async def do(visitor: Visitor, name: str) -> None:
         await press(visitor, name)
 
 
-async def open_first(visitor: Visitor, role: Role, path: str) -> None:
-    await visitor.choose(role, AREA)
+async def open_first(visitor: Visitor, role: Role, path: str, area: str = AREA) -> None:
+    await visitor.choose(role, area)
     await visitor.open(path)
     await visitor.page.get_by_role("button", name="查看").first.click()
     await expect(visitor.page.get_by_role("dialog")).to_be_visible()
@@ -119,20 +119,14 @@ async def test_a_refusal_stands_where_the_answer_would_have_stood(visitor: Visit
 async def test_an_overpayment_is_repaid_and_the_rest_written_off_by_two_persons(
     visitor: Visitor, world: World, county: County
 ) -> None:
-    await visitor.choose("finance", county.area)
-    await visitor.open("/recoveries")
-    await visitor.page.get_by_role("button", name="查看").first.click()
+    await open_first(visitor, "finance", "/recoveries", county.area)
     await fill(visitor, **{"缴回金额（元）": "10", "缴款书号": "缴1"})
     await do(visitor, "登记缴回")
     await expect(visitor.page.get_by_role("main").get_by_text("10.00").first).to_be_visible()
-    await visitor.choose("civil_affairs", county.area)
-    await visitor.open("/recoveries")
-    await visitor.page.get_by_role("button", name="查看").first.click()
+    await open_first(visitor, "civil_affairs", "/recoveries", county.area)
     await fill(visitor, 核销理由="家庭困难")
     await do(visitor, "提出核销")
-    await visitor.choose("finance", county.area)
-    await visitor.open("/recoveries")
-    await visitor.page.get_by_role("button", name="查看").first.click()
+    await open_first(visitor, "finance", "/recoveries", county.area)
     await has_no_serious_accessibility_problem(visitor)
     await press(visitor, "批准核销")
     await do(visitor, "确定")
