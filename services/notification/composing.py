@@ -42,16 +42,19 @@ def cause_of(item: Received) -> str:
     return f"{item.data.aggregate}:v{item.data.aggregate_version}"
 
 
+async def survivors_of(tx: Transaction, person_ids: Collection[str]) -> dict[str, str]:
+    """Those of the ids that were merged, with the id under which each goes now."""
+    merged = select(merged_persons).where(merged_persons.c.person_id.in_(person_ids))
+    return {row.person_id: row.into_person_id for row in await tx.connection.execute(merged)}
+
+
 async def compose(tx: Transaction, drafts: Sequence[Draft], sealer: Sealer) -> int:
     """Makes the messages that were not made before; how many. They are sent once this transaction is committed."""
     if not drafts:
         return 0
     written = await read_templates(tx, {draft.kind for draft in drafts})
     person_ids = {draft.person_id for draft in drafts}
-    survivors = {
-        row.person_id: row.into_person_id
-        for row in await tx.connection.execute(select(merged_persons).where(merged_persons.c.person_id.in_(person_ids)))
-    }
+    survivors = await survivors_of(tx, person_ids)
     tokens = await _shared_phones(tx, person_ids | set(survivors.values()))
     parameters = await load_parameters(tx)
     values = []

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.world import Person, World, until
-
-
-async def corrected(world: World, wrong: Person) -> Person:
-    """The person under the right ID, once two officials have agreed."""
-    right = world.person(wrong.area, name=wrong.name)
-    proposed = await world.call(
-        "PUT", "intake", f"/v1/persons/{wrong.person_id}/id-number", "township", wrong.area,
-        json={"id_number": right.id_number},
-    )  # fmt: skip
-    assert proposed.status_code == 202, proposed.text
-    path = f"/v1/changes/{proposed.json()['change_id']}/approval"
-    approved = await world.post("intake", path, "civil_affairs", area=wrong.area, sub="somebody else")
-    right.person_id, right.account = approved["person_id"], wrong.account
-    assert right.person_id != wrong.person_id
-    return right
+from tests.e2e.world import World, until
 
 
 async def test_a_corrected_resident_id_takes_the_payments_along(world: World) -> None:
@@ -27,7 +12,7 @@ async def test_a_corrected_resident_id_takes_the_payments_along(world: World) ->
     await world.appropriate(area)
     wrong = await world.granted(area, subsidies=("living",))
     await world.pay(area, "2026-02")
-    right = await corrected(world, wrong)
+    right = await world.corrected(wrong)
     await world.until_months(right, "living", [("2026-01", "2030-04", 10_000)])
     for period in ("2026-01", "2026-02"):
         await world.until_books(right, "living", period, paid_fen=10_000, owed_fen=0, overpaid_fen=0)

@@ -25,11 +25,12 @@ KEPT = {
 
 @pytest.fixture(scope="module")
 async def people(world: World) -> set[str]:
-    """One person who is paid, and one whose payments a finding holds."""
+    """One person who is paid, one whose payments a finding holds, and one whose resident ID was corrected."""
     area = world.county()
     await world.appropriate(area)
     paid = await world.granted(area)
     held = await world.granted(area)
+    wrong = await world.granted(area)
     lead = {"kind": "person.died", "id_number": held.id_number, "occurred_on": "2026-01-10", "area": area}
     await world.post("matching", "/v1/events", "civil_affairs", lead, area=area)
 
@@ -38,7 +39,16 @@ async def people(world: World) -> set[str]:
 
     await until(holds, "the hold")
     await world.pay(area, "2026-01")
-    return {paid.person_id, held.person_id}
+    right = await world.corrected(wrong)
+    await world.until_months(right, "living", await world.months(paid, "living"))
+
+    async def merged() -> bool | None:
+        rows = [await _rows(world, name, {wrong.person_id, right.person_id}) for name in ("contacts", "applications")]
+        return all(kept and all(right.person_id in row for row in kept) for kept in rows) or None
+
+    await until(merged, "the merge")
+    await world.heard()
+    return {paid.person_id, held.person_id, wrong.person_id, right.person_id}
 
 
 @pytest.mark.parametrize("projection", KEPT)
@@ -69,7 +79,7 @@ async def test_an_unknown_projection_is_refused_with_those_there_are(world: Worl
 
 
 async def _rows(world: World, projection: str, people: set[str]) -> list[Any]:
-    """Of these people. Ids that were merged are rebuilt as they were told, not as they were merged (ADR 0011)."""
+    """Of these people: others of this system may have news on their way."""
     database, table, columns = KEPT[projection]
     found = await _execute(world, database, f"SELECT {columns} FROM {table}")
     return sorted((tuple(row) for row in found if row["person_id"] in people), key=repr)

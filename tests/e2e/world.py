@@ -172,6 +172,20 @@ class World:
         await self.approved(person)
         return person
 
+    async def corrected(self, wrong: Person) -> Person:
+        """The person under the right resident ID, once two officials have agreed."""
+        right = self.person(wrong.area, name=wrong.name)
+        proposed = await self.call(
+            "PUT", "intake", f"/v1/persons/{wrong.person_id}/id-number", "township", wrong.area,
+            json={"id_number": right.id_number},
+        )  # fmt: skip
+        assert proposed.status_code == 202, proposed.text
+        path = f"/v1/changes/{proposed.json()['change_id']}/approval"
+        approved = await self.post("intake", path, "civil_affairs", area=wrong.area, sub="somebody else")
+        right.person_id, right.account = approved["person_id"], wrong.account
+        assert right.person_id != wrong.person_id
+        return right
+
     async def push(self, person: Person, kind: str, occurred_on: str, role: Role = "partner", **more: Any) -> Any:
         body = {"kind": kind, "id_number": person.id_number, "occurred_on": occurred_on, **more}
         return await self.post("matching", "/v1/events", role, body, area=person.area)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -50,8 +50,15 @@ async def note_birth_years(tx: Transaction, years: Mapping[str, int]) -> None:
 
 async def survivor_of(tx: Transaction, person_id: str) -> str:
     """The id under which the person goes now, where two ids turned out to be one person."""
-    found = await tx.connection.execute(select(persons.c.merged_into).where(persons.c.person_id == person_id))
-    return found.scalar_one_or_none() or person_id
+    return (await survivors_of(tx, [person_id])).get(person_id, person_id)
+
+
+async def survivors_of(tx: Transaction, person_ids: Collection[str]) -> dict[str, str]:
+    """Those of the ids that were merged, with the id under which each goes now."""
+    merged = select(persons.c.person_id, persons.c.merged_into).where(
+        persons.c.person_id.in_(person_ids), persons.c.merged_into.is_not(None)
+    )
+    return {row.person_id: row.merged_into for row in await tx.connection.execute(merged)}
 
 
 async def read_timeline(tx: Transaction, person_id: str, principal: Principal) -> list[dict[str, Any]]:

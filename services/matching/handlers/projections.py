@@ -14,7 +14,7 @@ from libs.common.database import Transaction
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from services.matching.handlers.findings import place_findings
 from services.matching.handlers.outreach import answer_outreach, note_prescreenings
-from services.matching.handlers.persons import note_birth_years
+from services.matching.handlers.persons import note_birth_years, survivors_of
 from services.matching.tables import applications, roster
 
 
@@ -47,10 +47,11 @@ async def follow_eligibility(tx: Transaction, received: Sequence[Received]) -> N
 
 async def note_applications(tx: Transaction, received: Sequence[Received]) -> None:
     """Applications as they stand, with the certificate as far as it is declared or confirmed."""
+    survivors = await survivors_of(tx, {item.data.person_id for item in received})
     rows = [
         {
             "application_id": item.data.application_id,
-            "person_id": item.data.person_id,
+            "person_id": survivors.get(item.data.person_id, item.data.person_id),
             "version": item.data.version,
             "area": item.data.area,
             "status": item.data.status,

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
@@ -16,7 +16,7 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import ApplicationApproved
 from libs.common.papers.printing import day_text
 from libs.common.privacy import Sealer
-from services.notification.composing import Draft, compose
+from services.notification.composing import Draft, compose, survivors_of
 from services.notification.parameters import Name, load_parameters
 from services.notification.tables import contacts, facts, merged_persons, messages, payees
 
@@ -138,8 +138,9 @@ async def merge_persons(tx: Transaction, received: Sequence[Received], sealer: S
     """Two ids turn out to be one person: what was told under one belongs to the other's story."""
     for item in received:
         old = item.data.person_id
-        await tx.lock(old, item.data.into_person_id)
-        root = await survivor_of(tx, item.data.into_person_id)
+        into = item.data.into_person_id
+        await tx.lock(old, into)
+        root = (await survivors_of(tx, [into])).get(into, into)
         if root == old:
             continue  # merged the other way round before: they are one already
         upsert = insert(merged_persons).values(person_id=old, into_person_id=root)
@@ -153,13 +154,6 @@ async def merge_persons(tx: Transaction, received: Sequence[Received], sealer: S
             await tx.connection.execute(update(table).where(table.c.person_id == old).values(person_id=root))
         await _move_contact(tx, old, root, sealer)
         await tx.connection.execute(delete(payees).where(payees.c.person_id == old))
-
-
-async def survivor_of(tx: Transaction, person_id: str) -> str:
-    found = await tx.connection.execute(
-        select(merged_persons.c.into_person_id).where(merged_persons.c.person_id == person_id)
-    )
-    return found.scalar_one_or_none() or person_id
 
 
 async def _move_contact(tx: Transaction, old: str, root: str, sealer: Sealer) -> None:

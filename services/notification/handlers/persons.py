@@ -15,15 +15,15 @@ from libs.common.events.intake import ContactChanged, PayeeChanged
 from libs.common.papers.printing import day_text
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
-from services.notification.composing import Draft, cause_of, compose
+from services.notification.composing import Draft, cause_of, compose, survivors_of
 from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, payees
 
 
 async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
     """Keeps how people are reached, and tells a phone that it is no longer used, in case somebody else changed it."""
-    person_ids = {item.data.person_id for item in received}
-    await tx.lock(*person_ids)
+    standing = await _standing(tx, received)
+    person_ids = {item.data.person_id for item in standing}
     known = {
         row["person_id"]: row
         for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
@@ -31,7 +31,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
     parameters = await load_parameters(tx)
     changed: dict[str, dict[str, Any]] = {}
     drafts: list[Draft] = []
-    for item in sorted(received, key=lambda item: item.data.version):
+    for item in standing:
         data, before = item.data, known.get(item.data.person_id)
         if before is not None and before["version"] >= data.version:
             continue
@@ -55,6 +55,15 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
             list(changed.values()),
         )
     await compose(tx, drafts, sealer)
+
+
+async def _standing(tx: Transaction, received: Sequence[Received]) -> list[Received]:
+    """What was told, by its version, its persons locked. Of ids that were merged into others nothing is kept: all that
+    holds is told under the one that stays."""
+    person_ids = {item.data.person_id for item in received}
+    await tx.lock(*person_ids)
+    merged = await survivors_of(tx, person_ids)
+    return sorted((item for item in received if item.data.person_id not in merged), key=lambda item: item.data.version)
 
 
 def _contact(item: Received, sealer: Sealer) -> dict[str, Any]:
@@ -87,8 +96,8 @@ def _open(sealer: Sealer, row: dict[str, Any], field: str) -> str | None:
 
 async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
     """Tells of another account, also to a phone that was replaced not long ago (domain: notice to the old phone)."""
-    person_ids = {item.data.person_id for item in received}
-    await tx.lock(*person_ids)
+    standing = await _standing(tx, received)
+    person_ids = {item.data.person_id for item in standing}
     known = {
         row.person_id: (row.version, row.number_token)
         for row in await tx.connection.execute(select(payees).where(payees.c.person_id.in_(person_ids)))
@@ -98,7 +107,7 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
         for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
     }
     drafts: list[Draft] = []
-    for item in sorted(received, key=lambda item: item.data.version):
+    for item in standing:
         data: PayeeChanged = item.data
         token = data.account.number_token if data.account else None
         version, before = known.get(data.person_id, (0, None))
@@ -111,17 +120,18 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
         contact = reached.get(data.person_id)
         if contact is not None and contact["old_phone"] and contact["old_phone_until"] >= business_date(tx.now):
             drafts.append(_payee_draft(item, f"{cause_of(item)}:old phone", _open(sealer, contact, "old_phone")))
-    upsert = insert(payees)
-    await tx.connection.execute(
-        upsert.on_conflict_do_update(
-            index_elements=[payees.c.person_id],
-            set_={name: upsert.excluded[name] for name in ("version", "number_token")},
-        ),
-        [
-            {"person_id": person_id, "version": version, "number_token": token}
-            for person_id, (version, token) in known.items()
-        ],
-    )
+    if known:
+        upsert = insert(payees)
+        await tx.connection.execute(
+            upsert.on_conflict_do_update(
+                index_elements=[payees.c.person_id],
+                set_={name: upsert.excluded[name] for name in ("version", "number_token")},
+            ),
+            [
+                {"person_id": person_id, "version": version, "number_token": token}
+                for person_id, (version, token) in known.items()
+            ],
+        )
     await compose(tx, drafts, sealer)
 
 
