@@ -1,8 +1,8 @@
 """Taking over a roster: `python -m benchmarks.takeover [--persons N] [--rounds N] [--profile]`.
 
 Rows a second of each step of the way, one process and one step at a time on a durable PostgreSQL: the file read into
-intake, judged by eligibility, decided by intake, put in force by eligibility, entered by disbursement. Events go from
-outbox to handlers 500 a transaction, as the consumer takes them, without the broker. Beside it a bare COPY of the
+intake, judged and put in force by eligibility, decided by intake, entered by disbursement. Events go from outbox to
+handlers 500 a transaction, as the consumer takes them, without the broker. Beside it a bare COPY of the
 file's rows into a table of texts.
 """
 
@@ -117,9 +117,8 @@ async def take_over(way: Way, content: bytes, rows: int) -> dict[str, float]:
         await way.reading.read(import_id)
 
     await timed("read", read)
-    await timed("judge", lambda: way.hear(way.eligibility, ELIGIBILITY, way.intake))
+    await timed("judge and put in force", lambda: way.hear(way.eligibility, ELIGIBILITY, way.intake))
     await timed("decide", lambda: way.hear(way.intake, intake_subscriptions(way.vault), way.eligibility))
-    await timed("put in force", lambda: way.hear(way.eligibility, ELIGIBILITY, way.intake))
     books = disbursement_subscriptions(way.vault.sealer)
     await timed("enter what was paid, and payees", lambda: way.hear(way.disbursement, books, way.intake))
     await timed("enter schedules", lambda: way.hear(way.disbursement, books, way.eligibility))

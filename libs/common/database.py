@@ -142,11 +142,12 @@ class Transaction:
 
     async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]:
         """The rows of a statement of every request, through asyncpg itself in the same transaction (ADR 0015)."""
-        found: Sequence[Any] = await self._driver.fetch(statement, *parameters)
+        found: Sequence[Any] = await self.driver.fetch(statement, *parameters)
         return found
 
     @property
-    def _driver(self) -> Any:
+    def driver(self) -> Any:
+        """The connection as asyncpg has it."""
         proxied = self.connection.sync_connection
         assert proxied is not None
         return proxied.connection.driver_connection
@@ -203,7 +204,7 @@ class Transaction:
         self.has_news |= bool(events) or _AUDIT_LOG in self._queued
         if len(events) >= _MANY:
             records = [tuple(row.values()) for row in events]
-            await self._driver.copy_records_to_table("outbox", records=records, columns=list(events[0]))
+            await self.driver.copy_records_to_table("outbox", records=records, columns=list(events[0]))
             del self._queued[_OUTBOX]
         if not self._queued:
             return
@@ -289,6 +290,12 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.InternalClientError,  # what asyncpg raises when the server dies in the middle of its answer
 )
+
+
+async def copy_rows(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Adds many rows by COPY, within the transaction."""
+    if rows:
+        await tx.driver.copy_records_to_table(table, records=rows, columns=columns)
 
 
 def rows(result: Any) -> Sequence[dict[str, Any]]:

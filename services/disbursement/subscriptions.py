@@ -6,7 +6,7 @@ from functools import partial
 
 from libs.common.consumer import Subscription
 from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyChanged, PolicyReevaluated
-from libs.common.events.intake import OpeningEntered, PayeeChanged, RosterImported
+from libs.common.events.intake import PayeeChanged, RecipientTakenOver, RosterImported
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
@@ -22,7 +22,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(PolicyChanged, note_policies),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),
         Subscription(RosterImported, opening.keep_takeovers),
-        Subscription(OpeningEntered, opening.enter_openings),
+        Subscription(RecipientTakenOver, partial(opening.take_over, sealer)),
         Subscription(PayeeChanged, keep_payees),
         Subscription(FindingOpened, projections.keep_findings),
         Subscription(FindingDismissed, projections.keep_findings),
@@ -39,5 +39,5 @@ REBUILDABLES = (
         ("findings", "blocked_judgements"),
         (FindingOpened, FindingDismissed, FindingConfirmed, JudgementBlocked),
     ),
-    Rebuildable("payees", ("payees",), (PayeeChanged,)),
+    Rebuildable("payees", ("payees",), (PayeeChanged, RecipientTakenOver)),
 )

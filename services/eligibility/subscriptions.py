@@ -11,13 +11,13 @@ from services.eligibility.handlers.applications import (
     take_facts_and_reassess,
 )
 from services.eligibility.handlers.facts import merge_persons
+from services.eligibility.handlers.takeovers import take_over
 
 _FACTS: list[type[EventData]] = [payload for payload in event_types().values() if issubclass(payload, FactEvent)]
 
 _APPLICATIONS: tuple[type[EventData], ...] = (
     intake.ApplicationSubmitted,
     intake.ApplicationReviewed,
-    intake.ApplicationImported,
     intake.ApplicationApproved,
     intake.ApplicationRejected,
     intake.ApplicationWithdrawn,
@@ -26,6 +26,7 @@ _APPLICATIONS: tuple[type[EventData], ...] = (
 SUBSCRIPTIONS = [
     *(Subscription(payload, take_facts_and_reassess) for payload in _FACTS),
     *(Subscription(payload, follow_applications) for payload in _APPLICATIONS),
+    Subscription(intake.RecipientListed, take_over),
     Subscription(matching.PersonMerged, merge_persons),
     Subscription(intake.PersonIdCorrected, merge_persons),
     Subscription(matching.CandidateIdentified, prescreen_candidates),

@@ -17,7 +17,6 @@ from libs.common.events.eligibility import Reason
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationFacts,
-    ApplicationImported,
     ApplicationRejected,
     ApplicationReviewed,
     ApplicationSubmitted,
@@ -193,26 +192,13 @@ def tell_reviewed(tx: Transaction, application: Application, outcome: Any, *, on
         )
 
 
-def tell_approved(tx: Transaction, application: Application, *, bulk: bool = False) -> None:
+def tell_approved(tx: Transaction, application: Application) -> None:
+    tx.publish(approval_of(application))
+
+
+def approval_of(application: Application) -> ApplicationApproved:
     assert application.decided_on is not None
-    tx.publish(
-        ApplicationApproved(**_told(application), decided_on=application.decided_on, granted=application.granted),
-        bulk=bulk,
-    )
-
-
-def tell_imported(tx: Transaction, application: Application, import_id: UUID, *, on: date) -> None:
-    tx.publish(ApplicationImported(**_told(application), import_id=import_id, imported_on=on), bulk=True)
-
-
-def tell_refused(tx: Transaction, application: Application) -> None:
-    """What stood on a roster and is not taken over."""
-    assert application.decided_on is not None
-    assert application.reason is not None
-    tx.publish(
-        ApplicationRejected(**_told(application), decided_on=application.decided_on, reason=application.reason),
-        bulk=True,
-    )
+    return ApplicationApproved(**_told(application), decided_on=application.decided_on, granted=application.granted)
 
 
 def tell_withdrawn(tx: Transaction, application: Application) -> None:
@@ -301,14 +287,6 @@ def account_token(vault: Vault, declaration: Declaration) -> str | None:
 
 def _declaration_place(application_id: UUID) -> tuple[object, ...]:
     return ("applications", application_id, "declaration")
-
-
-async def copy_rows(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Adds many rows by COPY, within the transaction."""
-    if rows:
-        raw = await tx.connection.get_raw_connection()
-        assert raw.driver_connection is not None
-        await raw.driver_connection.copy_records_to_table(table, records=rows, columns=columns)
 
 
 def sealed_declaration(vault: Vault, application_id: UUID, declaration: Declaration) -> str:

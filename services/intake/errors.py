@@ -133,6 +133,12 @@ class TransferDecided(Conflict):
     type = "transfer-decided"
 
 
+class BeingTakenOver(Conflict):
+    """This person is just being taken over from a roster; try again once that is decided."""
+
+    type = "being-taken-over"
+
+
 class BothGranted(Conflict):
     """Both persons have the same subsidy open or granted; withdraw one before they become one."""
 

@@ -44,10 +44,11 @@ INVARIANTS = [
         "taken over as decided",
         "what was taken over from a roster stands as its application does: waiting, granted, or refused with reasons",
         """
-        SELECT e.import_id, e.row, e.state, a.status FROM roster_entries e JOIN applications a USING (application_id)
-        WHERE CASE e.state WHEN 'waiting' THEN a.status <> 'in_review'
-            WHEN 'granted' THEN a.status NOT IN ('approved', 'withdrawn')
-            ELSE a.status <> 'rejected' OR NOT EXISTS (
+        SELECT e.import_id, e.row, e.state, a.status
+        FROM roster_entries e JOIN applications a USING (import_id, person_id)
+        WHERE CASE WHEN e.state = 'waiting' THEN a.status <> 'in_review'
+            WHEN a.status <> 'rejected' THEN e.state = 'refused' AND a.township_by IS NULL  -- unless reopened
+            ELSE NOT EXISTS (
                 SELECT FROM roster_rejects r WHERE r.import_id = e.import_id AND r.row = e.row AND r.kind = 'refused')
             END
         """,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import RowMapping, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -123,11 +124,11 @@ async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded
     await tx.connection.execute(_REPLACE_ACCOUNT, {"key": person_id, "replaced_at": tx.now})
     if recorded is None:
         return
-    await tx.connection.execute(_INSERT_ACCOUNT, account_row(vault, person_id, recorded, at=tx.now))
+    await tx.connection.execute(_INSERT_ACCOUNT, account_row(vault, person_id, recorded) | {"recorded_at": tx.now})
 
 
-def account_row(vault: Vault, person_id: str, recorded: RecordedAccount, *, at: datetime) -> dict[str, Any]:
-    """The account under a new id, sealed."""
+def account_row(vault: Vault, person_id: str, recorded: RecordedAccount) -> dict[str, Any]:
+    """The account under a new id, sealed; but for when it was recorded."""
     account, account_id = recorded.account, new_id()
     assert account.holder_name is not None
     number = account.number
@@ -143,7 +144,6 @@ def account_row(vault: Vault, person_id: str, recorded: RecordedAccount, *, at: 
         "number_token": number and vault.persons.token("account", number),
         "reason": account.reason,
         "effective_on": recorded.effective_on,
-        "recorded_at": at,
     }
 
 
@@ -178,11 +178,11 @@ async def record_guardian(tx: Transaction, vault: Vault, person_id: str, recorde
         .where(guardians.c.person_id == person_id, guardians.c.replaced_at.is_(None))
         .values(replaced_at=tx.now)
     )
-    await tx.connection.execute(insert(guardians), guardian_row(vault, person_id, recorded, at=tx.now))
+    await tx.connection.execute(insert(guardians), guardian_row(vault, person_id, recorded) | {"recorded_at": tx.now})
 
 
-def guardian_row(vault: Vault, person_id: str, recorded: RecordedGuardian, *, at: datetime) -> dict[str, Any]:
-    """The guardian under a new id, sealed."""
+def guardian_row(vault: Vault, person_id: str, recorded: RecordedGuardian) -> dict[str, Any]:
+    """The guardian under a new id, sealed; but for when it was recorded."""
     guardian_id = new_id()
     return {
         "guardian_id": guardian_id,
@@ -190,16 +190,21 @@ def guardian_row(vault: Vault, person_id: str, recorded: RecordedGuardian, *, at
         "kind": recorded.guardian.kind,
         "sealed_guardian": vault.seal(recorded.guardian.model_dump_json(), "guardians", guardian_id, "guardian"),
         "effective_on": recorded.effective_on,
-        "recorded_at": at,
     }
 
 
-def tell_payee(
-    tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date, bulk: bool = False
-) -> Person:
-    """Publishes the whole payee under the next version; the person to save. No card is no account."""
+def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date) -> Person:
+    """Publishes the whole payee under the next version; the person to save."""
     event_id = new_id()
-    told = replace(person, payee_version=person.payee_version + 1, cannot_act_told=person.cannot_act(on))
+    told = payee_of(vault, person, recorded, on=on, event_id=event_id)
+    tx.publish(told, event_id=event_id)
+    return replace(person, payee_version=told.version, cannot_act_told=told.cannot_act)
+
+
+def payee_of(
+    vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date, event_id: UUID
+) -> PayeeChanged:
+    """The payee under the next version, sealed for that event. No card is no account."""
     account: PayeeAccount | None = None
     if recorded is not None and recorded.account.number is not None and recorded.account.status != "none":
         given = recorded.account
@@ -216,43 +221,37 @@ def tell_payee(
             reason=given.reason,
             number_token=vault.persons.token("account", given.number),
         )
-    tx.publish(
-        PayeeChanged(
-            person_id=person.person_id,
-            version=told.payee_version,
-            area=person.area,
-            person_name=vault.sealer.seal(person.name, event_id, "person_name"),
-            phone=vault.seal(person.phone, event_id, "phone"),
-            account=account,
-            cannot_act=told.cannot_act_told,
-            effective_on=recorded.effective_on if recorded is not None else on,
-        ),
-        event_id=event_id,
-        bulk=bulk,
+    return PayeeChanged(
+        person_id=person.person_id,
+        version=person.payee_version + 1,
+        area=person.area,
+        person_name=vault.sealer.seal(person.name, event_id, "person_name"),
+        phone=vault.seal(person.phone, event_id, "phone"),
+        account=account,
+        cannot_act=person.cannot_act(on),
+        effective_on=recorded.effective_on if recorded is not None else on,
     )
-    return told
 
 
-def tell_contact(
-    tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None, *, bulk: bool = False
-) -> Person:
+def tell_contact(tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None) -> Person:
     """Publishes how the person and the guardian in force are reached, under the next version; the person to save."""
     event_id = new_id()
-    told = replace(person, contact_version=person.contact_version + 1)
-    tx.publish(
-        ContactChanged(
-            person_id=person.person_id,
-            version=told.contact_version,
-            area=person.area,
-            name=vault.sealer.seal(person.name, event_id, "name"),
-            phone=vault.seal(person.phone, event_id, "phone"),
-            phone_token=person.phone and vault.persons.token("phone", person.phone),
-            guardian_phone=vault.seal(recorded.guardian.phone, event_id, "guardian_phone") if recorded else None,
-        ),
-        event_id=event_id,
-        bulk=bulk,
+    told = contact_of(vault, person, recorded, event_id=event_id)
+    tx.publish(told, event_id=event_id)
+    return replace(person, contact_version=told.version)
+
+
+def contact_of(vault: Vault, person: Person, recorded: RecordedGuardian | None, *, event_id: UUID) -> ContactChanged:
+    """How they are reached, under the next version, sealed for that event."""
+    return ContactChanged(
+        person_id=person.person_id,
+        version=person.contact_version + 1,
+        area=person.area,
+        name=vault.sealer.seal(person.name, event_id, "name"),
+        phone=vault.seal(person.phone, event_id, "phone"),
+        phone_token=person.phone and vault.persons.token("phone", person.phone),
+        guardian_phone=vault.seal(recorded.guardian.phone, event_id, "guardian_phone") if recorded else None,
     )
-    return told
 
 
 def _holder(recorded: RecordedAccount) -> Any:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientJudged
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.publications import publish_what_changed
+from services.intake.handlers.takeover import decide_recipients
 from services.intake.vault import Vault
 
 
@@ -19,12 +20,16 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_assessments(tx, vault, received, on=business_today())
 
+    async def judged(tx: Transaction, received: Sequence[Received]) -> None:
+        await decide_recipients(tx, vault, received, on=business_today())
+
     async def policies_changed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_policies(tx, received)
         await publish_what_changed(tx, business_today())
 
     return [
         Subscription(ApplicationAssessed, assessed),
+        Subscription(RecipientJudged, judged),
         Subscription(EntitlementChanged, note_entitlements),
         Subscription(PolicyChanged, policies_changed),
     ]

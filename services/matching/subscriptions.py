@@ -12,13 +12,14 @@ from libs.common.events.intake import (
     ApplicationSubmitted,
     ApplicationWithdrawn,
     PersonIdCorrected,
+    RecipientTakenOver,
 )
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
-from services.matching.handlers.projections import follow_eligibility, note_applications
+from services.matching.handlers.projections import follow_eligibility, note_applications, note_taken_over
 
 APPLICATIONS: tuple[type[EventData], ...] = (
     ApplicationSubmitted,
@@ -36,9 +37,10 @@ SUBSCRIPTIONS = [
     Subscription(ReminderDelivered, note_deliveries),
     Subscription(MessageFailed, note_failures),
     *(Subscription(event, note_applications) for event in APPLICATIONS),
+    Subscription(RecipientTakenOver, note_taken_over),
 ]
 
 REBUILDABLES = (
     Rebuildable("roster", ("roster",), (EntitlementChanged,)),
-    Rebuildable("applications", ("applications",), APPLICATIONS),
+    Rebuildable("applications", ("applications",), (*APPLICATIONS, RecipientTakenOver)),
 )

@@ -26,6 +26,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     return [
         Subscription(intake.ContactChanged, partial(persons.note_contacts, sealer=sealer)),
         Subscription(intake.PayeeChanged, partial(persons.note_payees, sealer=sealer)),
+        Subscription(intake.RecipientTakenOver, partial(persons.note_taken_over, sealer=sealer)),
         Subscription(intake.ApplicationApproved, decided),
         Subscription(intake.ApplicationRejected, decided),
         Subscription(intake.ApplicationWithdrawn, decided),
@@ -50,4 +51,4 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     ]
 
 
-REBUILDABLES = (Rebuildable("contacts", ("contacts",), (intake.ContactChanged,)),)
+REBUILDABLES = (Rebuildable("contacts", ("contacts",), (intake.ContactChanged, intake.RecipientTakenOver)),)

@@ -131,13 +131,26 @@ class Person:
     async def paid_to(
         self, account: str | None, *, holder: Any = "own", status: Any = "active", cannot_act: bool = False
     ) -> None:
-        self.version += 1
         event_id = new_id()
+        payee = self.payee(account, event_id, holder=holder, status=status, cannot_act=cannot_act)
+        await self.world.tell("intake", payee, event_id=event_id)
+
+    def payee(
+        self,
+        account: str | None,
+        event_id: UUID,
+        *,
+        holder: Any = "own",
+        status: Any = "active",
+        cannot_act: bool = False,
+    ) -> PayeeChanged:
+        """The next payee, sealed for that event."""
+        self.version += 1
 
         def sealed(text_: str, name: str) -> str:
             return self.world.sealer.seal(text_, event_id, name)
 
-        payee = PayeeChanged(
+        return PayeeChanged(
             person_id=self.person_id,
             version=self.version,
             area=self.area,
@@ -158,7 +171,6 @@ class Person:
             cannot_act=cannot_act,
             effective_on=date(2026, 1, 1),
         )
-        await self.world.tell("intake", payee, event_id=event_id)
 
     async def suspected(
         self, status: str, *, finding_id: UUID, hold_from: str, kind: str = "person.died", version: int = 1

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
 
-from libs.common.events.intake import OpeningEntered, PaidMonths, RosterImported
+from libs.common.database import new_id
+from libs.common.events.intake import (
+    ApplicationApproved,
+    ApplicationFacts,
+    ContactChanged,
+    PaidMonths,
+    RecipientTakenOver,
+    RosterImported,
+)
 from libs.common.period import Period
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import Person, World, world
@@ -19,20 +28,41 @@ async def here(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
         yield made
 
 
-async def opened(here: World, person: Person, *spans: tuple[str, str, int], application_id: UUID | None = None) -> None:
+async def opened(here: World, person: Person, *spans: tuple[str, str, int], account: str | None = None) -> None:
+    """The person is taken over, with what was paid elsewhere."""
+    event_id = new_id()
+    approved = ApplicationApproved(
+        person_id=person.person_id,
+        version=2,
+        application_id=uuid4(),
+        area=person.area,
+        channel="roster",
+        subsidies=("living",),
+        applied_on=date(2025, 9, 1),
+        status="approved",
+        stage=None,
+        facts=ApplicationFacts(residence_area=person.area),
+        decided_on=date(2026, 1, 1),
+        granted=("living",),
+    )
+    contact = ContactChanged(
+        person_id=person.person_id, version=1, area=person.area, name=here.sealer.seal("阿依·买买提", event_id, "name")
+    )
     paid = tuple(
         PaidMonths.model_validate({"from": first, "to": last, "amount_fen": amount_fen})
         for first, last, amount_fen in spans
     )
-    told = OpeningEntered(
+    told = RecipientTakenOver(
         person_id=person.person_id,
         version=1,
-        application_id=application_id or uuid4(),
         import_id=uuid4(),
         area=person.area,
-        paid={"living": paid},
+        applications=(approved,),
+        payee=person.payee(account or person.account, event_id),
+        contact=contact,
+        paid={"living": paid} if paid else {},
     )
-    await here.tell("intake", told, bulk=True)
+    await here.tell("intake", told, event_id=event_id, bulk=True)
 
 
 async def taken_over(here: World, area: str, import_id: UUID, status: str) -> None:

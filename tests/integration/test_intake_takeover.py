@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
-from libs.common.database import rows
+from libs.common.database import copy_rows, rows
 from libs.common.settings import Settings
-from services.intake.application_records import copy_rows, filed_in
+from services.intake.application_records import filed_in
 from services.intake.handlers import roster_imports
 from services.intake.main import build
 from tests.conftest import Databases, Issuer, Running, running

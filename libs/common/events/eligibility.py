@@ -60,8 +60,8 @@ class EntitledMonths(_Value):
 
 class SubsidyDecision(_Value):
     """`eligible`: at least one month is payable. `first_period` is the first of them; `months` are all of them, told of
-    an application that is taken over from a roster. `comparison`: with another benefit of the class that is paid for
-    the month of application."""
+    a recipient who is taken over from a roster. `comparison`: with another benefit of the class that is paid for the
+    month of application."""
 
     subsidy: Subsidy
     eligible: bool
@@ -90,6 +90,23 @@ class ApplicationAssessed(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"assessment:{self.application_id}"
+
+
+@event
+class RecipientJudged(StateEvent):
+    """Answers `recipient.listed`, of the subsidies listed: what is granted with its months, and is in force from now on
+    (`entitlement.changed`); what is refused with the rules that fail."""
+
+    type: ClassVar[str] = "recipient.judged.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    import_id: UUID
+    policy_version: str
+    decisions: tuple[SubsidyDecision, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return f"judged:{self.import_id}:{self.person_id}"
 
 
 @event

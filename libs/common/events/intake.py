@@ -112,17 +112,6 @@ class ApplicationReviewed(ApplicationState):
 
 
 @event
-class ApplicationImported(ApplicationState):
-    """An entry of a roster that is taken over (存量接管), with the facts as that roster has them. No office reviews it:
-    the assessment on these facts decides. `applied_on` is the first day of its first month."""
-
-    type: ClassVar[str] = "application.imported.v1"
-
-    import_id: UUID
-    imported_on: date
-
-
-@event
 class ApplicationApproved(ApplicationState):
     """Decided (审定): `granted` subsidies accrue from the month of `applied_on`, on the facts confirmed."""
 
@@ -234,24 +223,51 @@ class PaidMonths(_Value):
     amount_fen: int = Field(gt=0)
 
 
-@event
-class OpeningEntered(StateEvent):
-    """What was paid elsewhere before a recipient was taken over (期初已发), month by month: it is never paid again.
-
-    Of one imported application's subsidies; an application without paid months has none.
-    """
-
-    type: ClassVar[str] = "opening.entered.v1"
-    producer: ClassVar[str] = "intake"
+class ListedApplication(_Value):
+    """An application that an entry of a roster becomes: of the subsidies that began in the same month."""
 
     application_id: UUID
+    subsidies: tuple[Subsidy, ...]
+    applied_on: date = Field(description="the first day of the first month")
+
+
+@event
+class RecipientListed(StateEvent):
+    """A recipient on a roster that is taken over (存量接管), with the facts as it has them. No office reviews the
+    applications: the judgement on these facts, as of `imported_on`, decides."""
+
+    type: ClassVar[str] = "recipient.listed.v1"
+    producer: ClassVar[str] = "intake"
+
+    import_id: UUID
+    imported_on: date
+    area: str
+    facts: ApplicationFacts
+    applications: tuple[ListedApplication, ...] = Field(min_length=1, description="by their first months")
+
+    @property
+    def aggregate(self) -> str:
+        return f"listed:{self.import_id}:{self.person_id}"
+
+
+@event
+class RecipientTakenOver(StateEvent):
+    """A recipient is taken over: what was granted, whom to pay and how they are reached, and what was paid elsewhere
+    (期初已发), month by month: it is never paid again. `payee` and `contact` are sealed under this event's id."""
+
+    type: ClassVar[str] = "recipient.taken_over.v1"
+    producer: ClassVar[str] = "intake"
+
     import_id: UUID
     area: str
+    applications: tuple[ApplicationApproved, ...] = Field(min_length=1)
+    payee: PayeeChanged
+    contact: ContactChanged
     paid: dict[Subsidy, tuple[PaidMonths, ...]]
 
     @property
     def aggregate(self) -> str:
-        return f"opening:{self.application_id}"
+        return f"taken-over:{self.person_id}"
 
 
 @event

@@ -9,19 +9,26 @@ from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
-from libs.common.events.intake import OpeningEntered
+from libs.common.events.intake import RecipientTakenOver
 from libs.common.period import business_date
+from libs.common.privacy import Sealer
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.overpayments import review_overpayments
+from services.disbursement.handlers.projections import keep_payees
 from services.disbursement.ledger import Book
 from services.disbursement.queries import query
 
 
-async def enter_openings(tx: Transaction, received: Sequence[Received]) -> None:
+async def take_over(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
+    """What was paid elsewhere, and whom to pay: nobody is paid for a month before it is known who paid it."""
+    await enter_openings(tx, [item.data for item in received])
+    await keep_payees(sealer, tx, [item._replace(data=item.data.payee) for item in received])
+
+
+async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) -> None:
     """Enters and books the paid months. Where the schedule is known already, what they make overpaid is claimed; else
     the schedule that follows sees to it."""
-    events: list[OpeningEntered] = [item.data for item in received]
     await tx.lock(*{event.person_id for event in events})
     entry_id, on = new_id(), business_date(tx.now)
     entered = await tx.connection.execute(
@@ -70,7 +77,7 @@ async def keep_takeovers(tx: Transaction, received: Sequence[Received]) -> None:
     )
 
 
-def _rows(event: OpeningEntered) -> list[dict[str, object]]:
+def _rows(event: RecipientTakenOver) -> list[dict[str, object]]:
     return [
         {
             "person_id": event.person_id,

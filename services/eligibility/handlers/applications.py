@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -21,7 +21,6 @@ from libs.common.events.eligibility import ApplicationAssessed, CandidatePrescre
 from libs.common.events.intake import (
     ApplicationApproved,
     ApplicationFacts,
-    ApplicationImported,
     ApplicationReviewed,
     ApplicationState,
     ApplicationSubmitted,
@@ -34,7 +33,7 @@ from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination, weighed
 from services.eligibility.facts import BEGINNING, Application, Facts, Residence, SignedChoice
 from services.eligibility.folding import Assertion, fold
-from services.eligibility.handlers.entitlements import Person, load_persons, recompute, told_months
+from services.eligibility.handlers.entitlements import Person, load_persons, recompute
 from services.eligibility.handlers.facts import store_assertions, take_facts
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
@@ -57,27 +56,15 @@ async def follow_applications(tx: Transaction, received: Sequence[Received]) -> 
             for assertion in _confirmed(event, at)
         ),
     )
-    decided = [event for event, _ in events if event.granted or event.withdrawn_on is not None]
-    for bulk in (False, True):
-        if some := [event for event in decided if _comes_in_bulk(event) == bulk]:
-            causes = {event.person_id: _cause_of(event) for event in some}
-            await recompute(tx, causes, areas={event.person_id: event.area for event in some}, bulk=bulk)
+    if decided := [event for event, _ in events if event.granted or event.withdrawn_on is not None]:
+        causes = {event.person_id: event.type.removesuffix(".v1") for event in decided}
+        await recompute(tx, causes, areas={event.person_id: event.area for event in decided})
     told = [e.application_id for e, _ in events if isinstance(e, _JUDGED)]
     if told:
         await assess_applications(tx, told)
 
 
-_JUDGED = (ApplicationSubmitted, ApplicationReviewed, ApplicationImported)
-
-
-def _comes_in_bulk(event: ApplicationState) -> bool:
-    """A roster is taken over by the million; whatever else happens to who is on it is as urgent as ever."""
-    return event.channel == "roster" and event.withdrawn_on is None
-
-
-def _cause_of(event: ApplicationState) -> str:
-    """Who was taken over was granted nothing new: it is what they had been told before."""
-    return "application.imported" if _comes_in_bulk(event) else event.type.removesuffix(".v1")
+_JUDGED = (ApplicationSubmitted, ApplicationReviewed)
 
 
 async def take_facts_and_reassess(tx: Transaction, received: Sequence[Received]) -> None:
@@ -163,9 +150,7 @@ async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> N
         for member in person.members
     }
     facts = [_facts_as_declared(item, persons[item.person_id]) for item in applications]
-    taken_over = {i for i, item in enumerate(applications) if item.channel == "roster"}
-    in_bulk = {applications[i].application_id for i in taken_over}
-    judged = await asyncio.to_thread(_decide, facts, policy, taken_over)
+    judged = await asyncio.to_thread(_decide, facts, policy)
     assessed: list[ApplicationAssessed] = []
     for item, decisions in zip(applications, judged, strict=True):
         answer = ApplicationAssessed(
@@ -180,7 +165,7 @@ async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> N
             assessed.append(answer)
     await _save_assessments(tx, assessed)
     for answer in assessed:
-        tx.publish(answer, bulk=answer.application_id in in_bulk)
+        tx.publish(answer)
 
 
 def _facts_as_declared(item: _Open, person: Person) -> Facts:
@@ -203,12 +188,9 @@ def _facts_as_declared(item: _Open, person: Person) -> Facts:
     return replace(known, applications=applications, choices=choices)
 
 
-def _decide(
-    applying: Sequence[Facts], policy: PolicySet, month_by_month: Collection[int] = ()
-) -> list[tuple[SubsidyDecision, ...]]:
+def _decide(applying: Sequence[Facts], policy: PolicySet) -> list[tuple[SubsidyDecision, ...]]:
     """Of each applicant every subsidy: whether any month is payable, from when on, and the reasons of that month, else
-    of the first. The comparison is that of the month of application, in which the person has to choose. Of the
-    applicants at the positions `month_by_month` every payable month is told."""
+    of the first. The comparison is that of the month of application, in which the person has to choose."""
     if not applying:
         return []
     judged = Determination(applying, policy)
@@ -226,16 +208,15 @@ def _decide(
             eligible=eligible,
             first_period=first.from_ if first and eligible else None,
             amount_fen=month.amount_fen,
-            reasons=tuple(map(_told_reason, month.reasons)),
+            reasons=tuple(map(told_reason, month.reasons)),
             comparison=asked.comparison,
-            months=told_months(entitlements) if eligible and i in month_by_month else (),
         )
 
     return [tuple(decision(i, facts, subsidy) for subsidy in SUBSIDIES) for i, facts in enumerate(applying)]
 
 
 @lru_cache(maxsize=1 << 14)
-def _told_reason(reason: determination.Reason) -> Reason:
+def told_reason(reason: determination.Reason) -> Reason:
     """Cached, for among millions of applications few differ."""
     return Reason(
         rule=reason.rule,
@@ -273,8 +254,6 @@ def _last_word(event: ApplicationState) -> tuple[date | None, bool]:
     """When it was last reviewed, and whether the assessment now asked for decides."""
     if isinstance(event, ApplicationReviewed):
         return event.reviewed_on, event.final
-    if isinstance(event, ApplicationImported):
-        return event.imported_on, True
     return None, False
 
 

@@ -70,21 +70,35 @@ async def recompute(
     policy = await load_policy(tx)
     cause_of = {person.person_id: _first(causes, person.members) for person in persons}
     facts = [person.facts() for person in persons]
-    await _save_areas(tx, persons, facts, areas)
+    await save_areas(tx, persons, facts, areas)
     entitled = [i for i, person in enumerate(persons) if person.applications or any(person.schedules.values())]
     judged = await asyncio.to_thread(_judge, [facts[i] for i in entitled], policy)
+    changed = await tell_schedules(
+        tx, list(zip((persons[i] for i in entitled), judged, strict=True)), cause_of, bulk=bulk
+    )
+    superseded: list[_Change] = [(_emptied(person, *gone), []) for person in persons for gone in person.superseded]
+    await _save_changes(tx, superseded, bulk=bulk)
+    return Recomputed(changed + len(superseded), [id_ for person in persons for id_ in person.open_applications])
+
+
+async def tell_schedules(
+    tx: Transaction,
+    judged: Iterable[tuple[Person, Mapping[Subsidy, Schedule]]],
+    cause_of: Mapping[str, str],
+    *,
+    bulk: bool,
+) -> int:
+    """Stores and publishes those of the schedules that differ from what is stored; how many."""
     today = Period.of(business_date(tx.now))
     changes: list[_Change] = []
-    for i, schedules in zip(entitled, judged, strict=True):
+    for person, schedules in judged:
         for subsidy, schedule in schedules.items():
             months = [_stored(entry) for entry in schedule.entitlements]
-            if not _same(months, persons[i].schedules.get(subsidy, [])):
+            if not _same(months, person.schedules.get(subsidy, [])):
                 stopped = schedule.stopped_because if _has_ended(schedule, today) else None
-                told = _changed(persons[i], subsidy, schedule, stopped, cause_of[persons[i].person_id])
-                changes.append((told, months))
-    changes += [(_emptied(person, *superseded), []) for person in persons for superseded in person.superseded]
+                changes.append((_changed(person, subsidy, schedule, stopped, cause_of[person.person_id]), months))
     await _save_changes(tx, changes, bulk=bulk)
-    return Recomputed(len(changes), [id_ for person in persons for id_ in person.open_applications])
+    return len(changes)
 
 
 def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule]]:
@@ -211,7 +225,7 @@ async def load_persons(
     return list(persons.values())
 
 
-async def _save_areas(
+async def save_areas(
     tx: Transaction, persons: list[Person], facts: list[Facts], heard_of_in: Mapping[str, str]
 ) -> None:
     """Keeps where each person lives now, or was heard of, and every area that a policy may touch them through."""

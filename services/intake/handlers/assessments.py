@@ -22,7 +22,6 @@ from services.intake.application_records import (
 )
 from services.intake.applications import Application, decide
 from services.intake.handlers.forwardings import follow_decision
-from services.intake.handlers.takeover import decide_taken_over
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
@@ -57,9 +56,7 @@ async def note_assessments(tx: Transaction, vault: Vault, received: Sequence[Rec
         and newest[application_id].application_version >= filed.application.version
     ]
     for filed, assessed in awaited:
-        if filed.application.channel != "roster":
-            await _decide_application(tx, vault, filed, assessed, on=on)
-    await decide_taken_over(tx, vault, [pair for pair in awaited if pair[0].application.channel == "roster"], on=on)
+        await _decide_application(tx, vault, filed, assessed, on=on)
 
 
 async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:

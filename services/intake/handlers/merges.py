@@ -12,7 +12,7 @@ from libs.common.events.intake import PersonIdCorrected
 from libs.common.identity import ResidentId
 from services.intake.application_records import filed_in, save_declaration
 from services.intake.declarations import Declaration
-from services.intake.errors import BothGranted
+from services.intake.errors import BeingTakenOver, BothGranted
 from services.intake.payee import comes_of_age_on
 from services.intake.person_records import (
     current_account,
@@ -33,11 +33,13 @@ _RESIDENT_ID_DIGITS = 18
 async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_number: str, *, on: date) -> str:
     """The person under the right resident ID; both must be locked. Who is known under it already becomes one with them.
 
-    BothGranted when both have one subsidy open or granted. Eligibility, who pays and who writes are told.
+    BothGranted when both have one subsidy open or granted; BeingTakenOver while either waits on a roster. Eligibility,
+    who pays and who writes are told.
     """
     into_person_id = vault.persons.person_id(id_number)
     wrong = await load_person(tx, vault, person_id)
     known = await find_person(tx, vault, into_person_id)
+    await _require_not_waiting(tx, person_id, into_person_id)
     await _require_disjoint(tx, person_id, into_person_id)
     birth_date = ResidentId.parse(id_number, on=on).birth_date
     adult_on = comes_of_age_on(birth_date)
@@ -58,6 +60,12 @@ async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_nu
     await save_person(tx, vault, right)
     tx.publish(PersonIdCorrected(person_id=person_id, version=1, into_person_id=into_person_id))
     return into_person_id
+
+
+async def _require_not_waiting(tx: Transaction, *person_ids: str) -> None:
+    waiting = text("SELECT FROM roster_entries WHERE state = 'waiting' AND person_id = ANY(:person_ids) LIMIT 1")
+    if (await tx.connection.execute(waiting, {"person_ids": list(person_ids)})).first() is not None:
+        raise BeingTakenOver
 
 
 async def _require_disjoint(tx: Transaction, person_id: str, into_person_id: str) -> None:

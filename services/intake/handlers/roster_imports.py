@@ -7,9 +7,8 @@ last chunk that was committed. What a row says is judged by eligibility; `handle
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any, BinaryIO
@@ -20,22 +19,22 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.database import Database, Transaction, new_id
+from libs.common.database import Database, Transaction, copy_rows, new_id
 from libs.common.errors import NotFound, Unavailable
-from libs.common.events.intake import PaidMonths, RosterImported
-from libs.common.period import Period
-from libs.common.vocabulary import Subsidy
+from libs.common.events.intake import ListedApplication, RecipientListed, RosterImported
 from libs.common.working_days import working_days_after
-from services.intake.application_records import account_token, copy_rows, sealed_declaration, tell_imported
-from services.intake.applications import Application
+from services.intake.application_records import account_token, sealed_declaration
 from services.intake.archives import STORED_SEGMENT_BYTES, decrypted, digest_of, encrypted, new_key, opened_key
+from services.intake.handlers.takeover import prepare, stored_received
 from services.intake.payee import comes_of_age_on
+from services.intake.person_records import load_person, person_row, save_person
+from services.intake.persons import Person
 from services.intake.policy_records import parameters_of
 from services.intake.receipts import new_receipt_no
 from services.intake.roster_files import Row, examine, read_rows
 from services.intake.stores import TwoStores
 from services.intake.tables import roster_imports
-from services.intake.takeover import BadRow, Entry, Problem, Received, read_row
+from services.intake.takeover import BadRow, Entry, Problem, read_row
 from services.intake.vault import Vault
 
 CHUNK_ROWS = 1000
@@ -202,7 +201,8 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
     sound = {row.person_id: row for row in reversed(parsed) if row.entry is not None}
     person_ids = list(sound)
     await tx.lock(*person_ids)
-    known = set((await tx.connection.execute(_KNOWN, {"person_ids": person_ids})).scalars())
+    stored = await tx.connection.execute(_STORED, {"person_ids": person_ids})
+    is_known = {row.person_id: row.is_known for row in stored}
     listed = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": person_ids})
     first_rows = {row.person_id: row.row for row in listed}
     taken: list[_Parsed] = []
@@ -211,124 +211,134 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
             continue
         first = first_rows.get(row.person_id, sound[row.person_id].number)
         if first != row.number:
-            rejects.append(
-                (
-                    import_id,
-                    row.number,
-                    "id_number",
-                    "invalid",
-                    f"名册上重复, 首见于第 {first} 行 (is on the roster twice)",
-                )
-            )
-        elif row.person_id in known:
+            reason = f"名册上重复, 首见于第 {first} 行 (is on the roster twice)"
+            rejects.append((import_id, row.number, "id_number", "invalid", reason))
+        elif is_known.get(row.person_id, False):
             reason = "系统已有: 已申请、在发或曾发 (is known here already: applied, is paid or was paid)"
             rejects.append((import_id, row.number, "id_number", "known", reason))
         else:
             taken.append(row)
             if (unpayable := row.entry.unpayable) is not None:
                 rejects.append((import_id, row.number, unpayable.field, "unpayable", unpayable.reason))
-    await _save_persons(tx, vault, taken, on=found["imported_on"])
+    persons = await _save_persons(tx, vault, taken, is_known.keys(), on=found["imported_on"])
     await _save_applications(tx, vault, found, taken)
+    await _save_entries(tx, vault, found, taken, persons)
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), rejects)
 
 
-async def _save_persons(tx: Transaction, vault: Vault, taken: Sequence[_Parsed], *, on: date) -> None:
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("person_ids", "areas", "names", "id_numbers", "phones", "adults_on", "phone_tokens", "alike")
-    }
+async def _save_persons(
+    tx: Transaction, vault: Vault, taken: Sequence[_Parsed], stored: Collection[str], *, on: date
+) -> list[Person]:
+    """The persons as the roster has them. Saved with the versions that their payee and contact are told under once they
+    are granted."""
+    persons: list[Person] = []
+    written: list[tuple[Any, ...]] = []
     for row in taken:
         assert row.entry is not None
-        applicant, key = row.entry.declarations[0].applicant, row.person_id
+        applicant = row.entry.declarations[0].applicant
         adult_on = comes_of_age_on(row.entry.birth_date)
-        columns["person_ids"].append(key)
-        columns["areas"].append(applicant.hukou_area)
-        columns["names"].append(vault.seal(applicant.name, "persons", key, "name"))
-        columns["id_numbers"].append(vault.seal(applicant.id_number, "persons", key, "id_number"))
-        columns["phones"].append(vault.seal(applicant.phone, "persons", key, "phone"))
-        columns["adults_on"].append(adult_on if adult_on > on else None)
-        columns["phone_tokens"].append(applicant.phone and vault.persons.token("phone", applicant.phone))
-        alike = f"{applicant.name} {applicant.id_number[6:14]}"
-        columns["alike"].append(vault.persons.token("name and birth", alike))
-    await tx.connection.execute(_SAVE_PERSONS, columns)
+        person = Person(
+            person_id=row.person_id,
+            area=applicant.hukou_area,
+            name=applicant.name,
+            id_number=applicant.id_number,
+            phone=applicant.phone,
+            adult_on=adult_on if adult_on > on else None,
+            certificate=row.entry.certificate,
+        )
+        if row.person_id in stored:
+            known = await load_person(tx, vault, row.person_id)
+            person = replace(
+                person,
+                phone=person.phone or known.phone,
+                incapacity=known.incapacity,
+                payee_version=known.payee_version,
+                contact_version=known.contact_version,
+            )
+            await save_person(tx, vault, _as_told(person))
+        else:
+            values = person_row(vault, _as_told(person))
+            values["certificate"] = row.entry.certificate.model_dump_json(by_alias=True)
+            written.append(tuple(values.values()))
+        persons.append(person)
+    if written:
+        await copy_rows(tx, "persons", tuple(values), written)
+    return persons
+
+
+def _as_told(person: Person) -> Person:
+    return replace(person, payee_version=person.payee_version + 1, contact_version=person.contact_version + 1)
 
 
 async def _save_applications(tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed]) -> None:
-    """An application for each month that a subsidy of a recipient began in, waiting for its assessment."""
+    """An application for each month that a subsidy of a recipient began in, waiting for its judgement."""
     import_id, on = found["import_id"], found["imported_on"]
     deadlines = (await parameters_of(tx, found["area"])).deadlines(on)
     due_on = working_days_after(on, deadlines.review["civil_affairs"])
-    applications, subsidies, entries = [], [], []
+    applications: list[tuple[Any, ...]] = []
+    subsidies: list[tuple[Any, ...]] = []
     for row in taken:
-        assert row.entry is not None
-        for declaration in row.entry.declarations:
-            application = Application(
-                application_id=new_id(),
-                person_id=row.person_id,
-                area=declaration.applicant.hukou_area,
-                channel="roster",
-                subsidies=declaration.subsidies,
-                applied_on=declaration.applied_on,
-                accrues_from=declaration.applied_on,
-                status="in_review",
-                stage=None,
-                due_on=due_on,
-                facts=row.entry.facts(declaration),
-                reviewed_on=on,
+        entry = row.entry
+        assert entry is not None
+        token = account_token(vault, entry.declarations[0])
+        facts = [entry.facts(declaration) for declaration in entry.declarations]
+        listed: list[ListedApplication] = []
+        for declaration, known in zip(entry.declarations, facts, strict=True):
+            application_id = new_id()
+            area, applied_on = declaration.applicant.hukou_area, declaration.applied_on
+            values = {
+                "application_id": application_id,
+                "receipt_no": new_receipt_no(area, on),
+                "person_id": row.person_id,
+                "area": area,
+                "channel": "roster",
+                "import_id": import_id,
+                "subsidies": list(declaration.subsidies),
+                "applied_on": applied_on,
+                "accrues_from": applied_on,
+                "received_on": on,
+                "status": "in_review",
+                "due_on": due_on,
+                "version": 1,
+                "facts": known.model_dump_json(by_alias=True),
+                "sealed_declaration": sealed_declaration(vault, application_id, declaration),
+                "reviewed_on": on,
+                "account_token": token,
+                "submitted_by": found["imported_by"],
+                "submitted_at": tx.now,
+            }
+            applications.append(tuple(values.values()))
+            subsidies += [(application_id, subsidy, row.person_id, "open") for subsidy in declaration.subsidies]
+            listed.append(
+                ListedApplication(application_id=application_id, subsidies=declaration.subsidies, applied_on=applied_on)
             )
-            applications.append(
-                {
-                    "application_id": application.application_id,
-                    "receipt_no": new_receipt_no(application.area, on),
-                    "person_id": application.person_id,
-                    "area": application.area,
-                    "channel": "roster",
-                    "import_id": import_id,
-                    "subsidies": list(application.subsidies),
-                    "applied_on": application.applied_on,
-                    "accrues_from": application.accrues_from,
-                    "received_on": on,
-                    "status": application.status,
-                    "due_on": due_on,
-                    "version": application.version,
-                    "facts": application.facts.model_dump_json(by_alias=True),
-                    "sealed_declaration": sealed_declaration(vault, application.application_id, declaration),
-                    "reviewed_on": on,
-                    "account_token": account_token(vault, declaration),
-                    "submitted_by": found["imported_by"],
-                    "submitted_at": tx.now,
-                }
-            )
-            subsidies += [(application.application_id, s, row.person_id, "open") for s in application.subsidies]
-            received = {s: _told(row.entry.received[s]) for s in application.subsidies}
-            told = json.dumps(received)
-            entries.append((application.application_id, import_id, row.number, row.person_id, told))
-            tell_imported(tx, application, import_id, on=on)
-    if applications:
-        names = tuple(applications[0])
-        await copy_rows(tx, "applications", names, [tuple(row.values()) for row in applications])
-    await copy_rows(tx, "applied_subsidies", ("application_id", "subsidy", "person_id", "state"), subsidies)
-    await copy_rows(tx, "roster_entries", ("application_id", "import_id", "row", "person_id", "received"), entries)
-
-
-def _told(had: Received) -> dict[str, Any]:
-    return {
-        "first": str(had.first),
-        "paid_until": had.paid_until and str(had.paid_until),
-        "paid": [months.model_dump(mode="json", by_alias=True) for months in had.paid],
-    }
-
-
-def received_in(stored: dict[Subsidy, Any]) -> dict[Subsidy, Received]:
-    """What `roster_entries.received` holds."""
-    return {
-        subsidy: Received(
-            first=Period.parse(had["first"]),
-            paid_until=Period.parse(had["paid_until"]) if had["paid_until"] else None,
-            paid=tuple(PaidMonths.model_validate(months) for months in had["paid"]),
+        told = RecipientListed(
+            person_id=row.person_id,
+            version=1,
+            import_id=import_id,
+            imported_on=on,
+            area=area,
+            facts=facts[0],
+            applications=tuple(listed),
         )
-        for subsidy, had in stored.items()
-    }
+        tx.publish(told, bulk=True)
+    if applications:
+        await copy_rows(tx, "applications", tuple(values), applications)
+    await copy_rows(tx, "applied_subsidies", ("application_id", "subsidy", "person_id", "state"), subsidies)
+
+
+async def _save_entries(
+    tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed], persons: Sequence[Person]
+) -> None:
+    entries = []
+    for row, person in zip(taken, persons, strict=True):
+        assert row.entry is not None
+        received, prepared = (
+            stored_received(row.entry.received),
+            prepare(vault, row.entry, person, found["imported_on"]),
+        )
+        entries.append((found["import_id"], row.number, row.person_id, received, prepared))
+    await copy_rows(tx, "roster_entries", ("import_id", "row", "person_id", "received", "prepared"), entries)
 
 
 async def _import(tx: Transaction, import_id: UUID) -> RowMapping | None:
@@ -362,46 +372,29 @@ _FINISH = text(
       AND NOT EXISTS (SELECT FROM roster_entries e WHERE e.import_id = i.import_id AND e.state = 'waiting')
       AND (read_at < CAST(:now AS timestamptz) - CAST(:patience AS interval) OR NOT EXISTS (
             SELECT FROM roster_entries e
-            JOIN applied_subsidies s USING (application_id)
-            LEFT JOIN entitlements t ON t.person_id = s.person_id AND t.subsidy = s.subsidy
-            WHERE e.import_id = i.import_id AND s.state = 'granted'
-              AND coalesce(t.version, 0) <= s.granted_after_version))
+            JOIN applied_subsidies s ON s.person_id = e.person_id AND s.state = 'granted'
+            WHERE e.import_id = i.import_id AND e.state = 'granted' AND NOT EXISTS (
+                SELECT FROM entitlements t WHERE t.person_id = s.person_id AND t.subsidy = s.subsidy)))
     RETURNING area
     """
 )
-_KNOWN = text(
+_STORED = text(
     """
-    SELECT person_id FROM persons
-    WHERE person_id = ANY(CAST(:person_ids AS text[])) AND (payee_version > 0 OR merged_into IS NOT NULL)
-    UNION
-    SELECT person_id FROM applied_subsidies
-    WHERE person_id = ANY(CAST(:person_ids AS text[])) AND state IN ('open', 'granted')
+    SELECT person_id, payee_version > 0 OR merged_into IS NOT NULL OR EXISTS (
+        SELECT FROM applied_subsidies s WHERE s.person_id = p.person_id AND s.state IN ('open', 'granted')) AS is_known
+    FROM persons p WHERE person_id = ANY(CAST(:person_ids AS text[]))
     """
 )
 _LISTED = text(
     """
-    SELECT person_id, min(row) AS row FROM roster_entries
-    WHERE import_id = :import_id AND person_id = ANY(CAST(:person_ids AS text[])) GROUP BY person_id
-    """
-)
-_SAVE_PERSONS = text(
-    """
-    INSERT INTO persons (person_id, area, sealed_name, sealed_id_number, sealed_phone, adult_on, phone_token,
-        name_birth_token)
-    SELECT * FROM unnest(CAST(:person_ids AS text[]), CAST(:areas AS text[]), CAST(:names AS text[]),
-        CAST(:id_numbers AS text[]), CAST(:phones AS text[]), CAST(:adults_on AS date[]),
-        CAST(:phone_tokens AS text[]), CAST(:alike AS text[]))
-    ON CONFLICT (person_id) DO UPDATE SET area = excluded.area, sealed_name = excluded.sealed_name,
-        sealed_phone = coalesce(excluded.sealed_phone, persons.sealed_phone), adult_on = excluded.adult_on,
-        phone_token = coalesce(excluded.phone_token, persons.phone_token),
-        name_birth_token = excluded.name_birth_token
+    SELECT person_id, row FROM roster_entries
+    WHERE import_id = :import_id AND person_id = ANY(CAST(:person_ids AS text[]))
     """
 )
 _COUNTS = text(
     """
-    SELECT count(DISTINCT row) AS accepted,
-        count(DISTINCT row) FILTER (WHERE state = 'waiting') AS waiting,
-        count(DISTINCT row) FILTER (WHERE state = 'granted') AS granted,
+    SELECT count(*) AS accepted, count(*) FILTER (WHERE state = 'waiting') AS waiting,
+        count(*) FILTER (WHERE state = 'granted') AS granted,
         (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'invalid') AS rejected,
         (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'known') AS known,
         (SELECT count(DISTINCT row) FROM roster_rejects WHERE import_id = :import_id AND kind = 'refused') AS refused,

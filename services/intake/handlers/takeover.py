@@ -1,5 +1,8 @@
-"""Deciding what stands on a roster that is taken over: granted as assessed, with its payee and with what was paid
-elsewhere; or refused, and reported with the reasons. Set by set, on the bulk lane."""
+"""Deciding on the recipients of a roster that is taken over: granted as judged, with the payee and with what was paid
+elsewhere; or refused, and reported with the reasons. Set by set, on the bulk lane.
+
+What is put in force is prepared, and sealed, as the roster is read: deciding neither opens nor seals anything.
+"""
 
 from __future__ import annotations
 
@@ -10,215 +13,297 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from pydantic_core import to_json
+from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed
-from libs.common.events.intake import OpeningEntered, PaidMonths
+from libs.common.consumer import Received as ReceivedEvent
+from libs.common.database import Transaction, copy_rows, new_id
+from libs.common.events.eligibility import RecipientJudged
+from libs.common.events.intake import ContactChanged, PaidMonths, PayeeChanged, RecipientTakenOver
+from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
-from services.intake.application_records import Filed, copy_rows, tell_approved, tell_refused
+from services.intake.application_records import approval_of, filed_in
 from services.intake.applications import Application, taken_over
-from services.intake.handlers.roster_imports import received_in
-from services.intake.person_records import account_row, guardian_row, tell_contact, tell_payee
+from services.intake.person_records import (
+    account_row,
+    contact_of,
+    current_account,
+    current_guardian,
+    guardian_row,
+    load_person,
+    payee_of,
+    save_person,
+    tell_contact,
+    tell_payee,
+)
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
-from services.intake.takeover import months_paid
+from services.intake.takeover import Entry, Received, months_paid
 from services.intake.vault import Vault
+
+
+def prepare(vault: Vault, entry: Entry, person: Person, on: date) -> str:
+    """What is put in force once the recipient is granted anything, as `roster_entries.prepared` keeps it."""
+    event_id = new_id()
+    guardian, account = entry.declarations[0].guardian, entry.declarations[0].account
+    assert account is not None
+    recorded: RecordedGuardian | None = None
+    if guardian is not None:
+        recorded = RecordedGuardian(guardian, effective_on=entry.declarations[0].applied_on)
+    institution = account.holder == "guardian" and guardian is not None and guardian.kind == "institution"
+    payee = RecordedAccount(account, institution, effective_on=on)
+    prepared = {
+        "event_id": event_id,
+        "account": account_row(vault, person.person_id, payee),
+        "guardian": recorded and guardian_row(vault, person.person_id, recorded),
+        "payee": payee_of(vault, person, payee, on=on, event_id=event_id),
+        "contact": contact_of(vault, person, recorded, event_id=event_id),
+    }
+    return json.dumps(prepared, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value.model_dump(mode="json", by_alias=True)
+        if isinstance(value, (PayeeChanged, ContactChanged))
+        else str(value)
+    )
+
+
+def stored_received(received: Mapping[Subsidy, Received]) -> str:
+    """What was had of each subsidy before, as `roster_entries.received` keeps it."""
+    return json.dumps(
+        {
+            subsidy: {
+                "first": str(had.first),
+                "paid_until": had.paid_until and str(had.paid_until),
+                "paid": [months.model_dump(mode="json", by_alias=True) for months in had.paid],
+            }
+            for subsidy, had in received.items()
+        }
+    )
+
+
+def _received_in(stored: Mapping[str, Any]) -> Received:
+    return Received(
+        first=Period.parse(stored["first"]),
+        paid_until=Period.parse(stored["paid_until"]) if stored["paid_until"] else None,
+        paid=tuple(PaidMonths.model_validate(months) for months in stored["paid"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    filed: Filed
-    application: Application
-    import_id: UUID
-    row: int
-    paid: Mapping[Subsidy, tuple[PaidMonths, ...]]
-    """Of what is granted."""
+    """A recipient's entry, and what became of the applications."""
+
+    entry: RowMapping
+    applications: Sequence[Application]
+    judged: RecipientJudged
+
+    @property
+    def granted(self) -> list[Application]:
+        return [application for application in self.applications if application.status == "approved"]
+
+    def paid(self) -> dict[Subsidy, tuple[PaidMonths, ...]]:
+        """What was paid elsewhere of what is granted."""
+        months = {decision.subsidy: decision.months for decision in self.judged.decisions}
+        paid = {
+            subsidy: months_paid(_received_in(self.entry["received"][subsidy]), months[subsidy])
+            for application in self.granted
+            for subsidy in application.granted
+        }
+        return {subsidy: spans for subsidy, spans in paid.items() if spans}
 
 
-async def decide_taken_over(
-    tx: Transaction, vault: Vault, assessed: Sequence[tuple[Filed, ApplicationAssessed]], *, on: date
-) -> None:
-    """Decides these entries of rosters, which await just this. Their persons are locked."""
-    if not assessed:
-        return
-    decided = await _decide(tx, assessed, on=on)
-    granted = [item for item in decided if item.application.status == "approved"]
-    await _save(tx, decided)
-    await _put_in_force(tx, vault, granted, on=on)
-    for item in decided:
-        if item.application.status == "approved":
-            tell_approved(tx, item.application, bulk=True)
-        else:
-            tell_refused(tx, item.application)
-
-
-async def _decide(
-    tx: Transaction, assessed: Sequence[tuple[Filed, ApplicationAssessed]], *, on: date
-) -> list[_Decided]:
+async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[ReceivedEvent], *, on: date) -> None:
+    """Decides on those who await just this: their applications, what is put in force, and what the report says."""
+    judged = {(item.data.import_id, item.data.person_id): item for item in received}
     found = await tx.connection.execute(
-        _ENTRIES,
-        {"ids": [filed.application.application_id for filed, _ in assessed]},
+        _WAITING,
+        {"import_ids": [import_id for import_id, _ in judged], "person_ids": [person_id for _, person_id in judged]},
     )
-    entries = {row["application_id"]: row for row in found.mappings()}
-    decided = []
-    for filed, answer in assessed:
-        application = taken_over(filed.application, answer.decisions, on=on)
-        entry = entries[application.application_id]
-        received = received_in(entry["received"])
-        months = {decision.subsidy: decision.months for decision in answer.decisions}
-        paid = {s: months_paid(received[s], months[s]) for s in application.granted}
-        decided.append(_Decided(filed, application, entry["import_id"], entry["row"], paid))
-    return decided
+    waiting: dict[tuple[UUID, str], list[RowMapping]] = {}
+    for row in found.mappings():
+        waiting.setdefault((row["import_id"], row["person_id"]), []).append(row)
+    await tx.lock(*{person_id for _, person_id in waiting})
+    decided = [
+        _Decided(
+            filed[0],
+            [taken_over(filed_in(row).application, judged[key].data.decisions, on=on) for row in filed],
+            judged[key].data,
+        )
+        for key, filed in waiting.items()
+    ]
+    if not decided:
+        return
+    await _save(tx, decided, {key: item.envelope.time for key, item in judged.items()})
+    granted = [item for item in decided if item.granted]
+    for item in granted:
+        prepared = item.entry["prepared"]
+        tx.publish(
+            RecipientTakenOver(
+                person_id=item.judged.person_id,
+                version=1,
+                import_id=item.judged.import_id,
+                area=item.granted[0].area,
+                applications=tuple(approval_of(application) for application in item.granted),
+                payee=PayeeChanged.model_validate(prepared["payee"]),
+                contact=ContactChanged.model_validate(prepared["contact"]),
+                paid=item.paid(),
+            ),
+            event_id=UUID(prepared["event_id"]),
+            bulk=True,
+        )
+    await _tell_what_changed_meanwhile(tx, vault, granted, on=on)
 
 
-async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
-    """What became of each application, of its subsidies and of its row; what was refused goes into the report."""
-    applications = [item.application for item in decided]
-    columns = {
-        "ids": [application.application_id for application in applications],
-        "statuses": [application.status for application in applications],
-        "versions": [application.version for application in applications],
-        "decided_on": [application.decided_on for application in applications],
-        "granted": [" ".join(application.granted) for application in applications],
-        "refused": [
-            json.dumps(
-                [
-                    {"subsidy": refusal.subsidy, "reasons": [reason.model_dump() for reason in refusal.reasons]}
-                    for refusal in application.refused
-                ],
-                ensure_ascii=False,
+async def _save(tx: Transaction, decided: Sequence[_Decided], judged_at: Mapping[tuple[UUID, str], Any]) -> None:
+    """What became of each application, of its subsidies and of its row, the judgement that it rests on, and what is put
+    in force; what was refused goes into the report."""
+    applications = [application for item in decided for application in item.applications]
+    told = [
+        {
+            "application_id": application.application_id,
+            "status": application.status,
+            "version": application.version,
+            "decided_on": application.decided_on,
+            "granted": application.granted,
+            "refused": [
+                {"subsidy": refusal.subsidy, "reasons": [reason.model_dump() for reason in refusal.reasons]}
+                for refusal in application.refused
+            ],
+            "reason": application.reason,
+        }
+        for application in applications
+    ]
+    entries = [
+        {
+            "import_id": item.judged.import_id,
+            "person_id": item.judged.person_id,
+            "state": "granted" if item.granted else "refused",
+            "cannot_act": item.entry["prepared"]["payee"]["cannot_act"],
+        }
+        for item in decided
+    ]
+    await tx.connection.execute(_SAVE_APPLICATIONS, {"told": json.dumps(told, ensure_ascii=False, default=str)})
+    await tx.connection.execute(_SAVE_SUBSIDIES, {"ids": [application.application_id for application in applications]})
+    entered = {"entries": json.dumps(entries, default=str), "now": tx.now}
+    for statement in (_SAVE_ACCOUNTS, _SAVE_GUARDIANS, _SAVE_PERSONS, _SAVE_ENTRIES):
+        await tx.connection.execute(statement, entered)
+    assessments = []
+    for item in decided:
+        at = judged_at[item.judged.import_id, item.judged.person_id]
+        for application in item.applications:
+            decisions = [decision for decision in item.judged.decisions if decision.subsidy in application.subsidies]
+            stored = to_json(decisions, by_alias=False).decode()
+            assessments.append(
+                (application.application_id, 1, application.version - 1, item.judged.policy_version, stored, at)
             )
-            for application in applications
-        ],
-        "reasons": [application.reason for application in applications],
-    }
-    await tx.connection.execute(_SAVE_APPLICATIONS, columns)
-    await tx.connection.execute(_SAVE_SUBSIDIES, {"ids": columns["ids"]})
-    await tx.connection.execute(_SAVE_ENTRIES, {"ids": columns["ids"]})
+    await copy_rows(tx, "assessments", _ASSESSMENTS, assessments)
     refusals = [
         (
-            item.import_id,
-            item.row,
+            item.judged.import_id,
+            item.entry["row"],
             refusal.subsidy,
             "refused",
             f"{SUBSIDY_NAMES[refusal.subsidy]}: "
             + ("; ".join(f"{reason.detail} [{reason.citation}]" for reason in refusal.reasons) or "没有可发放的月份"),
         )
         for item in decided
-        for refusal in item.application.refused
+        for application in item.applications
+        for refusal in application.refused
     ]
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), refusals)
 
 
-async def _put_in_force(tx: Transaction, vault: Vault, granted: Sequence[_Decided], *, on: date) -> None:
-    """The payee of each person, told once; and before it, of each application, what was paid elsewhere."""
-    found = await tx.connection.execute(
-        text("SELECT * FROM persons WHERE person_id = ANY(CAST(:ids AS text[]))"),
-        {"ids": [item.application.person_id for item in granted]},
-    )
-    rows = {row["person_id"]: row for row in found.mappings()}
-    told: dict[str, Person] = {}
-    accounts: list[dict[str, Any]] = []
-    guardians: list[dict[str, Any]] = []
-    for item in granted:
-        application = item.application
-        if paid := {subsidy: months for subsidy, months in item.paid.items() if months}:
-            tx.publish(
-                OpeningEntered(
-                    person_id=application.person_id,
-                    version=application.version,
-                    application_id=application.application_id,
-                    import_id=item.import_id,
-                    area=application.area,
-                    paid=paid,
-                ),
-                bulk=True,
-            )
-        row = rows[application.person_id]
-        if row["payee_version"] > 0 or application.person_id in told:
-            continue
-        declaration = item.filed.declaration(vault)
-        person = Person(
-            person_id=application.person_id,
-            area=application.area,
-            name=declaration.applicant.name,
-            id_number=declaration.applicant.id_number,
-            phone=declaration.applicant.phone,
-            adult_on=row["adult_on"],
-            certificate=application.facts.certificate,
-            payee_version=row["payee_version"],
-            contact_version=row["contact_version"],
-        )
-        guardian, account = declaration.guardian, declaration.account
-        recorded: RecordedGuardian | None = None
-        if guardian is not None:
-            recorded = RecordedGuardian(guardian, effective_on=application.accrues_from)
-            guardians.append(guardian_row(vault, person.person_id, recorded, at=tx.now))
-        assert account is not None
-        institution = account.holder == "guardian" and guardian is not None and guardian.kind == "institution"
-        payee = RecordedAccount(account, institution, effective_on=on)
-        accounts.append(account_row(vault, person.person_id, payee, at=tx.now))
-        person = tell_payee(tx, vault, person, payee, on=on, bulk=True)
-        told[person.person_id] = tell_contact(tx, vault, person, recorded, bulk=True)
-    for table, written in (("accounts", accounts), ("guardians", guardians)):
-        if written:
-            await copy_rows(tx, table, tuple(written[0]), [tuple(values.values()) for values in written])
-    await _save_persons(tx, list(told.values()))
+async def _tell_what_changed_meanwhile(tx: Transaction, vault: Vault, granted: Sequence[_Decided], *, on: date) -> None:
+    """Whose payee or contact was told anew while they waited: once more, behind what was prepared."""
+    versions = {item.judged.person_id: item.entry["prepared"]["payee"]["version"] for item in granted}
+    changed = await tx.connection.execute(_CHANGED, {"person_ids": list(versions), "versions": list(versions.values())})
+    for person_id in changed.scalars().all():
+        person = await load_person(tx, vault, person_id)
+        person = tell_contact(tx, vault, person, await current_guardian(tx, vault, person_id))
+        account = await current_account(tx, vault, person_id)
+        await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
 
 
-async def _save_persons(tx: Transaction, persons: Sequence[Person]) -> None:
-    await tx.connection.execute(
-        _SAVE_PERSONS,
-        {
-            "ids": [person.person_id for person in persons],
-            "certificates": [
-                person.certificate.model_dump_json(by_alias=True) if person.certificate else None for person in persons
-            ],
-            "payees": [person.payee_version for person in persons],
-            "contacts": [person.contact_version for person in persons],
-            "cannot_act": [person.cannot_act_told for person in persons],
-        },
-    )
+_ASSESSMENTS = (
+    "application_id", "version", "application_version", "policy_version", "decisions", "assessed_at",
+)  # fmt: skip
 
+_WAITING = text(
+    """
+    SELECT a.*, e.row, e.received, e.prepared
+    FROM unnest(CAST(:import_ids AS uuid[]), CAST(:person_ids AS text[])) AS judged (import_id, person_id)
+    JOIN roster_entries e USING (import_id, person_id)
+    JOIN applications a USING (import_id, person_id)
+    WHERE e.state = 'waiting'
+    ORDER BY a.application_id FOR UPDATE OF a
+    """
+).columns(facts=JSONB, refused=JSONB, received=JSONB, prepared=JSONB)
 
-_ENTRIES = text(
-    "SELECT application_id, import_id, row, received FROM roster_entries"
-    " WHERE application_id = ANY(CAST(:ids AS uuid[]))"
-).columns(received=JSONB)
 _SAVE_APPLICATIONS = text(
     """
-    UPDATE applications SET status = given.status, stage = NULL, due_on = NULL, version = given.version,
-        decided_on = given.decided_on, granted = string_to_array(given.granted, ' '),
-        refused = CAST(given.refused AS jsonb), reason = given.reason
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:versions AS bigint[]),
-        CAST(:decided_on AS date[]), CAST(:granted AS text[]), CAST(:refused AS text[]), CAST(:reasons AS text[]))
-        AS given (id, status, version, decided_on, granted, refused, reason)
-    WHERE application_id = given.id
+    UPDATE applications a SET status = told.status, stage = NULL, due_on = NULL, version = told.version,
+        decided_on = told.decided_on, granted = told.granted, refused = told.refused, reason = told.reason
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (application_id uuid, status text, version bigint,
+        decided_on date, granted text[], refused jsonb, reason text)
+    WHERE a.application_id = told.application_id
     """
 )
+# No schedule of theirs is older than the grant: who had one before is known, and not taken over.
 _SAVE_SUBSIDIES = text(
     """
     UPDATE applied_subsidies s SET state = CASE WHEN a.status = 'rejected' THEN 'closed'
             WHEN s.subsidy = ANY(a.granted) THEN 'granted' ELSE 'refused' END,
-        granted_after_version = CASE WHEN a.status = 'approved' THEN coalesce((SELECT e.version FROM entitlements e
-            WHERE e.person_id = s.person_id AND e.subsidy = s.subsidy), 0) END
+        granted_after_version = CASE WHEN a.status = 'approved' THEN 0 END
     FROM applications a WHERE a.application_id = s.application_id AND s.application_id = ANY(CAST(:ids AS uuid[]))
     """
 )
-_SAVE_ENTRIES = text(
-    """
-    UPDATE roster_entries e SET state = CASE a.status WHEN 'approved' THEN 'granted' ELSE 'refused' END
-    FROM applications a WHERE a.application_id = e.application_id AND e.application_id = ANY(CAST(:ids AS uuid[]))
-    """
+_DECIDED = """
+    FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS decided (import_id uuid, person_id text, state text,
+        cannot_act boolean)
+"""
+_SAVE_ACCOUNTS = text(
+    f"""
+    INSERT INTO accounts SELECT row.*
+    {_DECIDED} JOIN roster_entries e USING (import_id, person_id)
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::accounts,
+        e.prepared -> 'account' || jsonb_build_object('recorded_at', CAST(:now AS timestamptz))) AS row
+    WHERE decided.state = 'granted'
+      AND NOT EXISTS (SELECT FROM accounts a WHERE a.person_id = row.person_id AND a.replaced_at IS NULL)
+    """  # noqa: S608 (a part that is ours)
 )
+_SAVE_GUARDIANS = text(
+    f"""
+    INSERT INTO guardians SELECT row.*
+    {_DECIDED} JOIN roster_entries e USING (import_id, person_id)
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::guardians,
+        e.prepared -> 'guardian' || jsonb_build_object('recorded_at', CAST(:now AS timestamptz))) AS row
+    WHERE decided.state = 'granted' AND jsonb_typeof(e.prepared -> 'guardian') = 'object'
+      AND NOT EXISTS (SELECT FROM guardians g WHERE g.person_id = row.person_id AND g.replaced_at IS NULL)
+    """  # noqa: S608 (a part that is ours)
+)
+# Of who is granted, what was told is noted; of who is not, that nothing was told after all.
 _SAVE_PERSONS = text(
+    f"""
+    UPDATE persons p SET cannot_act_told = decided.state = 'granted',
+        payee_version = payee_version - CAST(decided.state = 'refused' AS integer),
+        contact_version = contact_version - CAST(decided.state = 'refused' AS integer),
+        certificate = CASE decided.state WHEN 'granted' THEN certificate END
+    {_DECIDED} WHERE p.person_id = decided.person_id AND (decided.state = 'refused' OR decided.cannot_act)
+    """  # noqa: S608 (a part that is ours)
+)
+_SAVE_ENTRIES = text(
+    f"""
+    UPDATE roster_entries e SET state = decided.state, prepared = NULL
+    {_DECIDED} WHERE e.import_id = decided.import_id AND e.person_id = decided.person_id
+    """  # noqa: S608 (a part that is ours)
+)
+_CHANGED = text(
     """
-    UPDATE persons SET certificate = CAST(given.certificate AS jsonb), payee_version = given.payee_version,
-        contact_version = given.contact_version, cannot_act_told = given.cannot_act
-    FROM unnest(CAST(:ids AS text[]), CAST(:certificates AS text[]), CAST(:payees AS bigint[]),
-        CAST(:contacts AS bigint[]), CAST(:cannot_act AS boolean[]))
-        AS given (person_id, certificate, payee_version, contact_version, cannot_act)
-    WHERE persons.person_id = given.person_id
+    SELECT person_id FROM persons
+    JOIN unnest(CAST(:person_ids AS text[]), CAST(:versions AS bigint[])) AS told (person_id, version) USING (person_id)
+    WHERE payee_version > told.version ORDER BY person_id
     """
 )

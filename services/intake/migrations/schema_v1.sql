@@ -119,17 +119,20 @@ CREATE INDEX applications_by_person ON applications (person_id);
 CREATE INDEX applications_by_submitter ON applications (submitted_by, application_id);
 CREATE INDEX applications_under_review ON applications (due_on) WHERE status IN ('submitted', 'in_review');
 
--- Each application that a row of a roster became, what had been paid before of each subsidy, and whether it is decided.
+-- Each recipient of a roster that was taken: what had been paid before of each subsidy, and whether it is decided. Until
+-- then `prepared` keeps what is put in force with the grant, sealed for its place: the rows of the account and the
+-- guardian, and payee and contact as they are told. A recipient's applications are those of this import and person.
 CREATE TABLE roster_entries (
-    application_id uuid PRIMARY KEY REFERENCES applications,
-    import_id      uuid NOT NULL REFERENCES roster_imports,
-    row            integer NOT NULL,
-    person_id      text NOT NULL,
-    received       jsonb NOT NULL,
-    state          text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'granted', 'refused'))
+    import_id uuid NOT NULL REFERENCES roster_imports,
+    row       integer NOT NULL,
+    person_id text NOT NULL,
+    received  jsonb NOT NULL,
+    prepared  jsonb,
+    state     text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'granted', 'refused')),
+    PRIMARY KEY (import_id, person_id),
+    CHECK ((state = 'waiting') = (prepared IS NOT NULL))
 );
-CREATE INDEX roster_entries_by_import ON roster_entries (import_id, person_id);
-CREATE INDEX roster_entries_waiting ON roster_entries (import_id) WHERE state = 'waiting';
+CREATE INDEX roster_entries_waiting ON roster_entries (person_id) WHERE state = 'waiting';
 
 -- What became of each subsidy applied for. Open or granted, a person has each at most once.
 CREATE TABLE applied_subsidies (
@@ -471,7 +474,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER partner_is_told AFTER UPDATE ON applications FOR EACH ROW
-    WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.stage IS DISTINCT FROM NEW.stage)
+    WHEN (NEW.channel <> 'roster' AND (OLD.status IS DISTINCT FROM NEW.status OR OLD.stage IS DISTINCT FROM NEW.stage))
     EXECUTE FUNCTION tell_partner();
 
 -- Receipts of delivery (送达回证) of the papers that a person is handed.

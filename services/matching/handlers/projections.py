@@ -68,6 +68,11 @@ async def note_applications(tx: Transaction, received: Sequence[Received]) -> No
     await note_birth_years(tx, years)
 
 
+async def note_taken_over(tx: Transaction, received: Sequence[Received]) -> None:
+    """Who is taken over from a roster has applied, elsewhere."""
+    await note_applications(tx, [item._replace(data=told) for item in received for told in item.data.applications])
+
+
 def _applied_on(row: dict[str, Any]) -> date:
     applied_on: date = row["applied_on"]
     return applied_on

@@ -25,11 +25,10 @@ from services.notification.wording import month_text, months_text, subsidies_tex
 
 
 async def note_decisions(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
-    """Approved, rejected, withdrawn. Who is taken over from a roster applied elsewhere, and was told there."""
+    """Approved, rejected, withdrawn."""
     await tx.lock(*{item.data.person_id for item in received})
     await note_certificates(tx, [item.data for item in received if isinstance(item.data, ApplicationApproved)])
-    told = [item for item in received if item.data.channel != "roster" or item.data.withdrawn_on is not None]
-    await compose(tx, [_decision(item) for item in told], sealer)
+    await compose(tx, [_decision(item) for item in received], sealer)
 
 
 def _decision(item: Received) -> Draft:

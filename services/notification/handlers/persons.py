@@ -16,8 +16,16 @@ from libs.common.papers.printing import day_text
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, cause_of, compose, survivors_of
+from services.notification.handlers.facts import note_certificates
 from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, payees
+
+
+async def note_taken_over(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """Who is taken over from a roster applied elsewhere, and was told there: what is kept of them, and no message."""
+    await note_contacts(tx, [item._replace(data=item.data.contact) for item in received], sealer)
+    await note_payees(tx, [item._replace(data=item.data.payee) for item in received], sealer)
+    await note_certificates(tx, [told for item in received for told in item.data.applications])
 
 
 async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:

@@ -1,0 +1,188 @@
+"""Recipients on a roster that is taken over (存量接管): judged once, a batch as columns, and in what policy grants in
+force at once. Nobody reviews them, so there is no approval to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from libs.common.consumer import Received
+from libs.common.database import Transaction, copy_rows
+from libs.common.events.eligibility import RecipientJudged, SubsidyDecision
+from libs.common.events.intake import ListedApplication, RecipientListed
+from libs.common.period import Period
+from libs.common.vocabulary import SUBSIDIES, Subsidy
+from services.eligibility.claims import assertions_of
+from services.eligibility.determination import Determination, weighed
+from services.eligibility.facts import Application, Facts
+from services.eligibility.folding import Assertion
+from services.eligibility.handlers.applications import told_reason
+from services.eligibility.handlers.entitlements import Person, load_persons, save_areas, tell_schedules, told_months
+from services.eligibility.handlers.facts import store_assertions
+from services.eligibility.handlers.policies import load_policy
+from services.eligibility.policy.parameters import PolicySet
+from services.eligibility.schedules import Schedule
+from services.eligibility.sources import ROSTER
+
+_CAUSE = "recipient.listed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A recipient as a roster lists them, and what is known of them with it."""
+
+    event: RecipientListed
+    told_at: datetime
+    claims: list[Assertion]
+    person: Person
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    listed: _Listed
+    schedules: Mapping[Subsidy, Schedule]
+    decisions: Mapping[Subsidy, SubsidyDecision]
+    """Of the subsidies listed."""
+
+    def granted(self, application: ListedApplication) -> list[Subsidy]:
+        return [subsidy for subsidy in application.subsidies if self.decisions[subsidy].eligible]
+
+
+async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
+    """Judges them on what is known and on the roster's word, tells each its decisions, and puts in force what is
+    granted: the facts, the applications, the schedules."""
+    await tx.lock(*{item.data.person_id for item in received})
+    listed = await _new_ones(tx, received)
+    if not listed:
+        return
+    policy = await load_policy(tx)
+    judged = await asyncio.to_thread(_judge, listed, policy)
+    for item in judged:
+        tx.publish(
+            RecipientJudged(
+                person_id=item.listed.event.person_id,
+                version=1,
+                import_id=item.listed.event.import_id,
+                policy_version=policy.version(item.listed.event.area),
+                decisions=tuple(item.decisions.values()),
+            ),
+            bulk=True,
+        )
+    await _save_applications(tx, judged)
+    taken = [item for item in judged if any(decision.eligible for decision in item.decisions.values())]
+    await store_assertions(tx, ((i.listed.event.person_id, ROSTER, claim) for i in taken for claim in i.listed.claims))
+    persons = [item.listed.person for item in taken]
+    areas = {item.listed.event.person_id: item.listed.event.area for item in taken}
+    await save_areas(tx, persons, [item.listed.facts for item in taken], areas)
+    schedules = [(item.listed.person, item.schedules) for item in taken]
+    await tell_schedules(tx, schedules, {person.person_id: _CAUSE for person in persons}, bulk=True)
+
+
+async def _new_ones(tx: Transaction, received: Sequence[Received]) -> list[_Listed]:
+    """Those not taken yet, of each person one, each with everything known of the person."""
+    told = {item.data.person_id: item for item in reversed(received)}
+    first_ids = [item.data.applications[0].application_id for item in told.values()]
+    taken = set((await tx.connection.execute(_TAKEN, {"ids": first_ids})).scalars())
+    persons = {member: person for person in await load_persons(tx, told) for member in person.members if member in told}
+    listed = []
+    for person_id, item in told.items():
+        event: RecipientListed = item.data
+        first, person = event.applications[0], persons[person_id]
+        if first.application_id in taken:
+            continue
+        at = item.envelope.time
+        claims = assertions_of(first.application_id, first.applied_on, event.facts, at, source=ROSTER, approved=True)
+        person.assertions += claims
+        person.applications += [
+            Application(subsidy, application.applied_on, event.imported_on)
+            for application in event.applications
+            for subsidy in application.subsidies
+        ]
+        listed.append(_Listed(event, at, claims, person, person.facts()))
+    return listed
+
+
+def _judge(listed: Sequence[_Listed], policy: PolicySet) -> list[_Judged]:
+    determination = Determination([item.facts for item in listed], policy)
+    judged = []
+    for i, item in enumerate(listed):
+        schedules = {subsidy: determination.schedule(i, subsidy) for subsidy in SUBSIDIES}
+        decisions = {
+            subsidy: _decision(determination, i, item, subsidy, application, schedules[subsidy], policy)
+            for application in item.event.applications
+            for subsidy in application.subsidies
+        }
+        judged.append(_Judged(item, schedules, decisions))
+    return judged
+
+
+def _decision(
+    determination: Determination,
+    i: int,
+    item: _Listed,
+    subsidy: Subsidy,
+    application: ListedApplication,
+    schedule: Schedule,
+    policy: PolicySet,
+) -> SubsidyDecision:
+    """Granted with every month from the first one listed on, or refused with the rules that fail in it."""
+    first = Period.of(application.applied_on)
+    months = told_months(entry for entry in schedule.entitlements if entry.to is None or entry.to >= first)
+    if months:
+        return SubsidyDecision.model_construct(
+            subsidy=subsidy,
+            eligible=True,
+            first_period=months[0].from_,
+            amount_fen=months[0].amount_fen,
+            reasons=(),
+            months=months,
+        )
+    asked = weighed(determination.decision(i, subsidy, first), item.facts, first, policy)
+    return SubsidyDecision(
+        subsidy=subsidy,
+        eligible=False,
+        reasons=tuple(told_reason(reason) for reason in asked.reasons if reason.outcome == "fail"),
+        comparison=asked.comparison,
+    )
+
+
+async def _save_applications(tx: Transaction, judged: Sequence[_Judged]) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for item in judged:
+        event = item.listed.event
+        facts = event.facts.model_dump_json(by_alias=True)
+        for application in event.applications:
+            granted = item.granted(application)
+            rows.append(
+                (
+                    application.application_id,
+                    event.person_id,
+                    event.version,
+                    event.area,
+                    "roster",
+                    "approved" if granted else "rejected",
+                    list(application.subsidies),
+                    application.applied_on,
+                    facts,
+                    item.listed.told_at,
+                    event.imported_on,
+                    True,
+                    granted,
+                    event.imported_on,
+                )
+            )
+    await copy_rows(tx, "applications", _COLUMNS, rows)
+
+
+_COLUMNS = (
+    "application_id", "person_id", "version", "area", "channel", "status", "subsidies", "applied_on", "facts",
+    "told_at", "reviewed_on", "final", "granted", "decided_on",
+)  # fmt: skip
+
+_TAKEN = text("SELECT application_id FROM applications WHERE application_id = ANY(CAST(:ids AS uuid[]))")

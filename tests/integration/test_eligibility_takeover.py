@@ -1,0 +1,158 @@
+"""Recipients on a roster that is taken over: judged once, in force at once, exactly as an approval would have it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from deploy.local.sample.county import build_county
+from deploy.local.sample.roster import roster_csv
+from libs.common.database import new_id, rows
+from libs.common.events.envelope import EventData
+from libs.common.events.intake import ApplicationApproved, ListedApplication, RecipientListed
+from libs.common.events.matching import CertificateExpired, LowIncomeExited, PersonDied
+from services.intake.roster_words import column_named
+from services.intake.takeover import BadRow, Entry, read_row
+from tests.integration.test_eligibility import Eligibility, eligibility, fact
+
+__all__ = ["eligibility"]  # the fixture
+
+AREA = "530102"
+ON = date(2026, 1, 15)
+IMPORT = uuid4()
+
+
+def entries(persons: int, seed: int = 3) -> list[Entry]:
+    """The sound rows of the sample roster."""
+    sound = []
+    for row in csv.DictReader(io.StringIO(roster_csv(build_county(AREA, persons, seed)))):
+        cells = {name: cell for title, cell in row.items() if (name := column_named(title)) is not None}
+        try:
+            sound.append(read_row(cells, area=AREA, on=ON))
+        except BadRow:
+            continue
+    return sound
+
+
+def listed(entry: Entry, person: str, *, import_id: UUID = IMPORT) -> RecipientListed:
+    first = entry.declarations[0]
+    return RecipientListed(
+        person_id=person,
+        version=1,
+        import_id=import_id,
+        imported_on=ON,
+        area=first.applicant.hukou_area,
+        facts=entry.facts(first),
+        applications=tuple(
+            ListedApplication(application_id=new_id(), subsidies=item.subsidies, applied_on=item.applied_on)
+            for item in entry.declarations
+        ),
+    )
+
+
+def approved(entry: Entry, person: str, granted: Sequence[str]) -> list[EventData]:
+    """The same as applications that offices approved, in what is granted."""
+    return [
+        ApplicationApproved(
+            person_id=person,
+            version=2,
+            application_id=new_id(),
+            area=item.applicant.hukou_area,
+            channel="roster",
+            subsidies=item.subsidies,
+            applied_on=item.applied_on,
+            status="approved",
+            stage=None,
+            facts=entry.facts(item),
+            decided_on=ON,
+            granted=tuple(subsidy for subsidy in item.subsidies if subsidy in granted),
+        )
+        for item in entry.declarations
+        if any(subsidy in granted for subsidy in item.subsidies)
+    ]
+
+
+async def schedules(eligibility: Eligibility) -> dict[str, list[Any]]:
+    async with eligibility.database.transaction() as tx:
+        found = await tx.connection.execute(
+            text(
+                "SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, schedule, stopped_because"
+                " FROM entitlements ORDER BY person_id, subsidy, version DESC"
+            )
+        )
+        stored: dict[str, list[Any]] = {}
+        for row in found:
+            stored.setdefault(row.person_id, []).append((row.subsidy, row.schedule, row.stopped_because))
+    return stored
+
+
+async def test_who_is_taken_over_gets_the_schedules_that_approved_applications_would_have(
+    eligibility: Eligibility,
+) -> None:
+    # Departments know something of every fifth before, and of every seventh after it.
+    some = entries(150)
+    facts = {
+        0: (CertificateExpired, date(2025, 11, 3)),
+        1: (LowIncomeExited, date(2025, 8, 1)),
+        2: (PersonDied, date(2025, 12, 9)),
+    }
+
+    def news(i: int, person: str) -> EventData:
+        kind, on = facts[i % 3]
+        return fact(kind, on, person)  # type: ignore[no-any-return]
+
+    async def tell(way: str, events: Callable[[Entry, str], list[EventData]]) -> None:
+        people = [(i, f"p1-{way}{i}", entry) for i, entry in enumerate(some)]
+        await eligibility.take(*(news(i, person) for i, person, _ in people if i % 5 == 0))
+        await eligibility.take(*(event for _, person, entry in people for event in events(entry, person)))
+        await eligibility.take(*(news(i, person) for i, person, _ in people if i % 7 == 0))
+
+    await tell("a", lambda entry, person: [listed(entry, person)])
+    granted = {
+        item["person_id"].replace("p1-a", "p1-b"): [d["subsidy"] for d in item["decisions"] if d["eligible"]]
+        for item in await eligibility.published("recipient.judged.v1")
+    }
+    await tell("b", lambda entry, person: approved(entry, person, granted[person]))
+    stored = await schedules(eligibility)
+    taken_over = {person[4:]: found for person, found in stored.items() if person.startswith("p1-a")}
+    as_applied = {person[4:]: found for person, found in stored.items() if person.startswith("p1-b")}
+    assert len(taken_over) > 100
+    assert len({person for person, found in taken_over.items() if any(why for _, _, why in found)}) > 20
+    assert taken_over == as_applied
+
+
+async def test_what_is_refused_is_told_with_its_rules_and_nothing_of_it_is_in_force(eligibility: Eligibility) -> None:
+    some = entries(60)
+    await eligibility.take(*(listed(entry, f"p1-{i}") for i, entry in enumerate(some)))
+    judged = {item["person_id"]: item["decisions"] for item in await eligibility.published("recipient.judged.v1")}
+    assert len(judged) == len(some)
+    stored = await schedules(eligibility)
+    refused = 0
+    for person, decisions in judged.items():
+        granted = {decision["subsidy"] for decision in decisions if decision["eligible"]}
+        assert granted == {subsidy for subsidy, months, _ in stored.get(person, []) if months}
+        for decision in decisions:
+            assert bool(decision["months"]) is decision["eligible"]
+            if not decision["eligible"]:
+                refused += 1
+                assert {reason["outcome"] for reason in decision["reasons"]} == {"fail"}
+                assert all(reason["citation"] for reason in decision["reasons"])
+    assert refused > 0
+
+
+async def test_told_twice_a_recipient_is_taken_over_once(eligibility: Eligibility) -> None:
+    entry = entries(5)[0]
+    event = listed(entry, "p1-twice")
+    await eligibility.take(event, event)
+    await eligibility.take(event)
+    await eligibility.take(listed(entry, "p1-twice", import_id=uuid4()))
+    async with eligibility.database.transaction() as tx:
+        versions = rows(await tx.connection.execute(text("SELECT max(version) AS last FROM entitlements")))
+    assert versions == [{"last": 1}]
+    assert len(await eligibility.published("recipient.judged.v1")) == 2, "another import is judged, and changes nothing"
