@@ -63,7 +63,7 @@ async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_nu
 
 
 async def _require_not_waiting(tx: Transaction, *person_ids: str) -> None:
-    waiting = text("SELECT FROM roster_entries WHERE state = 'waiting' AND person_id = ANY(:person_ids) LIMIT 1")
+    waiting = text("SELECT 1 FROM roster_entries WHERE state = 'waiting' AND person_id = ANY(:person_ids) LIMIT 1")
     if (await tx.connection.execute(waiting, {"person_ids": list(person_ids)})).first() is not None:
         raise BeingTakenOver
 
