@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -104,3 +105,17 @@ ReturnCode = Literal[
     "holder_dead",
     "wrong_bank",
 ]
+
+_ENGLISH = re.compile(r" \([a-z][^()]*\)")
+_NOTICE = re.compile(r"notice ([1-8])\.\d")
+
+
+def in_chinese(reason: str) -> str:
+    """A reason or citation as a paper or page says it: without its English, the notice by its name.
+
+    `健在 (alive)` → `健在`; `notice 3.6; 国发〔2015〕52号` → `云南省精准管理实施意见第三条；国发〔2015〕52号`.
+    """
+    chinese = _NOTICE.sub(
+        lambda cited: f"云南省精准管理实施意见第{'一二三四五六七八'[int(cited[1]) - 1]}条", _ENGLISH.sub("", reason)
+    )
+    return "；".join(dict.fromkeys(chinese.split("; ")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from nicegui import ui
@@ -28,6 +29,7 @@ from libs.common.dashboard import (
     subheading,
     table,
 )
+from libs.common.forms import fen_of
 from libs.common.listing import listing
 from libs.common.vocabulary import CATEGORY_NAMES
 
@@ -169,7 +171,8 @@ async def simulations(desk: Desk) -> None:
         period = ui.input("月份", value=business_today().isoformat()[:7]).props("outlined dense").classes("lb-field")
         names = {item["name"]: item["title"] for item in known}
         name = ui.select(names, label="参数", value="living.amount_fen").props("outlined dense").classes("lb-wide")
-        value = ui.input("取值（金额以分计）", value="12000").props("outlined dense").classes("lb-field")
+        value = ui.input("取值（金额以元计）", value="120").props("outlined dense").classes("lb-field")
+        value.tooltip("按等级分别取值的写作：1级 120；2级 110")
         ask = ui.button("测算", icon="calculate").props("unelevated no-caps")
     answer = ui.column().classes("w-full gap-4")
 
@@ -177,7 +180,7 @@ async def simulations(desk: Desk) -> None:
         answer.clear()
         with answer:
             try:
-                change = {"name": name.value, "value": _typed(value.value)}
+                change = {"name": name.value, "value": typed(name.value, value.value)}
                 body = {"area": area.value, "period": period.value, "changes": [change]}
                 asked = await desk.rest.post("/v1/simulations", body)
                 waiting = ui.spinner(size="lg")
@@ -202,14 +205,19 @@ async def _finished(desk: Desk, path: str) -> dict[str, Any]:
         await asyncio.sleep(_ASK_AGAIN_S)
 
 
-def _typed(text: str) -> Any:
-    """A value as JSON writes it, else the text itself."""
+def typed(name: str, text: str) -> Any:
+    """A parameter's value as a user writes it: amounts in yuan, one or one for each level (`1级 120；2级 110`); else as
+    JSON writes it, else the text itself. `Refused` for what is no amount."""
+    if name.endswith(".amount_fen"):
+        by_level = {level: fen_of(yuan, f"{level}级取值") for level, yuan in _BY_LEVEL.findall(text)}
+        return by_level or fen_of(text, "取值")
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
+_BY_LEVEL = re.compile(r"([1-4])\s*级[\s:：]*([^\s;；,，]+)")
 _ASK_AGAIN_S = 0.5
 _SUMS = [
     Column("persons_before", "现人数", numeric=True),
@@ -237,6 +245,8 @@ PAGES = [
 STORY = {
     **CAUSES,
     "residence.observed": "户籍所在地",
+    "care_need.assessed": "长期照护需求评估",
+    "transfer.accepted": "迁移接收",
     "review": "审核",
     "verification": "核实",
     "application.assessed": "资格评估",

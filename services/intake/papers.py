@@ -12,7 +12,7 @@ from libs.common.events.eligibility import Reason
 from libs.common.identity import mask_id_number
 from libs.common.money import yuan_text
 from libs.common.papers.printing import Facts, Grid, Heading, Items, Paper, Paragraph, Part, Signatures, day_text
-from libs.common.vocabulary import SUBSIDY_NAMES, Channel, Stage, Subsidy
+from libs.common.vocabulary import SUBSIDY_NAMES, Channel, Stage, Subsidy, in_chinese
 from services.intake.applications import Application
 from services.intake.archives import DocumentKind
 from services.intake.declarations import Declaration
@@ -150,7 +150,7 @@ def _rejection(case: Case, maker: Maker) -> Paper:
     if application.status == "approved":
         refused = tuple(item.subsidy for item in application.refused)
     reasons = [
-        (SUBSIDY_NAMES[item.subsidy], reason.detail, reason.citation)
+        (SUBSIDY_NAMES[item.subsidy], in_chinese(reason.detail), in_chinese(reason.citation))
         for item in application.refused
         for reason in _failing(item.reasons)
     ]

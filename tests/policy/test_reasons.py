@@ -7,6 +7,7 @@ import re
 import pytest
 
 from libs.common.period import Period
+from libs.common.vocabulary import in_chinese
 from services.eligibility.assessments import AssessedDecision
 from services.eligibility.determination import Determination
 from services.eligibility.policy.parameters import shipped
@@ -26,6 +27,8 @@ def test_every_rule_says_in_chinese_and_english_what_holds_and_what_would_change
     for rule in {rule.name: rule for rules in RULES.values() for rule in rules}.values():
         for words in (rule.met, rule.unmet, REMEDIES[rule.name]):
             assert _CHINESE_AND_ENGLISH.search(words), (rule.name, words)
+            assert not re.search("[A-Za-z]", in_chinese(words)), (rule.name, words)
+        assert not re.search("[A-Za-z]", in_chinese(rule.citation)), rule.citation
         assert rule.citation.startswith(("notice ", "国发〔2015〕52号"))
 
 

@@ -30,6 +30,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import paper, posted
 from libs.common.listing import listing
+from libs.common.vocabulary import in_chinese
 from services.intake.dashboard.words import (
     CHANNELS,
     DOCUMENTS,
@@ -168,9 +169,9 @@ def _assessment(assessment: Mapping[str, Any] | None) -> None:
         subheading(f"{SUBSIDIES[decision['subsidy']][0]}：{verdict}{amount}")
         table(
             [
-                Column("detail", "依据事实", wide=True),
+                Column("detail", "依据事实", show=in_chinese, wide=True),
                 Column("outcome", "结论", words=OUTCOMES),
-                Column("citation", "条款", wide=True),
+                Column("citation", "条款", show=in_chinese, wide=True),
             ],
             decision["reasons"],
         )

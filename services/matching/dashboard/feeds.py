@@ -60,7 +60,9 @@ LEVELS: Words = {
 async def feeds(desk: Desk) -> None:
     heading("部门数据", "比上次少了三成以上、或中途截断的全量数据先存疑，经人核实后才采用")
     if desk.role in SENDERS:
-        ui.button("上传数据", icon="upload_file", on_click=lambda: _sending(desk)).props("unelevated no-caps")
+        ui.button("上传数据", icon="upload_file", on_click=lambda: _sending(desk)).props("unelevated no-caps").classes(
+            "self-start"
+        )
     await listing(
         desk,
         "/v1/feeds",

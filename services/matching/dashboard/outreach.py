@@ -26,6 +26,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import posted
 from libs.common.listing import listing
+from libs.common.vocabulary import in_chinese
 
 STATUSES: Words = {
     "identified": ("待初筛", "busy"),
@@ -100,9 +101,8 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         for decision in case["decisions"] or []:
             for reason in decision["reasons"]:
                 if reason["outcome"] == "fail":
-                    ui.label(f"{as_words(SHORT_SUBSIDIES)(decision['subsidy'])}：{reason['detail']}").classes(
-                        "lb-about"
-                    )
+                    subsidy = as_words(SHORT_SUBSIDIES)(decision["subsidy"])
+                    ui.label(f"{subsidy}：{in_chinese(reason['detail'])}").classes("lb-about")
         open_case = case["status"] in ("identified", "reminding", "task", "reminded")
         if open_case and desk.role in ("township", "civil_affairs", "cdpf"):
             _outcome(desk, case, opened)

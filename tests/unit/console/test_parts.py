@@ -6,9 +6,23 @@ import inspect
 
 import pytest
 
-from libs.common.dashboard import PERSON, Column, Page, Panel, _row, as_area, as_moment, as_short, as_words, as_yuan
+from libs.common.dashboard import (
+    PERSON,
+    Column,
+    Page,
+    Panel,
+    Refused,
+    _row,
+    as_area,
+    as_moment,
+    as_short,
+    as_words,
+    as_yuan,
+)
+from libs.common.events.envelope import FactEvent, event_types
 from services.console.main import DASHBOARDS
 from services.console.settings import ConsoleSettings
+from services.eligibility.dashboard import STORY, typed
 
 
 @pytest.mark.parametrize(
@@ -24,6 +38,31 @@ def test_an_area_without_a_name_is_shown_with_the_nearest_one_that_has() -> None
     assert as_area("530102001") == "五华区 530102001"
     assert as_area("990101") == "990101"
     assert as_area(None) == "—"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("living.amount_fen", "120", 12_000),
+        ("living.amount_fen", "1,120.5", 112_050),
+        ("care.amount_fen", "1级 120；2级：110.00", {"1": 12_000, "2": 11_000}),
+        ("care.levels", "[1, 2, 3]", [1, 2, 3]),
+        ("living.categories", "dibao", "dibao"),
+    ],
+)
+def test_a_parameter_is_tried_with_what_a_user_writes(name: str, text: str, value: object) -> None:
+    assert typed(name, text) == value
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1.234", "1级 x"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="取值"):
+        typed("care.amount_fen", text)
+
+
+def test_a_persons_story_has_a_word_for_every_kind_of_fact() -> None:
+    told = {name.removesuffix(".v1") for name, event in event_types().items() if issubclass(event, FactEvent)}
+    assert told | {"care_need.assessed", "residence.observed"} <= set(STORY)
 
 
 def test_moments_are_shown_in_beijing_time() -> None:
