@@ -158,7 +158,7 @@ def cell_text(value: object) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:E}"
     if isinstance(value, datetime):
         return value.date().isoformat()
-    return str(value)
+    return str(value).encode("utf-8", "surrogatepass").decode("utf-8", "replace")  # JSON may escape half a character
 
 
 def _chinese_number(text: str) -> int:

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import BigInteger, String, Uuid, column, select, table, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -41,7 +41,7 @@ _AUDIT_LOG = table(
 
 
 class DailyRun(BaseModel):
-    as_of: date
+    as_of: date = Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))
 
 
 async def metrics() -> PlainTextResponse:

@@ -18,7 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-_TEXT = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$")
+_TEXT = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -35,7 +35,7 @@ class Period:
     @classmethod
     def parse(cls, text: str) -> Period:
         """The period written as `YYYY-MM`; ValueError names the text otherwise."""
-        match = _TEXT.match(text)
+        match = _TEXT.fullmatch(text)
         if match is None:
             raise ValueError(f"not a period (YYYY-MM): {text!r}")
         return cls(int(match[1]), int(match[2]))
@@ -86,11 +86,18 @@ class Period:
         return f"{self.year:04d}-{self.month:02d}"
 
     @classmethod
+    def _from_python(cls, value: Any) -> Period:
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        raise ValueError("not a period (YYYY-MM)")
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        parse = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
         return core_schema.json_or_python_schema(
-            json_schema=parse,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), parse]),
+            json_schema=core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema()),
+            python_schema=core_schema.no_info_plain_validator_function(cls._from_python),
             serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json-unless-none"),
         )
 

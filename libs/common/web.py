@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Annotated, Any
 
 import structlog
@@ -45,7 +46,8 @@ class TransactionalRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             authenticate(request)
-            await request.body()  # before a connection is taken: a slow sender must not hold one
+            body = await request.body()  # before a connection is taken: a slow sender must not hold one
+            _refuse_what_no_text_holds(request, body)
             for attempt in range(1, _TRIES + 1):
                 try:
                     return await _in_transaction(request, self.path_format, answer)
@@ -57,6 +59,41 @@ class TransactionalRoute(APIRoute):
             raise AssertionError("unreachable")
 
         return handle
+
+
+_MAY_ESCAPE_NO_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def _refuse_what_no_text_holds(request: Request, body: bytes) -> None:
+    """U+0000 and halves of characters can be written in URLs and JSON, and stored nowhere."""
+    if "\0" in request.scope["path"]:
+        raise NotFound("no such path")
+    if b"%00" in request.scope["query_string"]:
+        raise InvalidInput.at("query", "holds U+0000")
+    if not _MAY_ESCAPE_NO_TEXT.search(body):
+        return
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return  # it is refused where it is read
+    if wrong := [{"path": path, "message": "holds what is no character"} for path in _no_texts(value)]:
+        raise InvalidInput("see errors", errors=wrong)
+
+
+def _no_texts(value: Any) -> Iterator[str]:
+    """The paths of texts in a JSON value that are none; of a name that is none, the path of what has it."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [(("body",), value)]
+    while waiting:
+        place, inner = waiting.pop()
+        if isinstance(inner, str) and _NO_TEXT.search(inner):
+            yield _path(place) or "body"
+        elif isinstance(inner, dict):
+            if any(_NO_TEXT.search(name) for name in inner):
+                yield _path(place) or "body"
+            waiting += [((*place, name), part) for name, part in inner.items() if not _NO_TEXT.search(name)]
+        elif isinstance(inner, list):
+            waiting += [((*place, number), part) for number, part in enumerate(inner)]
 
 
 async def _in_transaction(request: Request, route: str, answer: Callable[[Request], Awaitable[Response]]) -> Response:

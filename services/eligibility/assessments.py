@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.areas import Area
 from libs.common.events.eligibility import BenefitComparison
+from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import (
     BenefitKind,
@@ -95,7 +96,7 @@ class GivenTransfer(_Part):
 
 class GivenBenefit(_Dated):
     kind: BenefitKind
-    amount_fen: int = Field(default=0, ge=0)
+    amount_fen: Fen = 0
 
 
 class GivenCustody(_Dated):

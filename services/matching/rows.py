@@ -59,7 +59,7 @@ def cell_or_none(column: Column, cell: str) -> str | None:
         if column.required:
             raise BadCell("未填 (is empty)")
         return None
-    if UNREADABLE in text:
+    if UNREADABLE in text or "\0" in text:
         raise BadCell("含有无法识别的字符 (holds characters that cannot be read in the file's encoding)")
     return text
 

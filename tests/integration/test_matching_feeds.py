@@ -204,11 +204,12 @@ async def test_a_large_feed_killed_in_the_middle_goes_on_where_it_was_and_is_app
 
 
 @pytest.mark.usefixtures("behind_the_answer")
-async def test_a_file_that_kills_its_reader_again_and_again_is_refused_and_the_service_lives(
-    matching: Matching, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [DiedApart("exit code -9"), KeyError("what nobody thought of")])
+async def test_a_file_that_defeats_its_reader_again_and_again_is_refused_and_the_service_lives(
+    matching: Matching, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def dies(*_: Any) -> Any:
-        raise DiedApart("exit code -9")
+        raise error
 
     monkeypatch.setattr("services.matching.handlers.feeds.apart", dies)
     intake = matching.running.app.state.parts.intake
@@ -218,7 +219,7 @@ async def test_a_file_that_kills_its_reader_again_and_again_is_refused_and_the_s
     while (await read()).json()["status"] == "received":
         intake.arrived.set()
         await asyncio.sleep(0.05)
-    assert "died 5 times" in (await read()).json()["refusal"]
+    assert (await read()).json()["refusal"].endswith(type(error).__name__)
     assert not working.done()
     intake.stop()
     await working

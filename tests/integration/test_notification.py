@@ -420,7 +420,9 @@ async def test_messages_are_listed_by_person_kind_and_status_within_ones_area(
     elsewhere = issuer.bearer("civil_affairs", "530103")
     assert (await http.get("/v1/messages", headers=elsewhere)).json()["items"] == []
     assert (await http.get("/v1/messages", params={"area": "530102"}, headers=elsewhere)).status_code == 403
-    assert (await http.get(f"/v1/persons/{PERSON}/timeline", headers=county)).json()["items"][0]["status"] == "queued"
+    story = f"/v1/persons/{PERSON}/timeline"
+    assert (await http.get(story, headers=county)).json()["items"][0]["status"] == "queued"
+    assert (await http.get(story, headers=elsewhere)).status_code == 404
 
 
 async def test_an_area_writes_its_own_text_and_messages_made_before_keep_theirs(

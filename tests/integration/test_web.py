@@ -201,6 +201,29 @@ async def test_broken_json_and_wrong_fields_are_named(notes: Running, civil: dic
     assert cursor.json()["errors"][0]["path"] == "query.cursor"
 
 
+async def test_what_no_text_can_hold_is_refused_where_it_stands(notes: Running, civil: dict[str, str]) -> None:
+    civil["content-type"] = "application/json"
+    for odd in ("\\u0000", "\\ud800", "\\udc00\\ud840"):
+        body = f'{{"area": "530102", "text": "a{odd}", "more": [{{"b{odd}": 1}}]}}'
+        answer = await notes.http.post("/v1/notes", content=body, headers=civil)
+        assert answer.status_code == 422
+        assert sorted(error["path"] for error in answer.json()["errors"]) == ["more.0", "text"]
+    assert (await notes.http.get("/v1/notes?area=%00", headers=civil)).status_code == 422
+    whole = await notes.http.post("/v1/notes", content=r'{"area": "530102", "text": "\ud842\udfb7"}', headers=civil)
+    assert whole.status_code == 201
+    assert "𠮷" in await _texts(notes)
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01", "1999-12-31", "2200-01-01", "9999-12-31"])
+async def test_a_daily_run_of_a_day_that_no_calendar_of_ours_has_is_refused(
+    notes: Running, issuer: Issuer, as_of: str
+) -> None:
+    admin = issuer.bearer("admin", "53")
+    answer = await notes.http.post("/v1/daily-runs", json={"as_of": as_of}, headers=admin)
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["as_of"]
+
+
 @pytest.mark.parametrize("declared", [True, False])
 async def test_a_body_of_10_megabytes_is_refused(notes: Running, civil: dict[str, str], declared: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:

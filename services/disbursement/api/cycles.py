@@ -15,6 +15,7 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Federation, Finance, Official, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
+from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import CycleStatus, Subsidy
 from libs.common.web import Page, Paging, Tx, router
@@ -36,7 +37,7 @@ class NewAppropriation(_Body):
     area: Area
     subsidy: Subsidy
     year: int = Field(ge=2000, le=2200)
-    amount_fen: int = Field(gt=0, le=10**15)
+    amount_fen: Fen = Field(gt=0)
     granted_by: Literal["central", "province", "prefecture", "county"] = "county"
     document_no: str = Field(min_length=1, max_length=100)
 

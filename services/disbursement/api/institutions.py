@@ -15,6 +15,7 @@ from libs.common.auth import CivilAffairs, Official, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.errors import Conflict, NotFound
+from libs.common.money import Fen
 from libs.common.web import Page, Tx, router
 from services.disbursement.errors import AdministrativeUse, MoreThanUnspent
 from services.disbursement.queries import query
@@ -43,7 +44,7 @@ class NewUse(BaseModel):
 
     person_id: str = Field(min_length=1, max_length=100)
     category: Category | Literal["administrative"]
-    amount_fen: int = Field(gt=0)
+    amount_fen: Fen = Field(gt=0)
     used_on: date
     receipt_no: str = Field(min_length=1, max_length=100)
     note: str | None = Field(default=None, max_length=500)

@@ -14,6 +14,7 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Finance, Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
+from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from libs.common.web import Page, Paging, Tx, router
@@ -34,7 +35,7 @@ Proposer = Annotated[Principal, Depends(caller("civil_affairs", "finance"))]
 
 class Instalment(BaseModel):
     due_on: date
-    amount_fen: int = Field(gt=0)
+    amount_fen: Fen = Field(gt=0)
 
 
 class Plan(BaseModel):
@@ -52,7 +53,7 @@ class Plan(BaseModel):
 
 class ClaimedMonth(BaseModel):
     period: Period
-    amount_fen: int | None = Field(default=None, gt=0, description="all that was paid for it, if not given")
+    amount_fen: Fen | None = Field(default=None, gt=0, description="all that was paid for it, if not given")
 
 
 class NewRecovery(BaseModel):
@@ -73,7 +74,7 @@ class Withdrawal(BaseModel):
 
 
 class Repayment(BaseModel):
-    amount_fen: int = Field(gt=0)
+    amount_fen: Fen = Field(gt=0)
     repaid_on: date | None = None
     document_no: str | None = Field(
         default=None, min_length=1, max_length=100, description="receipt or treasury voucher (缴款书)"
@@ -81,7 +82,7 @@ class Repayment(BaseModel):
 
 
 class WriteOff(BaseModel):
-    amount_fen: int | None = Field(default=None, gt=0, description="all that is outstanding, if not given")
+    amount_fen: Fen | None = Field(default=None, gt=0, description="all that is outstanding, if not given")
     reason: str = Field(min_length=1, max_length=1000)
 
 

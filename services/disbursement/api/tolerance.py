@@ -17,6 +17,7 @@ from libs.common.auth import CivilAffairs, Official
 from libs.common.clock import business_today
 from libs.common.database import rows
 from libs.common.errors import Conflict, FourEyes, InvalidInput, NotFound
+from libs.common.money import Fen
 from libs.common.web import Page, Tx, router
 from services.disbursement.errors import ClauseNotInForce
 
@@ -50,7 +51,7 @@ class NewDeviation(_Body):
     happened_on: date
     found_in: str = Field(min_length=1, max_length=200, description="the check, audit or complaint")
     what: str = Field(min_length=1, max_length=2000)
-    loss_fen: int = Field(default=0, ge=0)
+    loss_fen: Fen = 0
 
 
 class Factors(_Body):

@@ -13,6 +13,7 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Official
 from libs.common.database import rows
 from libs.common.errors import Conflict, InvalidInput
+from libs.common.money import Fen
 from libs.common.web import Tx, router
 
 api = router(prefix="/v1/work-funds", tags=["work funds"])
@@ -28,7 +29,7 @@ class NewEntry(BaseModel):
     kind: Literal["budget", "spending", "contract", "workload"]
     title: str = Field(min_length=1, max_length=200)
     counterparty: str | None = Field(default=None, max_length=200)
-    amount_fen: int | None = Field(default=None, gt=0, le=10**15)
+    amount_fen: Fen | None = Field(default=None, gt=0)
     quantity: int | None = Field(default=None, gt=0, le=10**9)
     document_no: str = Field(min_length=1, max_length=100)
 

@@ -15,6 +15,7 @@ from libs.common.clock import business_today
 from libs.common.errors import InvalidInput
 from libs.common.events.intake import Component
 from libs.common.identity import InvalidIdentity, ResidentId
+from libs.common.money import Fen
 from libs.common.period import Period, day_after
 from libs.common.vocabulary import BenefitKind, Category, CustodyKind, IncomeCategory, Level
 from libs.common.web import Tx, router
@@ -76,7 +77,7 @@ class PushedEvent(BaseModel):
     until: date | None = Field(default=None, description="last day, where it is known already")
     custody_kind: CustodyKind | None = None
     benefit_kind: BenefitKind | None = None
-    amount_fen: int | None = Field(default=None, ge=0)
+    amount_fen: Fen | None = None
     to_area: Area | None = None
     from_area: Area | None = None
     accepted_on: date | None = None

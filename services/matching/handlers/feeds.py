@@ -23,10 +23,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.database import Database, Transaction
+from libs.common.database import Database, Transaction, is_transient
 from libs.common.errors import Conflict, Forbidden, NotFound
 from services.matching import engine
-from services.matching.apart import DiedApart, apart
+from services.matching.apart import apart
 from services.matching.feeds import FeedFolder, Keys, Stored, take_in
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers.exports import export_known, export_roster
@@ -44,8 +44,8 @@ _FEEDS_AT_ONCE = 2
 _ACTING_LOCK = 7010
 _SMALL_BYTES = 4 << 20
 """Files up to this size are read within the service, larger ones in a process of their own."""
-_DEATHS = 5
-"""So often the process that reads a file may die before the file is refused."""
+_FAILURES = 5
+"""So often reading a file may fail, or kill its reader, before the file is refused."""
 _STRAY_S = 86_400
 """After this time an arrived file that no feed waits for is deleted: it holds identities in plain."""
 _SHRUNK_SHARE = 0.3
@@ -196,7 +196,7 @@ class FeedIntake:
         self._keys = keys
         self._at_work = asyncio.Semaphore(_FEEDS_AT_ONCE)
         self._stopping = asyncio.Event()
-        self._deaths: Counter[UUID] = Counter()
+        self._failures: Counter[UUID] = Counter()
         self.arrived = asyncio.Event()
         """Set when a large file arrived; the worker waits on it."""
 
@@ -210,8 +210,10 @@ class FeedIntake:
                     await self.take_in(feed_id)
                 except UnreadableFeed as error:
                     await self.refuse(feed_id, str(error))
-                except DiedApart as death:
-                    await self._died(feed_id, death)
+                except Exception as error:  # whatever it is, one file must not end the service
+                    if is_transient(error):
+                        raise
+                    await self._failed(feed_id, error)
             await asyncio.to_thread(self._folder.forget_strays, unfinished, _STRAY_S)
             try:
                 async with asyncio.timeout(30):
@@ -261,12 +263,13 @@ class FeedIntake:
         self._folder.staging(feed_id).clear()
         self._folder.arriving(feed_id).unlink(missing_ok=True)
 
-    async def _died(self, feed_id: UUID, death: DiedApart) -> None:
-        """Whoever read the file was killed, or ran out of memory: it goes on in the next round, but not for ever."""
-        log.warning("feed_interrupted", feed_id=str(feed_id), error=str(death))
-        self._deaths[feed_id] += 1
-        if self._deaths[feed_id] >= _DEATHS:
-            await self.refuse(feed_id, f"the process that reads it died {_DEATHS} times: {death}")
+    async def _failed(self, feed_id: UUID, error: Exception) -> None:
+        """Whoever read the file was killed, ran out of memory, or met what it was not written for: it goes on in the
+        next round, but not for ever."""
+        log.warning("feed_interrupted", feed_id=str(feed_id), exc_info=error)
+        self._failures[feed_id] += 1
+        if self._failures[feed_id] >= _FAILURES:
+            await self.refuse(feed_id, f"reading it failed {_FAILURES} times, at last by {type(error).__name__}")
 
     async def _store(self, feed: dict[str, Any]) -> str:
         """Its status then."""

@@ -20,7 +20,7 @@ from libs.common.papers.answers import Form, answer_with
 from libs.common.privacy import Sealer
 from libs.common.web import Page, Paging, Tx, router
 from services.notification import letters
-from services.notification.tables import message_history, messages
+from services.notification.tables import contacts, message_history, messages
 from services.notification.texts import Kind
 
 api = router(prefix="/v1", tags=["notification"])
@@ -136,14 +136,19 @@ async def print_letter(message_id: UUID, form: Form, request: Request, tx: Tx, d
 async def show_timeline(
     person_id: str, tx: Tx, reader: Official, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> dict[str, Any]:
-    """What the person was told, newest first."""
-    found = await tx.connection.execute(
-        select(*_SHOWN)
-        .where(messages.c.person_id == person_id, reader.within(messages.c.area))
-        .order_by(messages.c.message_id.desc())
-        .limit(limit)
+    """What the person was told, newest first. NotFound for whom nobody in one's area knows."""
+    found = rows(
+        await tx.connection.execute(
+            select(*_SHOWN)
+            .where(messages.c.person_id == person_id, reader.within(messages.c.area))
+            .order_by(messages.c.message_id.desc())
+            .limit(limit)
+        )
     )
-    return {"items": [_story(message) for message in rows(found)], "next_cursor": None}
+    if not found:
+        home = await tx.connection.execute(select(contacts.c.area).where(contacts.c.person_id == person_id))
+        reader.require_sight(home.scalar_one_or_none() or "", "person")
+    return {"items": [_story(message) for message in found], "next_cursor": None}
 
 
 def _story(message: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,17 @@ def test_ndjson_is_read_line_by_line_and_a_broken_line_is_one_reject(file: Path)
     assert names(file) == ["张三", "is not valid JSON", "is not a JSON object", "李四"]
 
 
+def test_half_a_character_and_nul_are_rejected_with_their_rows(file: Path) -> None:
+    rows = [
+        {"name": name, "id_number": number, "date": "2026-03-05"}
+        for name, number in (("\ud800", ID), ("张三", "\udfff"), ("张\0", ID), ("𠮷", ID))
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    taken, rejects = take(file)
+    assert taken.accepted == 1
+    assert [(reject["row"], reject["field"]) for reject in rejects] == [(1, "name"), (2, "id_number"), (3, "name")]
+
+
 def test_parquet_is_read_with_its_types(file: Path) -> None:
     table = pa.table({"name": ["张三"], "id_number": [ID], "date": [date(2026, 3, 5)]})
     pq.write_table(table, file)
