@@ -11,7 +11,9 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from datetime import date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
@@ -19,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Text, cast, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, tuple_
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -278,7 +280,10 @@ class Paging:
             if len(self._after) != len(keys):
                 raise InvalidInput.at("query.cursor", "not a cursor of this list")
             place = tuple_(*keys)
-            after = tuple_(*(cast(cast(value, Text), key.type) for key, value in zip(keys, self._after, strict=True)))
+            try:
+                after = tuple_(*(_read_place(key, text) for key, text in zip(keys, self._after, strict=True)))
+            except ValueError as error:
+                raise InvalidInput.at("query.cursor", "not a cursor of this list") from error
             query = query.where(place < after if descending else place > after)
         return query.order_by(*(key.desc() if descending else key for key in keys)).limit(self.limit + 1)
 
@@ -293,11 +298,27 @@ def _encode_cursor(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps([str(value) for value in values]).encode()).decode()
 
 
+_READ: dict[type, Callable[[str], Any]] = {
+    UUID: UUID,
+    int: int,
+    date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
+}
+
+
+def _read_place(key: ColumnElement[Any], text: str) -> ColumnElement[Any]:
+    """A value of a cursor, as the type of its column; ValueError if it is none."""
+    value = _READ.get(key.type.python_type, str)(text)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("no bigint")
+    return literal(value, BigInteger() if isinstance(value, int) else key.type)
+
+
 def _decode_cursor(cursor: str) -> list[str]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput.at("query.cursor", "not a cursor of this list") from error
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not all(isinstance(v, str) and not _NO_TEXT.search(v) for v in values):
         raise InvalidInput.at("query.cursor", "not a cursor of this list")
     return values

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 import python_calamine
 
+from libs.common.clock import business_today
+from libs.common.period import Period
 from tests.conftest import Databases, Issuer
 from tests.integration.disbursement import World, world
 
@@ -266,3 +268,11 @@ async def test_two_counties_that_draw_up_the_first_cycles_of_a_month_at_once_bot
     await here.heard()
     drawn = await asyncio.gather(*(here.drawn_up(area, "2027-05") for area in areas))
     assert [cycle["counts"]["payable"] for cycle in drawn] == [1, 1]
+
+
+async def test_a_month_far_ahead_is_a_slip_of_the_pen(here: World) -> None:
+    area = here.county()
+    period = str(Period.of(business_today()).plus(25))
+    answer = await here.call("POST", "/v1/cycles", "civil_affairs", scope=area, area=area, period=period)
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["period"]

@@ -264,6 +264,11 @@ async def test_a_fact_is_retracted_by_whose_word_it_was_and_by_nobody_else(match
         ({"kind": "person.died", "id_number": "530102194408120015"}, "occurred_on"),
         ({"kind": "person.died", "id_number": "530102194408120015", "occurred_on": "2026-02-30"}, "occurred_on"),
         ({"kind": "person.died", "id_number": "530102194408120015", "occurred_on": "2999-01-01"}, "occurred_on"),
+        ({"kind": "person.died", "id_number": "530102194408120015", "occurred_on": "0001-01-01"}, "occurred_on"),
+        (
+            {"kind": "low_income.exited", "id_number": "530102194408120015", "last_paid_period": "9999-12"},
+            "last_paid_period",
+        ),
         ({"kind": "certificate.issued", "id_number": "530102194408120015", "occurred_on": "2026-03-15"}, "category"),
         ({"kind": "low_income.entered", "id_number": "530102194408120015", "occurred_on": "2026-03-15"}, "category"),
         ({"kind": "benefit.started", "id_number": "530102194408120015", "occurred_on": "2026-03-15"}, "benefit_kind"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import uuid4
@@ -188,6 +189,14 @@ async def test_a_list_shows_only_one_s_own_area_and_pages_through_all_of_it(note
             break
         cursor = f"&cursor={answer.json()['next_cursor']}"
     assert seen == [f"5303 {number}" for number in range(5)]
+
+
+async def test_a_cursor_that_no_list_gave_is_refused(notes: Running, civil: dict[str, str]) -> None:
+    for made_up in ('["x"]', '["1", "2"]', "[1]", "[null]", "{}", '["\\u0000"]', f'["{2**63}"]', "[" * 300):
+        cursor = base64.urlsafe_b64encode(made_up.encode()).decode()
+        answer = await notes.http.get("/v1/notes", params={"cursor": cursor}, headers=civil)
+        assert answer.status_code == 422, made_up
+        assert [error["path"] for error in answer.json()["errors"]] == ["query.cursor"]
 
 
 async def test_broken_json_and_wrong_fields_are_named(notes: Running, civil: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Federation, Finance, Official, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
+from libs.common.errors import InvalidInput
 from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import CycleStatus, Subsidy
@@ -27,6 +28,9 @@ from services.disbursement.tables import cycles
 from services.disbursement.words import cause_text, code_text
 
 api = router(prefix="/v1", tags=["cycles"])
+
+_MONTHS_AHEAD = 24
+"""A slip of the pen must not open a partition for each month of a century."""
 
 
 class _Body(BaseModel):
@@ -126,6 +130,8 @@ async def list_books(tx: Tx, reader: Official, area: Area | None = None, year: i
 async def draw_up(body: NewCycle, tx: Tx, civil_affairs: CivilAffairs, request: Request) -> Cycle:
     """Draws up what is due of every month up to the period. The same draft again is drawn up anew."""
     civil_affairs.require_area(body.area)
+    if body.period > Period.of(business_today()).plus(_MONTHS_AHEAD):
+        raise InvalidInput.at("period", f"lies more than {_MONTHS_AHEAD} months ahead")
     order = handlers.Order(body.area, body.period, body.subsidy, body.channel)
     cycle_id = await handlers.draw_up_cycle(tx, civil_affairs, request.app.state.settings, order)
     return await _shown(tx, cycle_id)

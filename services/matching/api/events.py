@@ -52,6 +52,7 @@ EventKind = Literal[
     "fact.retracted",
 ]
 
+_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 _MAY_END_BY_PERIOD = ("low_income.exited", "benefit.ended")
 
 
@@ -64,7 +65,7 @@ class PushedEvent(BaseModel):
 
     kind: EventKind
     id_number: str = Field(max_length=40, description="resident ID")
-    occurred_on: date | None = None
+    occurred_on: date | None = Field(default=None, ge=_FIRST_DAY, le=_LAST_DAY)
     area: Area | None = Field(default=None, description="where the person belongs, if the sender knows")
     last_paid_period: Period | None = None
 
@@ -87,6 +88,8 @@ class PushedEvent(BaseModel):
     def first_day(self) -> date:
         """Of the new state. A last paid month stands for its last day, so the day after it is the first."""
         if self.last_paid_period is not None and self.kind in _MAY_END_BY_PERIOD:
+            if self.last_paid_period > Period.of(_LAST_DAY):
+                raise InvalidInput.at("last_paid_period", f"lies after {_LAST_DAY}")
             return day_after(self.last_paid_period.last_day)
         if self.occurred_on is not None:
             return self.occurred_on
