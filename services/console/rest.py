@@ -10,6 +10,7 @@ import httpx
 import stamina
 
 from libs.common.dashboard import Refused
+from services.console.refusals import sentence_of
 
 SERVICE_NAMES = {
     "intake": "申请受理",
@@ -21,16 +22,6 @@ SERVICE_NAMES = {
 
 _UPLOAD_S = 600.0
 """Files of up to 50 MB are taken in before the service answers."""
-
-_SENTENCES = {
-    400: "请求格式不正确",
-    403: "当前角色或地区无权进行此操作",
-    404: "没有找到，或不在您的管辖地区内",
-    409: "当前状态不允许此操作",
-    413: "内容过大",
-    422: "输入有误",
-    429: "操作过于频繁，请稍后再试",
-}
 
 
 class HttpRest:
@@ -102,10 +93,7 @@ class HttpRest:
             body = answer.json()
         except ValueError:
             body = {}
-        errors = "；".join(f"{error['path']}：{error['message']}" for error in body.get("errors", []))
-        detail = errors or body.get("detail") or body.get("title") or ""
-        sentence = _SENTENCES.get(answer.status_code, f"请求未被接受（{answer.status_code}）")
-        return f"{sentence}（{detail}）" if detail else sentence
+        return sentence_of(answer.status_code, body)
 
 
 def _given(query: dict[str, object]) -> dict[str, str]:

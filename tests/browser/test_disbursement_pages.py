@@ -113,7 +113,7 @@ async def test_a_refusal_stands_where_the_answer_would_have_stood(visitor: Visit
     await expect(visitor.page.get_by_role("alert")).to_contain_text("金额（元）最多两位小数")
     await fill(visitor, 月份="2199-01")
     await press(visitor, "结账")
-    await expect(visitor.page.get_by_role("alert").last).to_contain_text("当前状态不允许此操作")
+    await expect(visitor.page.get_by_role("alert").last).to_contain_text("当月尚未结束，不能结账")
 
 
 async def test_an_overpayment_is_repaid_and_the_rest_written_off_by_two_persons(

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from libs.common.dashboard import Refused
-from services.console.rest import HttpRest
+from libs.common.errors import DomainError, Forbidden, InvalidInput, NotFound
+from libs.common.web import problem
+from services.console.refusals import _BY_KIND
+from services.console.rest import SERVICE_NAMES, HttpRest
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -42,18 +46,17 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_idempotency_key()
     assert len(set(keys)) == 1
 
 
+def refused(error: DomainError) -> httpx.Response:
+    answer = problem(error)
+    return httpx.Response(answer.status_code, content=bytes(answer.body))
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (
-            httpx.Response(403, json={"title": "t", "detail": "area 53 is outside"}),
-            "无权进行此操作（area 53 is outside）",
-        ),
-        (httpx.Response(404, json={"title": "no such person"}), "没有找到，或不在您的管辖地区内（no such person）"),
-        (
-            httpx.Response(422, json={"errors": [{"path": "area", "message": "not an area"}]}),
-            "输入有误（area：not an area）",
-        ),
+        (refused(Forbidden("area 53 is outside")), "当前角色或地区无权进行此操作（area 53 is outside）"),
+        (refused(NotFound()), "没有找到，或不在您的管辖地区内"),
+        (refused(InvalidInput.at("area", "not an area")), "输入有误（area：not an area）"),
         (httpx.Response(500, headers={"x-request-id": "r-1"}), "申请受理服务出错（500），请求编号 r-1"),
         (httpx.Response(418, text="teapot"), "请求未被接受（418）"),
     ],
@@ -61,8 +64,21 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_idempotency_key()
 async def test_refusals_become_sentences(answer: httpx.Response, sentence: str) -> None:
     with pytest.raises(Refused) as refusal:
         await rest(lambda request: answer).get("/v1/applications")
-    assert sentence in str(refusal.value)
+    assert str(refusal.value) == sentence
     assert refusal.value.status == answer.status_code
+
+
+def test_every_kind_of_refusal_has_a_sentence_in_chinese() -> None:
+    for service in SERVICE_NAMES:
+        importlib.import_module(f"services.{service}.main")
+    kinds = {kind.type for kind in _kinds(DomainError) if kind.status < 500 and kind.status != 401}
+    assert kinds == set(_BY_KIND)
+
+
+def _kinds(kind: type[DomainError]) -> Iterator[type[DomainError]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)
 
 
 async def test_a_service_that_is_down_is_named() -> None:
