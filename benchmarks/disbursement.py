@@ -1,6 +1,6 @@
 """Monthly payments: drawn up beside bare load-then-index of the same rows, and dispatched to a stub bank.
 
-    python -m benchmarks.disbursement [--persons 100000] [--rounds 3] [--dispatched 5000]
+    python -m benchmarks.disbursement [--persons 100000] [--before 0 6] [--rounds 3] [--dispatched 5000]
 
 `drawn up` writes one payment per entitled person into the month's partition, with all that it checks (what was paid,
 is held, is unpayable, is set off). Its limit loads the very same rows into a table and builds the same indexes.
@@ -28,6 +28,7 @@ from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from services.disbursement.bank import AcceptedTransfer, Batch, Statement
 from services.disbursement.handlers import cycles
+from services.disbursement.handlers.reconciliation import note_settled_cycles
 from services.disbursement.workers import Sending
 
 _SCHEMA = Path(__file__).parents[1] / "services/disbursement/migrations/schema_v1.sql"
@@ -43,6 +44,19 @@ _LIMIT = (
     "CREATE INDEX ON bare (cycle_id, status)",
     "CREATE INDEX ON bare (batch_id) WHERE batch_id IS NOT NULL",
     "CREATE INDEX ON bare (area text_pattern_ops, status)",
+)
+_HISTORY = (
+    "UPDATE entitled_spans SET months = daterange((DATE '2026-03-01' - interval '{months} months')::date, NULL)",
+    "SELECT ensure_payment_partitions((DATE '2026-03-01' - interval '{months} months')::date, DATE '2026-02-01')",
+    "INSERT INTO cycles (area, period, subsidy, status, created_by, concurred_by, approved_by, submitted_at)"
+    " VALUES ('530102', '2026-02-01', 'living', 'submitted', 'a', 'b', 'c', now())",
+    "INSERT INTO payments (payment_id, period, person_id, subsidy, attempt, cycle_id, area, level, amount_fen,"
+    " entitled_fen, paid_before_fen, status, settled_on, batch_id, book_area, book_year)"
+    " SELECT payment_id(person_id, s.subsidy, month::date, 1), month::date, person_id, s.subsidy, 1, cycle_id, s.area,"
+    " level, amount_fen, amount_fen, 0, 'settled', month::date, cycle_id, '530102', 2026"
+    " FROM cycles, entitled_spans s CROSS JOIN generate_series(lower(months), DATE '2026-02-01', interval '1 month')"
+    " AS month",
+    "VACUUM ANALYZE",
 )
 _AGAIN = "INSERT INTO bare SELECT * FROM rows_to_load ON CONFLICT DO NOTHING"
 
@@ -105,12 +119,22 @@ async def _draw_up(database: Database, settings: Settings) -> tuple[UUID, float]
     return cycle_id, time.perf_counter() - started
 
 
-async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer) -> list[Comparison]:
-    """New payments a second, and months looked at a second when there is nothing to do, each beside its limit."""
+async def _paid_before(database: Database, months: int) -> None:
+    """So many months were paid to everybody, and their cycle settled."""
+    await _run(database, *(statement.format(months=months) for statement in _HISTORY))
+    async with database.transaction() as tx:
+        await note_settled_cycles(tx)
+
+
+async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer, *, months: int = 0) -> list[Comparison]:
+    """New payments a second, after `months` that are paid, and months looked at a second when there is nothing to do,
+    each beside its limit."""
     drawn, bare, again, conflict = [], [], [], []
     for _ in range(rounds):
         database = await peopled(there, persons, sealer)
         try:
+            if months:
+                await _paid_before(database, months)
             cycle_id, took_s = await _draw_up(database, there.settings)
             drawn.append(persons / took_s)
             await _run(database, _LOAD.format(cycle_id=cycle_id))
@@ -126,8 +150,8 @@ async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer) ->
         finally:
             await database.close()
     return [
-        Comparison(f"payments drawn up, {persons:,} persons", "a second", 0.7, drawn, bare),
-        Comparison(f"nothing to do, {persons:,} persons", "a second", 0.7, again, conflict),
+        Comparison(f"payments drawn up, {persons:,} persons, {months} months before", "a second", 0.7, drawn, bare),
+        Comparison(f"nothing to do, {persons:,} persons, {months} months before", "a second", 0.7, again, conflict),
     ]
 
 
@@ -182,10 +206,15 @@ async def _seal_each(database: Database, sealer: Sealer, persons: int) -> None:
         )
 
 
-async def main(persons: list[int], rounds: int, dispatched: int) -> None:
+async def main(persons: list[int], before: list[int], rounds: int, dispatched: int) -> None:
     sealer = Sealer.parse("k1:" + secrets.token_hex(16))
     async with stage() as there:
-        comparisons = [c for size in persons for c in await drawing_up(there, size, rounds, sealer)]
+        comparisons = [
+            comparison
+            for size in persons
+            for months in before
+            for comparison in await drawing_up(there, size, rounds, sealer, months=months)
+        ]
         figures = {}
         for latency_ms in (0, 50):
             for workers in (1, 2):
@@ -197,7 +226,8 @@ async def main(persons: list[int], rounds: int, dispatched: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--persons", type=int, nargs="+", default=[100_000], help="1000000 5000000 for the record")
+    parser.add_argument("--before", type=int, nargs="+", default=[0, 6], help="months that are paid already")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dispatched", type=int, default=5_000)
     given = parser.parse_args()
-    asyncio.run(main(given.persons, given.rounds, given.dispatched))
+    asyncio.run(main(given.persons, given.before, given.rounds, given.dispatched))

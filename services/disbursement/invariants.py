@@ -26,6 +26,13 @@ INVARIANTS = [
         sql("silent"),
     ),
     Invariant(
+        "whoever is noted as paid up is",
+        "of nobody is a month due or on its way up to the one that everything is noted as paid",
+        sql("paid_up_wrongly")
+        .replace(":since", "'-infinity'")
+        .replace(":upto", "(SELECT max(paid_up_to) FROM entitlements)"),
+    ),
+    Invariant(
         "no month is paid twice",
         "what was settled for a month beyond its entitlement is claimed back, to the fen",
         sql("unclaimed"),

@@ -35,6 +35,7 @@ from services.disbursement.api import (
 from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.deliveries import Door
 from services.disbursement.handlers.lifting import UPSTREAMS
+from services.disbursement.handlers.paid_up import note_everybody_paid_up
 from services.disbursement.handlers.rosters import forget_old_rosters
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.national import NationalSystem, StatisticsReceiver
@@ -97,9 +98,10 @@ def _service(sealer: Sealer) -> Service:
             DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries),
             DailyTask("late payments", schedules.alarm_late_payments),
             DailyTask("rosters of others", forget_old_rosters),
+            DailyTask("who is paid up", note_everybody_paid_up),
         ],
         invariants=INVARIANTS,
-        workers=[_preparing, _handing_over, _following],
+        workers=[_preparing, _handing_over, _following, _closing],
     )
 
 
@@ -114,8 +116,15 @@ def _handing_over(app: FastAPI) -> Worker:
 
 
 def _following(app: FastAPI) -> Worker:
-    state = app.state
-    return Following(state.database, state.settings, state.bank).worker()
+    return _results(app).following()
+
+
+def _closing(app: FastAPI) -> Worker:
+    return _results(app).closing()
+
+
+def _results(app: FastAPI) -> Following:
+    return Following(app.state.database, app.state.settings, app.state.bank)
 
 
 async def _forget_webhook_deliveries(tx: Transaction, as_of: date) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import TextClause, text
+
+EVER = date.min
+"""As `:since`: from the first month on. It is -infinity for PostgreSQL."""
 
 _FOLDER = Path(__file__).parent / "sql"
 

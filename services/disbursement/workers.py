@@ -138,7 +138,7 @@ class Sending:
 
 
 class Following:
-    """From an acknowledged batch to a closed cycle, and the holds that may lift."""
+    """From an acknowledged batch to the results of all its payments and a closed cycle, and the holds that may lift."""
 
     def __init__(self, database: Database, settings: Settings, bank: Bank) -> None:
         self._database = database
@@ -154,8 +154,7 @@ class Following:
     async def follow(self) -> bool:
         async with self._database.transaction() as tx:
             due = await statements.batches_to_follow(tx)
-        for batch_id in due:
-            await statements.follow_batch(self._database, self._bank, batch_id, on=business_today())
+        await statements.follow_batches(self._database, self._bank, due, on=business_today())
         return bool(due)
 
     async def close(self) -> bool:
@@ -173,5 +172,9 @@ class Following:
                 await reconciliation.close_if_clean(tx, cycle_id)
         return False
 
-    def worker(self) -> Steps:
-        return Steps("following", self._database, [self.lift, self.follow, self.close])
+    def following(self) -> Steps:
+        return Steps("following", self._database, [self.lift, self.follow])
+
+    def closing(self) -> Steps:
+        """Beside `following`: to compare a large cycle takes long, and the next one's results do not wait for it."""
+        return Steps("closing", self._database, [self.close])

@@ -36,6 +36,7 @@ from services.disbursement.handlers import cycles, decisions, dispatch, projecti
 from services.disbursement.handlers.accounts import read_account
 from services.disbursement.handlers.books import appropriate
 from services.disbursement.handlers.recalls import recall_batch
+from services.disbursement.handlers.reconciliation import note_settled_cycles
 from services.disbursement.handlers.results import BankResult, record_results
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.ledger import Book
@@ -187,6 +188,14 @@ class Disbursement(RuleBasedStateMachine):
                 assert await submission.submit_if_known(tx, self.settings, cycle_id, on=TODAY)
 
         self.run(cycle())
+
+    @rule()
+    def settled_cycles_are_noted(self) -> None:
+        async def note() -> None:
+            async with self.database.transaction() as tx:
+                await note_settled_cycles(tx)
+
+        self.run(note())
 
     @rule(month=_MONTH, given_up=st.booleans())
     def a_draft_is_drawn_up_again_or_given_up(self, month: Period, given_up: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import date
 
 import pytest
 import python_calamine
@@ -65,6 +66,34 @@ async def test_a_month_paid_is_not_paid_again_and_the_next_month_is(here: World)
     following = await here.paid(area, "2026-04")
     assert following["counts"]["payable"] == 1
     assert [p["period"] for p in await person.payments()] == ["2026-03", "2026-04"]
+
+
+async def test_months_that_are_paid_up_are_noted_until_one_of_them_comes_back(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    await person.entitled("2026-02")
+    await here.heard()
+
+    async def paid_up_to() -> list[date]:
+        found = await here.sql("SELECT paid_up_to FROM entitlements WHERE person_id = :id", id=person.person_id)
+        return [row["paid_up_to"] for row in found]
+
+    await here.paid(area, "2026-02")
+    await here.paid(area, "2026-03")
+    assert await paid_up_to() == [date(2026, 3, 1)]
+    first, _ = await person.payments()
+    await here.webhook("payment.returned", payment_id=first["payment_id"], code="closed", returned_on="2026-04-02")
+    assert await paid_up_to() == [date(2026, 1, 1)]
+    await person.paid_to("6222020000000103")
+    await here.heard()
+    assert (await here.paid(area, "2026-04"))["counts"]["payable"] == 2
+    assert await paid_up_to() == [date(2026, 4, 1)]
+    await person.entitled("2026-01")
+    await here.heard()
+    assert await paid_up_to() == [date.min], "another schedule is looked at whole"
+    assert (await here.paid(area, "2026-04"))["counts"]["payable"] == 1
+    await here.invariants_hold()
 
 
 async def test_a_standard_raised_with_a_date_in_the_past_becomes_arrears(here: World) -> None:

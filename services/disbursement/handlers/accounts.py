@@ -14,7 +14,7 @@ from libs.common.money import yuan_text
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.disbursement.balance import account_for
-from services.disbursement.queries import query
+from services.disbursement.queries import EVER, query
 from services.disbursement.words import cause_text, told_of
 
 
@@ -40,7 +40,7 @@ async def read_account(tx: Transaction, person_id: str, *, through: Period) -> l
         await tx.connection.execute(text("SELECT max(period) FROM payments WHERE person_id = :id"), {"id": person_id})
     ).scalar_one()
     upto = max(through.first_day, last_paid) if last_paid else through.first_day
-    found = await tx.connection.execute(query("account"), {"person_id": person_id, "upto": upto})
+    found = await tx.connection.execute(query("account"), {"person_id": person_id, "since": EVER, "upto": upto})
     return [_month(row) for row in found.mappings()]
 
 

@@ -18,7 +18,7 @@ from services.disbursement.queries import query
 
 async def figures(tx: Transaction, area: str, period: Period) -> dict[str, Any]:
     """What each side says of a period in an area, now."""
-    scope = {"area": area, "period": period.first_day, "upto": period.first_day}
+    scope = {"area": area, "period": period.first_day, "since": period.first_day, "upto": period.first_day}
     sides = (await tx.connection.execute(query("sides"), scope)).one()
     month = (await tx.connection.execute(query("month_account"), scope)).mappings().one()
     listed = await tx.connection.execute(query("listed_rosters"), scope)

@@ -4,7 +4,6 @@ by finance. What is due is entitled less paid and on the way, for every month up
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -22,12 +21,17 @@ from services.disbursement.errors import PolicyUnderReevaluation, RosterUnderTak
 from services.disbursement.handlers.books import require_funds
 from services.disbursement.handlers.lifting import absorb_finished, lift_answered_holds
 from services.disbursement.handlers.locks import require_unlocked
+from services.disbursement.handlers.paid_up import behind_since
 from services.disbursement.queries import query
 
 Channel = Literal["rest", "file"]
 
 _WORK_MEM = "128MB"
 """For the joins over everybody in an area while its cycle is drawn up."""
+
+_BEHIND = (
+    "AND (person_id, subsidy) IN (SELECT person_id, subsidy FROM entitlements WHERE paid_up_to < CAST(:upto AS date))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +59,18 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     await lift_answered_holds(tx, settings)
     await absorb_finished(tx, settings)
     await _require_nothing_under_way(tx, order.area)
-    since = await _first_month(tx, order)
-    is_new = await _begin_months(tx, order, since)
+    since = await behind_since(tx, order.area, order.subsidies, order.period.previous)
+    is_new = await _begin_months(tx, order, since or order.period)
     cycle_id = await _draft_for(tx, principal, order)
-    await _fill(tx, order, cycle_id, since=since, is_new=is_new)
+    await _fill(tx, order, cycle_id, behind_since=since, is_new=is_new)
     await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
 
 
-async def _first_month(tx: Transaction, order: Order) -> date:
-    """The first that anybody in the area is entitled to, or the cycle's own."""
-    found = await tx.connection.execute(
-        text("SELECT least(min(lower(months)), CAST(:month AS date)) FROM entitled_spans WHERE area LIKE :area || '%'"),
-        {"month": order.period.first_day, "area": order.area},
-    )
-    first: date = found.scalar_one()
-    return first
-
-
-async def _begin_months(tx: Transaction, order: Order, since: date) -> bool:
+async def _begin_months(tx: Transaction, order: Order, since: Period) -> bool:
     """Makes the partitions that the draft needs; of its own month only the table, to be loaded before it is indexed.
     False if that has its partition. Before the draft is written: what attaches them locks `cycles` against writers."""
-    months = {"since": since, "month": order.period.first_day}
+    months = {"since": since.first_day, "month": order.period.first_day}
     await tx.connection.execute(
         text("SELECT ensure_payment_partitions(CAST(:since AS date), CAST(:month AS date) - 1)"), months
     )
@@ -86,27 +80,27 @@ async def _begin_months(tx: Transaction, order: Order, since: date) -> bool:
     return is_new
 
 
-async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, since: date, is_new: bool) -> None:
-    """Draws payments and exceptions up, and attaches the month's table if it is new."""
+async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, behind_since: Period | None, is_new: bool) -> None:
+    """Draws payments and exceptions up, arrears first, and attaches the month's table if it is new."""
     await tx.connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEM}'"))
+    drawn = {"area": order.area, "subsidies": list(order.subsidies), "cycle_id": cycle_id}
+    month = order.period.first_day
+    if behind_since is not None:
+        await tx.connection.execute(
+            query("draw_up", payments="payments", behind=_BEHIND, ordered="ORDER BY period, person_id"),
+            drawn | {"since": behind_since.first_day, "upto": order.period.previous.first_day},
+        )
     await tx.connection.execute(
         query(
             "draw_up",
-            month_table=f"payments_{order.period.year:04d}_{order.period.month:02d}",
+            payments=f"payments_{month:%Y_%m}",
+            behind="",
             ordered="" if is_new else "ORDER BY person_id",
         ),
-        {
-            "area": order.area,
-            "subsidies": list(order.subsidies),
-            "since": since,
-            "upto": order.period.first_day,
-            "cycle_id": cycle_id,
-        },
+        drawn | {"since": month, "upto": month},
     )
     if is_new:
-        await tx.connection.execute(
-            text("SELECT attach_payment_partition(CAST(:month AS date))"), {"month": order.period.first_day}
-        )
+        await tx.connection.execute(text("SELECT attach_payment_partition(CAST(:month AS date))"), {"month": month})
     await tx.connection.execute(text("SET LOCAL work_mem TO DEFAULT"))
 
 

@@ -17,6 +17,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from services.disbursement.errors import NothingPaid
 from services.disbursement.handlers.overpayments import load, review_overpayments
+from services.disbursement.handlers.paid_up import forget_paid_up
 
 Cause = Literal["fraud", "late_report", "error"]
 Source = Literal["tip_off", "check", "comparison", "self_report", "other"]
@@ -120,10 +121,13 @@ async def withdraw_decision(tx: Transaction, principal: Principal, recovery_id: 
         text(
             "DELETE FROM disallowances d USING recovery_months m WHERE d.person_id = :person_id"
             " AND d.subsidy = :subsidy AND d.cause = :cause AND m.recovery_id = :id AND m.period = d.period"
+            " RETURNING d.period"
         ),
         {"person_id": case["person_id"], "subsidy": case["subsidy"], "cause": case["cause"], "id": recovery_id},
     )
-    if gone.rowcount == 0:
+    again_due = [(case["person_id"], case["subsidy"], row.period) for row in gone]
+    if not again_due:
         raise Conflict("this recovery rests on facts, not on a decision")
+    await forget_paid_up(tx, again_due)
     await review_overpayments(tx, [(case["person_id"], case["subsidy"])], on=on)
     await audit.record(tx, principal, "withdraw recovery", str(recovery_id), person_id=case["person_id"], reason=reason)

@@ -20,7 +20,7 @@ from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.heirs import turn_to_estates
 from services.disbursement.ledger import Book
-from services.disbursement.queries import query
+from services.disbursement.queries import EVER, query
 from services.disbursement.recovery import Case, ClaimedMonth, review_claims
 
 
@@ -73,7 +73,8 @@ async def review_overpayments(
     sources: dict[tuple[str, Subsidy, Period], _Source] = {}
     last_paid: date | None = (await tx.connection.execute(_LAST_PAID, scope)).scalar_one()
     # A month that nothing was paid for is not overpaid: those behind the last one are not looked at.
-    found = await tx.connection.execute(query("excess"), {**scope, "upto": last_paid}) if last_paid else ()
+    months = {"since": EVER, "upto": last_paid}
+    found = await tx.connection.execute(query("excess"), scope | months) if last_paid else ()
     for row in found:
         period = Period.of(row.period)
         excess[row.person_id, row.subsidy][period] = row.excess_fen

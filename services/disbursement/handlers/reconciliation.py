@@ -13,8 +13,10 @@ from sqlalchemy import or_, select, text
 from libs.common.database import Transaction, rows
 from libs.common.events.disbursement import CycleClosed
 from libs.common.period import Period
+from libs.common.vocabulary import SUBSIDIES
 from services.disbursement.handlers.cycles import load_cycle
-from services.disbursement.queries import keeping_cases
+from services.disbursement.handlers.paid_up import note_paid_up
+from services.disbursement.queries import EVER, keeping_cases
 from services.disbursement.tables import cases
 
 _OF_CYCLES = (
@@ -41,15 +43,22 @@ SMS_GRACE = timedelta(seconds=60)
 
 
 async def note_settled_cycles(tx: Transaction) -> int:
-    """Submitted cycles of which every item has its result become settled; how many."""
-    settled = await tx.connection.execute(
-        text(
-            "UPDATE cycles c SET status = 'settled', settled_at = :now WHERE status = 'submitted'"
-            " AND NOT EXISTS (SELECT FROM payments p WHERE p.cycle_id = c.cycle_id AND p.status IN ('pending', 'sent'))"
-        ),
-        {"now": tx.now},
-    )
-    return settled.rowcount
+    """Submitted cycles of which every item has its result become settled, and whoever is paid up by them is noted; how
+    many."""
+    settled = (
+        await tx.connection.execute(
+            text(
+                "UPDATE cycles c SET status = 'settled', settled_at = :now WHERE status = 'submitted' AND NOT EXISTS"
+                " (SELECT FROM payments p WHERE p.cycle_id = c.cycle_id AND p.status IN ('pending', 'sent'))"
+                " RETURNING area, period, subsidy"
+            ),
+            {"now": tx.now},
+        )
+    ).all()
+    for cycle in settled:
+        subsidies = (cycle.subsidy,) if cycle.subsidy else SUBSIDIES
+        await note_paid_up(tx, cycle.area, subsidies, Period.of(cycle.period))
+    return len(settled)
 
 
 async def cycles_to_close(tx: Transaction) -> list[UUID]:
@@ -111,7 +120,7 @@ async def reconcile(tx: Transaction, area: str, period: Period) -> list[dict[str
     others keep, after comparing all of them."""
     cycle_ids = await cycles_in(tx, area, period)
     await _compare(tx, cycle_ids, sms_is_due=True)
-    scope = {"area": area, "upto": period.first_day, "period": period.first_day}
+    scope = {"area": area, "since": EVER, "upto": period.first_day, "period": period.first_day}
     await tx.connection.execute(keeping_cases("unpaid", "area"), scope | {"kinds": list(_OF_AREAS)})
     await tx.connection.execute(keeping_cases("rosters", "area"), scope | {"kinds": list(_OF_ROSTERS)})
     found = await tx.connection.execute(

@@ -13,13 +13,14 @@ from sqlalchemy import text
 from libs.common.database import Transaction, rows
 from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled
 from libs.common.period import Period
-from libs.common.vocabulary import ReturnCode
+from libs.common.vocabulary import ReturnCode, Subsidy
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
 from services.disbursement.handlers.locks import lock_submission
 from services.disbursement.handlers.offsets import apply_offset, confirm_offset, reverse_offset
 from services.disbursement.handlers.overpayments import perhaps_overpaid, review_overpayments
+from services.disbursement.handlers.paid_up import forget_paid_up
 from services.disbursement.handlers.receipts import check_sms
 from services.disbursement.ledger import Book
 from services.disbursement.payments import Result, Ruling, rule
@@ -83,6 +84,10 @@ class _Change:
         return Book(self.payment["book_area"], self.payment["subsidy"], self.payment["book_year"])
 
     @property
+    def month(self) -> tuple[str, Subsidy, date]:
+        return self.payment["person_id"], self.payment["subsidy"], self.payment["period"]
+
+    @property
     def entries(self) -> list[ledger.Entry]:
         amount_fen, cause_id = self.payment["amount_fen"], str(self.told.payment_id)
         entries = [_ENTRIES[name](self.book, cause_id, amount_fen, on=self.told.on) for name in self.ruling.bookings]
@@ -118,10 +123,10 @@ async def _take_effect(tx: Transaction, changes: Sequence[_Change]) -> None:
     await book(tx, [entry for change in changes for entry in change.entries])
     for change in changes:
         await _book_offset(tx, change.payment, change.ruling, on=change.told.on)
-    await _block_accounts(tx, [change for change in changes if change.ruling.status in ("failed", "returned")])
-    overpaid = await perhaps_overpaid(
-        tx, [(change.payment["person_id"], change.payment["subsidy"], change.payment["period"]) for change in changes]
-    )
+    unpaid = [change for change in changes if change.ruling.status in ("failed", "returned")]
+    await _block_accounts(tx, unpaid)
+    await forget_paid_up(tx, [change.month for change in unpaid])
+    overpaid = await perhaps_overpaid(tx, [change.month for change in changes])
     days = {(change.payment["person_id"], change.payment["subsidy"]): change.told.on for change in changes}
     for day in sorted({days[pair] for pair in overpaid}):
         await review_overpayments(tx, sorted(pair for pair in overpaid if days[pair] == day), on=day)

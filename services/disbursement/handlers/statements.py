@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -13,19 +14,25 @@ from services.disbursement.bank import Bank, OutcomeUnknown, Statement, Statemen
 from services.disbursement.handlers.results import BankResult, record_results
 
 _LONGEST_PAUSE_S = 60
+_AT_ONCE = 4
+"""How many statements are read side by side."""
 
 
 async def batches_to_follow(tx: Transaction) -> list[UUID]:
     """Acknowledged batches that wait for results and whose statement is due to be read."""
     found = await tx.connection.execute(
-        text("SELECT batch_id FROM batches WHERE state = 'accepted' AND due_at <= :now ORDER BY due_at LIMIT 10"),
-        {"now": tx.now},
+        text("SELECT batch_id FROM batches WHERE state = 'accepted' AND due_at <= :now ORDER BY due_at LIMIT :limit"),
+        {"now": tx.now, "limit": _AT_ONCE},
     )
     return list(found.scalars())
 
 
-async def follow_batch(database: Database, bank: Bank, batch_id: UUID, *, on: date) -> None:
-    """Reads the statement of a batch for results that no webhook brought; the batch is done when all have one."""
+async def follow_batches(database: Database, bank: Bank, batch_ids: Sequence[UUID], *, on: date) -> None:
+    """Reads the statements of batches for results that no webhook brought; a batch is done when all have one."""
+    await asyncio.gather(*(_follow(database, bank, batch_id, on=on) for batch_id in batch_ids))
+
+
+async def _follow(database: Database, bank: Bank, batch_id: UUID, *, on: date) -> None:
     async with database.transaction() as tx:
         if await _finish_if_answered(tx, batch_id):
             return
@@ -42,11 +49,17 @@ async def follow_batch(database: Database, bank: Bank, batch_id: UUID, *, on: da
 
 async def read_statements(database: Database, bank: Bank, batch_ids: Sequence[UUID], *, on: date) -> None:
     """Reads these statements afresh. Raises `OutcomeUnknown` if the bank does not answer."""
-    for batch_id in batch_ids:
-        statement = await bank.statement(batch_id)
-        if statement is not None:
-            async with database.transaction() as tx:
-                await take_statement(tx, statement, on=on)
+    for first in range(0, len(batch_ids), _AT_ONCE):
+        await asyncio.gather(
+            *(_read(database, bank, batch_id, on=on) for batch_id in batch_ids[first : first + _AT_ONCE])
+        )
+
+
+async def _read(database: Database, bank: Bank, batch_id: UUID, *, on: date) -> None:
+    statement = await bank.statement(batch_id)
+    if statement is not None:
+        async with database.transaction() as tx:
+            await take_statement(tx, statement, on=on)
 
 
 async def take_statement(tx: Transaction, statement: Statement, *, on: date) -> None:

@@ -21,7 +21,7 @@ from services.disbursement.handlers.cycles import load_cycle
 from services.disbursement.handlers.lifting import known_until, lift_answered_holds
 from services.disbursement.handlers.locks import is_locked
 from services.disbursement.ledger import Book
-from services.disbursement.queries import query
+from services.disbursement.queries import EVER, query
 
 
 async def cycles_waiting(tx: Transaction) -> list[UUID]:
@@ -68,7 +68,7 @@ async def drop_stopped(
     cycle = await load_cycle(tx, cycle_id)
     dropped = await tx.connection.execute(
         query("drop_stopped"),
-        {"cycle_id": cycle_id, "payment_ids": payment_ids, "upto": cycle["period"].first_day},
+        {"cycle_id": cycle_id, "payment_ids": payment_ids, "since": EVER, "upto": cycle["period"].first_day},
     )
     return [
         (Book(row.book_area, row.subsidy, row.book_year) if row.book_area else None, row.amount_fen) for row in dropped

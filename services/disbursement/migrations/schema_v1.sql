@@ -12,6 +12,8 @@ CREATE TABLE entitlements (
     stopped_because text,
     area            text NOT NULL,
     told_at         timestamptz NOT NULL,
+    -- No month up to this one is due or on its way (handlers/paid_up.py); another schedule takes it away.
+    paid_up_to      date NOT NULL DEFAULT '-infinity',
     PRIMARY KEY (person_id, subsidy)
 );
 

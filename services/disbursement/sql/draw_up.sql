@@ -1,24 +1,19 @@
--- Draws up a cycle: a payment for what is due of every month in its area, an exception for what something stands in the
--- way of. A month whose payment is drawn up or with the bank waits for what becomes of it.
--- Payments of the cycle's own month go into the table /* month_table */: its partition, or what is about to become it.
+-- Draws up a cycle's months from since to upto: a payment for what is due of every month in its area, an exception for
+-- what something stands in the way of. A month whose payment is drawn up or with the bank waits for what becomes of it.
+-- Its own month goes into the table of that month, which may still be about to become a partition. Earlier ones are
+-- looked at of those who are behind (entitlements.paid_up_to).
 -- The planner takes `=` and IS NULL on what was computed for rare, and would loop over a million rows for a few: hence
--- is_payable, and >= for the last month.
+-- is_payable.
 WITH scope AS (
     SELECT person_id, subsidy
     FROM entitled_spans
-    WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[]))
+    WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) /* behind */
 ),
 entitled AS (
-    SELECT person_id, subsidy, CAST(:upto AS date) AS period, amount_fen, area, level
-    FROM entitled_spans
-    WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) AND months @> CAST(:upto AS date)
-    UNION ALL
-    SELECT s.person_id, s.subsidy, month::date, s.amount_fen, s.area, s.level
-    FROM generate_series(
-        CAST(:since AS timestamp), CAST(:upto AS timestamp) - interval '1 month', interval '1 month'
-    ) AS month
-    JOIN entitled_spans s ON month >= lower(s.months) AND month < coalesce(upper(s.months), 'infinity')
-    WHERE s.area LIKE :area || '%' AND s.subsidy = ANY(CAST(:subsidies AS text[]))
+    SELECT person_id, subsidy, month::date AS period, amount_fen, area, level
+    FROM generate_series(CAST(:since AS timestamp), CAST(:upto AS timestamp), interval '1 month') AS month
+    JOIN entitled_spans ON month >= lower(months) AND month < coalesce(upper(months), 'infinity')
+    WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) /* behind */
 ),
 /* recorded */,
 /* judged */,
@@ -58,24 +53,15 @@ shared AS MATERIALIZED (
     WINDOW earlier AS (PARTITION BY person_id, subsidy ORDER BY period
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
-drawn AS NOT MATERIALIZED (
-    SELECT payment_id(person_id, subsidy, period, attempts + 1) AS payment_id, period, person_id, subsidy,
-           attempts + 1 AS attempt, CAST(:cycle_id AS uuid) AS cycle_id, area, level, due_fen AS amount_fen,
-           coalesce(kept_fen, 0) AS offset_fen, CASE WHEN kept_fen > 0 THEN recovery_id END AS offset_recovery_id,
-           entitled_fen, paid_fen AS paid_before_fen
+drawn AS (
+    INSERT INTO /* payments */ (payment_id, period, person_id, subsidy, attempt, cycle_id, area, level,
+                          amount_fen, offset_fen, offset_recovery_id, entitled_fen, paid_before_fen)
+    SELECT payment_id(person_id, subsidy, period, attempts + 1), period, person_id, subsidy, attempts + 1,
+           CAST(:cycle_id AS uuid), area, level, due_fen, coalesce(kept_fen, 0),
+           CASE WHEN kept_fen > 0 THEN recovery_id END, entitled_fen, paid_fen
     FROM due
     LEFT JOIN shared USING (person_id, subsidy, period)
-    WHERE is_payable
-),
-arrears AS (
-    INSERT INTO payments (payment_id, period, person_id, subsidy, attempt, cycle_id, area, level,
-                          amount_fen, offset_fen, offset_recovery_id, entitled_fen, paid_before_fen)
-    SELECT * FROM drawn WHERE period < CAST(:upto AS date) ORDER BY period, person_id
-),
-of_the_month AS (
-    INSERT INTO /* month_table */ (payment_id, period, person_id, subsidy, attempt, cycle_id, area, level,
-                          amount_fen, offset_fen, offset_recovery_id, entitled_fen, paid_before_fen)
-    SELECT * FROM drawn WHERE period >= CAST(:upto AS date) /* ordered */
+    WHERE is_payable /* ordered */
 )
 INSERT INTO cycle_exceptions (cycle_id, person_id, subsidy, period, amount_fen, outcome, reason, finding_id)
 SELECT CAST(:cycle_id AS uuid), person_id, subsidy, period, due_fen,

@@ -1,5 +1,5 @@
 -- Common table expressions after `scope` (person_id, subsidy) and `entitled` (their months, each once): what is recorded of
--- every month up to the last one asked for, and `months`, the two together: what is entitled (less what was disallowed),
+-- every month from since to upto, and `months`, the two together: what is entitled (less what was disallowed),
 -- settled (of it set off), repaid, with the bank (sent) and drawn up (pending). Paid is what is settled and not repaid.
 recorded AS (
     SELECT person_id, subsidy, period,
@@ -14,16 +14,19 @@ recorded AS (
     FROM (
         SELECT person_id, subsidy, period, status, amount_fen, offset_fen, attempt
         FROM payments
-        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope) AND period <= CAST(:upto AS date)
+        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope)
+          AND period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
         UNION ALL
         SELECT person_id, subsidy, period, 'settled', amount_fen, 0, 0
         FROM opening_months
-        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope) AND period <= CAST(:upto AS date)
+        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope)
+          AND period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
         UNION ALL
         SELECT person_id, subsidy, period, 'repaid', repaid_fen, 0, 0
         FROM recoveries
         JOIN recovery_months USING (recovery_id)
-        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope) AND period <= CAST(:upto AS date)
+        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope)
+          AND period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
     ) AS entries
     GROUP BY person_id, subsidy, period
 ),
