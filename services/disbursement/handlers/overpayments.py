@@ -65,13 +65,25 @@ async def review_overpayments(
 
     `cause`: of a case that opens now, where it is not the schedule's.
     """
+    perhaps = (
+        await tx.connection.execute(
+            _PERHAPS_BEYOND,
+            {
+                "person_ids": [person_id for person_id, _ in entitlements],
+                "subsidies": [subsidy for _, subsidy in entitlements],
+            },
+        )
+    ).all()
+    if not perhaps:
+        return
+    reviewed = [(row.person_id, row.subsidy) for row in perhaps]
     scope = {
-        "person_ids": [person_id for person_id, _ in entitlements],
-        "subsidies": [subsidy for _, subsidy in entitlements],
+        "person_ids": [person_id for person_id, _ in reviewed],
+        "subsidies": [subsidy for _, subsidy in reviewed],
     }
     excess: dict[tuple[str, Subsidy], dict[Period, int]] = defaultdict(dict)
     sources: dict[tuple[str, Subsidy, Period], _Source] = {}
-    last_paid: date | None = (await tx.connection.execute(_LAST_PAID, scope)).scalar_one()
+    last_paid = max((row.last_paid for row in perhaps if row.last_paid is not None), default=None)
     # A month that nothing was paid for is not overpaid: those behind the last one are not looked at.
     months = {"since": EVER, "upto": last_paid}
     found = await tx.connection.execute(query("excess"), scope | months) if last_paid else ()
@@ -79,7 +91,7 @@ async def review_overpayments(
         period = Period.of(row.period)
         excess[row.person_id, row.subsidy][period] = row.excess_fen
         sources[row.person_id, row.subsidy, period] = _Source(row.area, row.book_area, row.book_year)
-    with_cases = await _cases_of(tx, entitlements)
+    with_cases = await _cases_of(tx, reviewed)
     for person_id, subsidy in sorted(excess.keys() | with_cases.keys()):
         cases = with_cases.get((person_id, subsidy), [])
         why = cause or await _cause_of(tx, person_id, subsidy)
@@ -281,14 +293,27 @@ def _sums(months: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-_LAST_PAID = text(
+# Most of those whose schedule changes were never paid, or were paid elsewhere what they are entitled to.
+_PERHAPS_BEYOND = text(
     """
-    WITH scope AS (
+    WITH asked AS (
         SELECT DISTINCT * FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[])) AS s (person_id, subsidy)
+    ),
+    settled AS (
+        SELECT person_id, subsidy, max(p.period) AS last_paid FROM asked JOIN payments p USING (person_id, subsidy)
+        WHERE p.status = 'settled' GROUP BY person_id, subsidy
+    ),
+    opened AS (
+        SELECT person_id, subsidy, (max(upper(o.months)) - interval '1 month')::date AS last_paid,
+            bool_or(NOT o.months <@ (
+                SELECT coalesce(range_agg(e.months), '{}') FROM entitled_spans e
+                WHERE e.person_id = o.person_id AND e.subsidy = o.subsidy AND e.amount_fen >= o.amount_fen)) AS beyond
+        FROM asked JOIN openings o USING (person_id, subsidy) GROUP BY person_id, subsidy
     )
-    SELECT greatest(
-        (SELECT max(p.period) FROM scope JOIN payments p USING (person_id, subsidy) WHERE p.status = 'settled'),
-        (SELECT (max(upper(o.months)) - interval '1 month')::date FROM scope JOIN openings o USING (person_id, subsidy))
-    )
+    SELECT person_id, subsidy, greatest(s.last_paid, o.last_paid) AS last_paid
+    FROM asked LEFT JOIN settled s USING (person_id, subsidy) LEFT JOIN opened o USING (person_id, subsidy)
+    WHERE s.last_paid IS NOT NULL OR o.beyond
+       OR EXISTS (SELECT FROM recoveries r WHERE r.person_id = asked.person_id AND r.subsidy = asked.subsidy)
+       OR EXISTS (SELECT FROM disallowances d WHERE d.person_id = asked.person_id AND d.subsidy = asked.subsidy)
     """
 )

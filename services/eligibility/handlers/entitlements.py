@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -176,18 +175,19 @@ async def _save_changes(tx: Transaction, changes: list[_Change], *, bulk: bool) 
     if not changes:
         return
     told = [change for change, _ in changes]
-    await tx.connection.execute(
-        _INSERT_ENTITLEMENTS,
+    rows = [
         {
-            "person_ids": [change.person_id for change in told],
-            "subsidies": [change.subsidy for change in told],
-            "versions": [change.version for change in told],
-            "schedules": [to_json(months).decode() for _, months in changes],
-            "stopped": [change.stopped_because for change in told],
-            "causes": [change.cause for change in told],
-            "areas": [change.area for change in told],
-        },
-    )
+            "person_id": change.person_id,
+            "subsidy": change.subsidy,
+            "version": change.version,
+            "schedule": months,
+            "stopped_because": change.stopped_because,
+            "cause": change.cause,
+            "area": change.area,
+        }
+        for change, months in changes
+    ]
+    await tx.connection.execute(_INSERT_ENTITLEMENTS, {"told": to_json(rows).decode()})
     for change in told:
         tx.publish(change, bulk=bulk)
 
@@ -229,7 +229,7 @@ async def save_areas(
     tx: Transaction, persons: list[Person], facts: list[Facts], heard_of_in: Mapping[str, str]
 ) -> None:
     """Keeps where each person lives now, or was heard of, and every area that a policy may touch them through."""
-    rows: dict[str, list[Any]] = defaultdict(list)
+    moved: list[dict[str, Any]] = []
     for person, known in zip(persons, facts, strict=True):
         heard = next((heard_of_in[m] for m in person.members if heard_of_in.get(m)), None)
         area = known.residences[-1].area if known.residences else person.area or heard
@@ -237,12 +237,10 @@ async def save_areas(
             continue
         lived_in = sorted({area, *(residence.area for residence in known.residences)})
         if (area, lived_in) != (person.area, person.lived_in):
-            rows["person_ids"].append(person.person_id)
-            rows["areas"].append(area)
-            rows["lived_in"].append(" ".join(lived_in))
+            moved.append({"person_id": person.person_id, "area": area, "lived_in": lived_in})
             person.area, person.lived_in = area, lived_in
-    if rows:
-        await tx.connection.execute(_SAVE_AREAS, rows)
+    if moved:
+        await tx.connection.execute(_SAVE_AREAS, {"told": to_json(moved).decode()})
 
 
 def end_of(day: date) -> datetime:
@@ -294,19 +292,17 @@ _CURRENT = text(
 _INSERT_ENTITLEMENTS = text(
     """
     INSERT INTO entitlements (person_id, subsidy, version, schedule, stopped_because, cause, area)
-    SELECT person_id, subsidy, version, CAST(schedule AS jsonb), stopped_because, cause, area
-    FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]), CAST(:versions AS bigint[]),
-        CAST(:schedules AS text[]), CAST(:stopped AS text[]), CAST(:causes AS text[]), CAST(:areas AS text[]))
-        AS given (person_id, subsidy, version, schedule, stopped_because, cause, area)
+    SELECT person_id, subsidy, version, schedule, stopped_because, cause, area
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,
+        schedule jsonb, stopped_because text, cause text, area text)
     """
 )
 
 _SAVE_AREAS = text(
     """
     INSERT INTO persons (person_id, area, lived_in)
-    SELECT person_id, area, string_to_array(lived_in, ' ')
-    FROM unnest(CAST(:person_ids AS text[]), CAST(:areas AS text[]), CAST(:lived_in AS text[]))
-        AS given (person_id, area, lived_in)
+    SELECT person_id, area, lived_in
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, area text, lived_in text[])
     ON CONFLICT (person_id) DO UPDATE SET area = excluded.area, lived_in = excluded.lived_in
     """
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import text
 
 from libs.common.consumer import Received
@@ -46,22 +45,22 @@ async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
 
 async def store_assertions(tx: Transaction, given: Iterable[tuple[str, str, Assertion]]) -> None:
     """Adds assertions, each with its person and source; one that is stored already stays as it is."""
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("fact_ids", "person_ids", "kinds", "ons", "untils", "known_at", "sources", "ranks", "data")
-    }
-    for person_id, source, assertion in given:
-        columns["fact_ids"].append(assertion.fact_id)
-        columns["person_ids"].append(person_id)
-        columns["kinds"].append(assertion.kind)
-        columns["ons"].append(assertion.on)
-        columns["untils"].append(_until(assertion))
-        columns["known_at"].append(assertion.known_at)
-        columns["sources"].append(source)
-        columns["ranks"].append(assertion.rank)
-        columns["data"].append(json.dumps(assertion.data, ensure_ascii=False))
-    if columns:
-        await tx.connection.execute(_INSERT_ASSERTIONS, columns)
+    told = [
+        {
+            "fact_id": assertion.fact_id,
+            "person_id": person_id,
+            "kind": assertion.kind,
+            "since": assertion.on,
+            "until": _until(assertion),
+            "known_at": assertion.known_at,
+            "source": source,
+            "rank": assertion.rank,
+            "data": assertion.data,
+        }
+        for person_id, source, assertion in given
+    ]
+    if told:
+        await tx.connection.execute(_INSERT_ASSERTIONS, {"told": to_json(told).decode()})
 
 
 def _assertion(event: FactEvent) -> Assertion:
@@ -86,11 +85,9 @@ async def _survivor(tx: Transaction, person_id: str) -> str:
 _INSERT_ASSERTIONS = text(
     """
     INSERT INTO assertions (fact_id, person_id, kind, valid, known_at, source, rank, data)
-    SELECT fact_id, person_id, kind, daterange(since, until, '[]'), known_at, source, rank, CAST(data AS jsonb)
-    FROM unnest(CAST(:fact_ids AS uuid[]), CAST(:person_ids AS text[]), CAST(:kinds AS text[]), CAST(:ons AS date[]),
-        CAST(:untils AS date[]), CAST(:known_at AS timestamptz[]), CAST(:sources AS text[]),
-        CAST(:ranks AS smallint[]), CAST(:data AS text[]))
-        AS given (fact_id, person_id, kind, since, until, known_at, source, rank, data)
+    SELECT fact_id, person_id, kind, daterange(since, until, '[]'), known_at, source, rank, data
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (fact_id uuid, person_id text, kind text, since date,
+        until date, known_at timestamptz, source text, rank smallint, data jsonb)
     ON CONFLICT (fact_id) DO NOTHING
     """
 )

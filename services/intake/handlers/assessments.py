@@ -67,17 +67,17 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
         key = (data.person_id, data.subsidy)
         if key not in newest or data.version > newest[key].version:
             newest[key] = data
-    told = newest.values()
-    await tx.connection.execute(
-        _KEEP_ENTITLEMENTS,
+    told = [
         {
-            "person_ids": [data.person_id for data in told],
-            "subsidies": [data.subsidy for data in told],
-            "versions": [data.version for data in told],
-            "are_open": [any(months.to is None for months in data.schedule) for data in told],
-            "last_periods": [_last_day_of_schedule(data) for data in told],
-        },
-    )
+            "person_id": data.person_id,
+            "subsidy": data.subsidy,
+            "version": data.version,
+            "is_open": any(months.to is None for months in data.schedule),
+            "last_period": _last_day_of_schedule(data),
+        }
+        for data in newest.values()
+    ]
+    await tx.connection.execute(_KEEP_ENTITLEMENTS, {"told": to_json(told).decode()})
 
 
 async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
@@ -162,8 +162,8 @@ def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
 _KEEP_ENTITLEMENTS = text(
     """
     INSERT INTO entitlements (person_id, subsidy, version, is_open, last_period)
-    SELECT * FROM unnest(CAST(:person_ids AS text[]), CAST(:subsidies AS text[]), CAST(:versions AS bigint[]),
-        CAST(:are_open AS boolean[]), CAST(:last_periods AS date[]))
+    SELECT person_id, subsidy, version, is_open, last_period FROM jsonb_to_recordset(CAST(:told AS jsonb))
+        AS told (person_id text, subsidy text, version bigint, is_open boolean, last_period date)
     ORDER BY 1, 2
     ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, is_open = excluded.is_open,
         last_period = excluded.last_period
