@@ -80,6 +80,13 @@ class Incapacity(BaseModel):
     document_no: ShortWords
 
 
+def institution_of(account: Account, guardian: Guardian | None) -> str | None:
+    """The organisation code of the institution that holds the account as guardian (notice 4.6)."""
+    if account.holder == "guardian" and guardian is not None and guardian.kind == "institution":
+        return guardian.org_code
+    return None
+
+
 def comes_of_age_on(birth_date: date) -> date:
     """The 18th birthday; of those born on 29 February, 1 March in years without one."""
     try:

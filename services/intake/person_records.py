@@ -116,7 +116,7 @@ async def current_account(tx: Transaction, vault: Vault, person_id: str) -> Reco
         reason=row["reason"],
         holder_name=vault.open(row["sealed_holder_name"], *place, "holder_name"),
     )
-    return RecordedAccount(account, institution=row["holder"] == "institution", effective_on=row["effective_on"])
+    return RecordedAccount(account, institution=row["institution"], effective_on=row["effective_on"])
 
 
 async def record_account(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedAccount | None) -> None:
@@ -136,6 +136,7 @@ def account_row(vault: Vault, person_id: str, recorded: RecordedAccount) -> dict
         "account_id": account_id,
         "person_id": person_id,
         "holder": _holder(recorded),
+        "institution": recorded.institution,
         "status": account.status,
         "bank": account.bank,
         "sealed_holder_name": vault.seal(account.holder_name, "accounts", account_id, "holder_name"),
@@ -220,6 +221,7 @@ def payee_of(
             status=given.status,
             reason=given.reason,
             number_token=vault.persons.token("account", given.number),
+            org_code=recorded.institution,
         )
     return PayeeChanged(
         person_id=person.person_id,

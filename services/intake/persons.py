@@ -43,10 +43,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RecordedAccount:
-    """The account in force. `institution`: the guardian who holds it is one."""
+    """The account in force. `institution`: the organisation code of the guardian who holds it, where that is one."""
 
     account: Account
-    institution: bool
+    institution: str | None
     effective_on: date
 
     @property

@@ -137,6 +137,7 @@ accounts = Table(
     Column("account_id", UUID, primary_key=True),
     Column("person_id", Text),
     Column("holder", Text),
+    Column("institution", Text),
     Column("status", Text),
     Column("bank", Text),
     Column("sealed_holder_name", Text),

@@ -129,10 +129,11 @@ class Person:
         return told
 
     async def paid_to(
-        self, account: str | None, *, holder: Any = "own", status: Any = "active", cannot_act: bool = False
-    ) -> None:
+        self, account: str | None, *, holder: Any = "own", status: Any = "active", cannot_act: bool = False,
+        org_code: str | None = None,
+    ) -> None:  # fmt: skip
         event_id = new_id()
-        payee = self.payee(account, event_id, holder=holder, status=status, cannot_act=cannot_act)
+        payee = self.payee(account, event_id, holder=holder, status=status, cannot_act=cannot_act, org_code=org_code)
         await self.world.tell("intake", payee, event_id=event_id)
 
     def payee(
@@ -143,6 +144,7 @@ class Person:
         holder: Any = "own",
         status: Any = "active",
         cannot_act: bool = False,
+        org_code: str | None = None,
     ) -> PayeeChanged:
         """The next payee, sealed for that event."""
         self.version += 1
@@ -165,6 +167,7 @@ class Person:
                 status=status,
                 reason=None if holder == "own" else "无法办理社会保障卡",
                 number_token=f"token-{account}",
+                org_code=org_code,
             )
             if account
             else None,

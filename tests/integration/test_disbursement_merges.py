@@ -148,3 +148,19 @@ async def test_both_ids_together_are_reported_once_they_are_one(here: World) -> 
         return any(letter["type"] == "entitlement.changed.v1" for letter in letters)
 
     await eventually(set_aside)
+
+
+async def test_a_child_of_an_institution_under_both_ids_is_one_child(here: World) -> None:
+    area, org = here.county(), "12530100MB0000009W"
+    await here.funded(area)
+    wrong, right = await here.person(area), await here.person(area)
+    for child in (wrong, right):
+        await child.paid_to("6222020000000905", holder="institution", cannot_act=True, org_code=org)
+    await wrong.entitled("2026-01", "2026-02")
+    await here.heard()
+    await here.paid(area, "2026-02")
+    for event in (emptied(wrong, right), taken_on(wrong, right, "2026-01")):
+        await here.tell("eligibility", event)
+    await here.heard()
+    [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
+    assert (funds["person_id"], funds["received_fen"]) == (right.person_id, 20_000)

@@ -52,6 +52,28 @@ async def test_a_childs_money_is_spent_for_the_child_with_receipts_and_never_adm
     assert (await here.call("GET", f"{path}/funds", scope="52")).status_code == 404
 
 
+async def test_a_childs_money_is_followed_without_anybody_recording_the_child(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    child, org = await here.person(area), f"1253{area}WY9"
+    await child.paid_to("6222020000000902", holder="institution", cannot_act=True, org_code=org)
+    await child.entitled("2026-03")
+    await here.heard()
+    await here.paid(area, "2026-03")
+    [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
+    assert (funds["person_id"], funds["received_fen"]) == (child.person_id, 10_000)
+
+    await child.paid_to("6222020000000903", cannot_act=True)
+    await here.heard()
+    [listed] = (await here.get(f"/v1/institutions?area={area}"))["items"]
+    assert (listed["org_code"], listed["children"], listed["children_now"]) == (org, 1, 0)
+    other = f"1253{area}WX1"
+    await child.paid_to("6222020000000904", holder="institution", cannot_act=True, org_code=other)
+    await here.heard()
+    [next_to_it] = (await here.get(f"/v1/institutions/{other}/funds"))["items"]
+    assert (next_to_it["person_id"], next_to_it["received_fen"]) == (child.person_id, 0)
+
+
 async def test_a_verdict_cites_a_clause_in_force_on_the_day_of_the_deviation(here: World) -> None:
     for published, clauses in (("2025-01-01", ["1"]), ("2026-01-01", ["1", "2"])):
         await here.post(

@@ -155,7 +155,8 @@ async def test_an_institution_as_guardian_is_paid_as_one(office: Office) -> None
         "phone": "087165130000",
     }
     person_id = await of_a_child(office, guardian=house, account=guardian_account(number="530100123456789"))
-    assert (await office.told("payee.changed", person_id))[-1]["account"]["holder"] == "institution"
+    account = (await office.told("payee.changed", person_id))[-1]["account"]
+    assert (account["holder"], account["org_code"]) == ("institution", "12530100MB0000001X")
 
 
 async def test_who_comes_of_age_is_told_of_by_the_daily_run_once(office: Office) -> None:

@@ -149,6 +149,7 @@ class PayeeAccount(_Value):
     status: Literal["active", "inactive", "none"]
     reason: str | None = Field(default=None, description="why not the person's own card (notice 4)")
     number_token: str = Field(description="keyed digest of the number, to see one account used by several persons")
+    org_code: str | None = Field(default=None, description="of the institution whose account it is (notice 4.6)")
 
 
 @event

@@ -63,12 +63,30 @@ async def _is_news(tx: Transaction, old: str, root: str) -> bool:
 async def _move(tx: Transaction, old: str, root: str) -> None:
     both = {"old": old, "root": root}
     await tx.connection.execute(_MOVE_PAYMENTS, both)
+    await tx.connection.execute(_JOIN_STAYS, both)
+    await tx.connection.execute(_DROP_STAYS, both)
     for table in _MOVED:
         statement = f"UPDATE {table} SET person_id = :root WHERE person_id = :old"  # noqa: S608 (a constant)
         await tx.connection.execute(text(statement), both)
     await tx.connection.execute(text("DELETE FROM entitled_spans WHERE person_id = :old"), both)
 
 
+# An institution's child under both ids is one child: days that overlap are the survivor's alone.
+_JOIN_STAYS = text(
+    """
+    UPDATE institution_children r SET payees = int8range(least(lower(r.payees), lower(o.payees)), upper(r.payees))
+    FROM institution_children o
+    WHERE r.person_id = :root AND o.person_id = :old AND r.org_code = o.org_code AND r.days && o.days
+      AND r.payees IS NOT NULL AND o.payees IS NOT NULL
+    """
+)
+_DROP_STAYS = text(
+    """
+    DELETE FROM institution_children o
+    WHERE o.person_id = :old
+      AND EXISTS (SELECT FROM institution_children r WHERE r.person_id = :root AND r.days && o.days)
+    """
+)
 # Attempts at one month are numbered on: those of the survivor come first.
 _MOVE_PAYMENTS = text(
     """

@@ -19,6 +19,7 @@ from services.disbursement.handlers.merges import merge_persons, without_merged
 from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.holds import held_subsidies
 from services.disbursement.payee import Account, obstacle_to_paying
+from services.disbursement.queries import query
 
 _KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "area"}
 
@@ -107,7 +108,7 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
     """The newest approved payee, sealed to its place here, with what stands in the way of paying (notice 4.4)."""
     newest = _newest(received, lambda data: data.person_id)
     await tx.lock(*{item.data.person_id for item in newest})
-    await tx.connection.execute(
+    kept = await tx.connection.execute(
         text(
             "INSERT INTO payees (person_id, version, area, person_name, phone, holder, holder_name, bank, number,"
             " number_last4, number_token, obstacle)"
@@ -119,10 +120,32 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
             " person_name = excluded.person_name, phone = excluded.phone, holder = excluded.holder,"
             " holder_name = excluded.holder_name, bank = excluded.bank, number = excluded.number,"
             " number_last4 = excluded.number_last4, number_token = excluded.number_token,"
-            " obstacle = excluded.obstacle WHERE payees.version < excluded.version"
+            " obstacle = excluded.obstacle WHERE payees.version < excluded.version RETURNING person_id"
         ),
         {"told": json.dumps([_payee_row(sealer, item) for item in newest])},
     )
+    new = set(kept.scalars())
+    await _follow_institutions(tx, [item.data for item in newest if item.data.person_id in new])
+
+
+async def _follow_institutions(tx: Transaction, payees: Sequence[PayeeChanged]) -> None:
+    """A child whose money goes to an institution is among its children from that day on, until the money goes elsewhere
+    (notice 4.6). What an official recorded stays as it is."""
+    told = {
+        "told": json.dumps(
+            [
+                {
+                    **payee.model_dump(mode="json", include={"person_id", "version", "area"}),
+                    "since": payee.effective_on.isoformat(),
+                    "org_code": payee.account.org_code if payee.account else None,
+                }
+                for payee in payees
+            ]
+        )
+    }
+    await tx.connection.execute(query("end_institution_children"), told)
+    if any(payee.account is not None and payee.account.org_code for payee in payees):
+        await tx.connection.execute(query("begin_institution_children"), told)
 
 
 def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:

@@ -667,6 +667,8 @@ CREATE TABLE institution_children (
     org_code    text NOT NULL,
     area        text NOT NULL,
     days        daterange NOT NULL CHECK (NOT isempty(days) AND lower(days) IS NOT NULL),
+    -- Under which payees the institution was paid, where they told it; where an official did, the days decide.
+    payees      int8range CHECK (NOT isempty(payees)),
     recorded_by text NOT NULL,
     PRIMARY KEY (person_id, days WITHOUT OVERLAPS)
 );

@@ -1,15 +1,11 @@
 -- Per child of an institution: what was paid to it while the institution was the guardian, what it used, what is left.
-WITH children AS (
-    SELECT person_id, min(area) AS area, range_agg(days) AS days
-    FROM institution_children
-    WHERE org_code = :org AND area LIKE :area || '%'
-    GROUP BY person_id
-),
-received AS (
-    SELECT c.person_id, coalesce(sum(p.amount_fen - p.offset_fen), 0)::bigint AS received_fen
-    FROM children c
+WITH received AS (
+    SELECT c.person_id, min(c.area) AS area, coalesce(sum(p.amount_fen - p.offset_fen), 0)::bigint AS received_fen
+    FROM institution_children c
     LEFT JOIN payments p ON p.person_id = c.person_id AND p.status = 'settled' AND p.holder = 'institution'
-         AND c.days @> p.settled_on AND p.settled_on <= coalesce(CAST(:on AS date), 'infinity')
+         AND CASE WHEN c.payees IS NULL THEN c.days @> p.settled_on ELSE c.payees @> p.payee_version END
+         AND p.settled_on <= coalesce(CAST(:on AS date), 'infinity')
+    WHERE c.org_code = :org AND c.area LIKE :area || '%'
     GROUP BY c.person_id
 ),
 used AS (
@@ -22,9 +18,8 @@ used AS (
     ) AS by_category
     GROUP BY person_id
 )
-SELECT c.person_id, c.area, r.received_fen, coalesce(u.used, '{}') AS used, coalesce(u.used_fen, 0) AS used_fen,
+SELECT r.person_id, r.area, r.received_fen, coalesce(u.used, '{}') AS used, coalesce(u.used_fen, 0) AS used_fen,
        r.received_fen - coalesce(u.used_fen, 0) AS unspent_fen
-FROM children c
-JOIN received r USING (person_id)
+FROM received r
 LEFT JOIN used u USING (person_id)
-ORDER BY c.person_id
+ORDER BY r.person_id

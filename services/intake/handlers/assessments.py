@@ -22,7 +22,7 @@ from services.intake.application_records import (
 )
 from services.intake.applications import Application, decide
 from services.intake.handlers.forwardings import follow_decision
-from services.intake.payee import comes_of_age_on
+from services.intake.payee import comes_of_age_on, institution_of
 from services.intake.person_records import (
     current_account,
     current_guardian,
@@ -131,12 +131,7 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         account is not None and account.is_active_own_card and declared is not None and declared.holder != "own"
     )
     if declared is not None and not keeps_own_card:
-        institution = (
-            declared.holder == "guardian"
-            and declaration.guardian is not None
-            and declaration.guardian.kind == "institution"
-        )
-        account = RecordedAccount(declared, institution, effective_on=on)
+        account = RecordedAccount(declared, institution_of(declared, declaration.guardian), effective_on=on)
         await record_account(tx, vault, person.person_id, account)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
 

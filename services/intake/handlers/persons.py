@@ -18,7 +18,7 @@ from libs.common.identity import mask_account, mask_id_number, mask_name
 from services.intake.declarations import repaired_account, repaired_guardian, repaired_id_number, repaired_phone
 from services.intake.errors import ChangeDecided, NoGuardian
 from services.intake.handlers.merges import correct_id_number
-from services.intake.payee import Account, Guardian, Incapacity, account_after, require_rightful
+from services.intake.payee import Account, Guardian, Incapacity, account_after, institution_of, require_rightful
 from services.intake.person_records import (
     current_account,
     current_guardian,
@@ -305,8 +305,7 @@ async def _rightful(
         cannot_act=person.cannot_act(on),
         own_card_active=current is not None and current.is_active_own_card,
     )
-    institution = account.holder == "guardian" and guardian is not None and guardian.kind == "institution"
-    return RecordedAccount(rightful, institution, effective_on)
+    return RecordedAccount(rightful, institution_of(account, guardian), effective_on)
 
 
 def _account_after_guardian(current: RecordedAccount | None, guardian: RecordedGuardian) -> RecordedAccount | None:
@@ -315,7 +314,7 @@ def _account_after_guardian(current: RecordedAccount | None, guardian: RecordedG
         return None
     if account == current.account:
         return current
-    return RecordedAccount(account, guardian.guardian.kind == "institution", guardian.effective_on)
+    return RecordedAccount(account, institution_of(account, guardian.guardian), guardian.effective_on)
 
 
 async def _sharing(tx: Transaction, vault: Vault, person_id: str, recorded: RecordedAccount | None) -> Sequence[str]:

@@ -25,6 +25,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.intake.application_records import approval_of, filed_in
 from services.intake.applications import Application, taken_over
+from services.intake.payee import institution_of
 from services.intake.person_records import (
     account_row,
     contact_of,
@@ -50,8 +51,7 @@ def prepare(vault: Vault, entry: Entry, person: Person, on: date) -> str:
     recorded: RecordedGuardian | None = None
     if guardian is not None:
         recorded = RecordedGuardian(guardian, effective_on=entry.declarations[0].applied_on)
-    institution = account.holder == "guardian" and guardian is not None and guardian.kind == "institution"
-    payee = RecordedAccount(account, institution, effective_on=on)
+    payee = RecordedAccount(account, institution_of(account, guardian), effective_on=on)
     prepared = {
         "event_id": event_id,
         "account": account_row(vault, person.person_id, payee),

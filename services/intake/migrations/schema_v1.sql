@@ -221,6 +221,8 @@ CREATE TABLE accounts (
     account_id         uuid PRIMARY KEY,
     person_id          text NOT NULL REFERENCES persons,
     holder             text NOT NULL CHECK (holder IN ('own', 'guardian', 'institution')),
+    -- Organisation code of the guardian who holds it, where that is an institution (notice 4.6).
+    institution        text CHECK ((institution IS NOT NULL) = (holder = 'institution')),
     status             text NOT NULL CHECK (status IN ('active', 'inactive', 'none')),
     bank               text,
     sealed_holder_name text NOT NULL,
