@@ -180,6 +180,48 @@ def due_of(row: dict[str, str], title: str) -> list[str]:
     return [str(period) for period in first.through(Period(2026, 1)) if period.first_day <= expires_on]
 
 
+async def test_who_could_not_be_paid_is_paid_once_with_arrears_when_an_account_is_approved(world: World) -> None:
+    area = world.county()
+    for year in (2025, 2026):
+        await world.appropriate(area, year=year)
+    person, relative = world.person(area), world.person(area)
+    listed = {
+        "姓名": person.name, "身份证号": person.id_number, "残疾人证号": person.certificate_number,
+        "发证日期": "2020-05-01", "有效期至": "2030-04-30", "户籍地区划代码": area, "经济状况": "低保",
+        "纳入日期": "2020-01-01", "账户归属": "监护人", "户名": relative.name, "开户银行": "样例银行",
+        "银行账号": relative.account, "监护人身份证号": relative.id_number, "代领原因": "习惯由家人代领",
+        "生活补贴首发月份": "2025-03", "生活补贴已发至": "2025-10",
+    }  # fmt: skip
+    report = await import_roster(world, area, as_csv([listed]))
+    report = await finished(world, area, report["import_id"])
+    assert (report["granted"], report["unpayable"]) == (1, 1)
+    found = await world.post(
+        "intake", "/v1/persons/search", "civil_affairs", {"id_number": person.id_number}, area=area
+    )
+    person.person_id = found["person_id"]
+
+    # Of age and able to act: entitled, and nothing goes to the relative.
+    cycle = await drawn_up(world, area, "2026-01")
+    assert (cycle["counts"]["payable"], cycle["counts"]["unpayable"]) == (0, 3)
+    owed = {"2025-11": 9_000, "2025-12": 9_000, "2026-01": 10_000}
+    for period, fen in owed.items():
+        await world.until_books(person, "living", period, paid_fen=0, owed_fen=fen, payee_ready=False)
+
+    body = {"holder": "own", "bank": "云南农信", "number": person.account, "status": "active"}
+    path = f"/v1/persons/{person.person_id}/account"
+    change = await world.call("PUT", "intake", path, "township", area, json=body)
+    assert change.status_code == 202, change.text
+    await world.post("intake", f"/v1/changes/{change.json()['change_id']}/approval", "civil_affairs", area=area)
+    await world.pay(area, "2026-02")
+    for period, fen in {**owed, "2026-02": 10_000}.items():
+        await world.until_books(person, "living", period, paid_fen=fen, owed_fen=0)
+    again = await world.draw_up(area, "2026-02")
+    assert again["counts"]["payable"] == 0
+    assert sorted(item["amount_fen"] for item in await world.transfers(person)) == [9_000, 9_000, 10_000, 10_000]
+    assert await world.transfers(relative) == []
+    await world.invariants_hold()
+
+
 async def test_killed_in_the_middle_a_takeover_goes_on_and_ends_equal(world: World) -> None:
     whole, killed = world.county(), world.county()
     outcomes = []
