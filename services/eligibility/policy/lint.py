@@ -66,7 +66,7 @@ def check_layer(text: str, policy: PolicySet, on: date) -> list[Problem]:
             problems += _of_documents(parameter, policy)
         first = seen.setdefault((parameter.name, parameter.since), path)
         if first != path:
-            problems.append((f"overlaps: the same name and day as {first}", _CORRECTION))
+            problems.append((f"与 {first} 同名同日 (overlaps: the same name and day)", _CORRECTION))
         found += [Problem(path, lines.get(path, 0), message, clause) for message, clause in problems]
     if found or layer.existing:
         return found
@@ -100,33 +100,33 @@ def _of_value(parameter: Parameter) -> Iterator[tuple[str, str]]:
     """What is wrong with a value taken by itself."""
     name = NAMES.get(parameter.name)
     if name is None:
-        yield f"unknown name {parameter.name}", _CORRECTION
+        yield f"没有 {parameter.name} 这一参数 (unknown name)", _CORRECTION
         return
     wrong = name.problem(parameter.value)
     if wrong:
         yield f"{parameter.name} {wrong}", ""
     if parameter.given_unit and parameter.given_unit != name.unit:
-        yield f"{parameter.name} is in {name.unit}, not in {parameter.given_unit}", ""
+        yield f"{parameter.name} 的单位是 {name.unit}, 不是 {parameter.given_unit} (another unit)", ""
     if not parameter.source:
-        yield "source is missing", "notice 8.1"
+        yield "未写明文件依据 (source is missing)", "notice 8.1"
     if parameter.confidence not in get_args(Confidence):
-        yield f"confidence must be one of {', '.join(get_args(Confidence))}", ""
+        yield f"confidence 应为 {'、'.join(get_args(Confidence))} 之一 (must be one of them)", ""
 
 
 def _of_documents(parameter: Parameter, policy: PolicySet) -> Iterator[tuple[str, str]]:
     """Whether the value rests on a document without force."""
     for document in policy.documents:
         if document.repealed_by and document.number in parameter.source:
-            yield f"{document.number} is repealed by {document.repealed_by}", "notice 8.1"
+            yield f"{document.number} 已被 {document.repealed_by} 废止 (is repealed)", "notice 8.1"
 
 
 def _of_dates(parameter: Parameter, policy: PolicySet, on: date) -> Iterator[tuple[str, str]]:
     """What is wrong with the day on which a value begins."""
     if parameter.since < on and not parameter.reason and not parameter.sample:
-        yield f"begins on {parameter.since}, before it is decided: a backdated value needs a reason", "notice 1.1"
+        yield f"自 {parameter.since} 起, 早于审定之日, 追溯须写明理由 (a backdated value needs a reason)", "notice 1.1"
     held = policy.own(parameter.name, parameter.layer, parameter.since) if parameter.name in NAMES else None
     if held is not None and held.since == parameter.since and not held.sample and held.value != parameter.value:
-        yield f"overlaps: {held.source} gives {held.value} from that day on", _CORRECTION
+        yield f"{held.source} 已定同日起为 {held.value} (overlaps)", _CORRECTION
 
 
 def _beside_others(
@@ -144,7 +144,7 @@ def _beside_others(
             continue
         contradiction = _contradiction(name, upper, parameter.value)
         if contradiction:
-            yield f"{contradiction}, on {on}", _CORRECTION
+            yield f"{on}: {contradiction}", _CORRECTION
             return
 
 
@@ -152,15 +152,15 @@ def _contradiction(name: ParameterName, upper: Value, lower: Value) -> str | Non
     if name.latitude == "raise":
         own = by_level(lower)
         short = [level for level, fen in by_level(upper).items() if own.get(level, fen) < fen]
-        return f"{lower} is below the upper layer's {upper}" if short else None
+        return f"{lower} 低于上级的 {upper} (is below the upper layer's)" if short else None
     if name.latitude == "widen":
         missing = [entry for entry in upper if entry not in lower]
-        return f"leaves out {missing}, which the upper layer has in scope" if missing else None
+        return f"缺少上级已纳入的 {missing} (leaves out what the upper layer has in scope)" if missing else None
     if name.latitude == "narrow":
         added = [entry for entry in lower if entry not in upper]
-        return f"adds the exclusion {added}, which the upper layer does not have" if added else None
+        return f"新增了上级没有的排除项 {added} (adds an exclusion)" if added else None
     if name.latitude == "fixed":
-        return f"{name.name} is fixed by the upper layer" if lower != upper else None
+        return f"{name.name} 由上级统一规定 (is fixed by the upper layer)" if lower != upper else None
     return None
 
 

@@ -29,25 +29,25 @@ class ParameterName:
 def _count(least: int, most: int) -> Callable[[Value], str | None]:
     def problem(value: Value) -> str | None:
         fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-        return None if fits else f"must be a whole number from {least} to {most}"
+        return None if fits else f"应为 {least} 至 {most} 的整数 (must be a whole number from {least} to {most})"
 
     return problem
 
 
 def _yes(value: Value) -> str | None:
-    return None if value is True else "must be true: this release knows no other way"
+    return None if value is True else "应为 true, 本版本不支持其他取值 (must be true: this release knows no other way)"
 
 
 def _one_of(*words: str) -> Callable[[Value], str | None]:
-    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
+    return lambda value: None if value in words else f"应为 {'、'.join(words)} 之一 (must be one of them)"
 
 
 def _words(known: tuple[Any, ...]) -> Callable[[Value], str | None]:
     def problem(value: Value) -> str | None:
         if not isinstance(value, list):
-            return "must be a list"
+            return "应为列表 (must be a list)"
         unknown = [entry for entry in value if isinstance(entry, bool) or entry not in known]
-        return f"unknown: {', '.join(map(str, unknown))}" if unknown else None
+        return f"不认识 {'、'.join(map(str, unknown))} (unknown)" if unknown else None
 
     return problem
 
@@ -60,12 +60,12 @@ def _amount_by_level(value: Value) -> str | None:
     if not isinstance(value, dict) or not value:
         return _amount(value)
     wrong = _levels(list(value)) or next(filter(None, map(_amount, value.values())), None)
-    return f"must be fen, or fen by level: {wrong}" if wrong else None
+    return f"应为金额（分）, 或按等级的金额: {wrong} (must be fen, or fen by level)" if wrong else None
 
 
 def _extensions(value: Value) -> str | None:
     if not isinstance(value, list) or not all(isinstance(e, dict) and set(e) == {"category", "levels"} for e in value):
-        return "must be a list of {category, levels}"
+        return "应为 {category, levels} 的列表 (must be a list of them)"
     for entry in value:
         wrong = _words(get_args(Category))([entry["category"]]) or _levels(entry["levels"])
         if wrong:
@@ -75,23 +75,23 @@ def _extensions(value: Value) -> str | None:
 
 def _lines(value: Value) -> str | None:
     fits = isinstance(value, list) and value and all(isinstance(line, str) and line.strip() for line in value)
-    return None if fits else "must be a list of lines of text"
+    return None if fits else "应为逐行文字的列表 (must be a list of lines of text)"
 
 
 def _ages(value: Value) -> str | None:
     fits = isinstance(value, list) and all(_count(1, 120)(age) is None for age in value)
-    return None if fits else "must be a list of ages from 1 to 120"
+    return None if fits else "应为 1 至 120 岁的列表 (must be a list of ages from 1 to 120)"
 
 
 def _steps(value: Value) -> str | None:
     if not isinstance(value, list) or not value or not all(isinstance(step, dict) for step in value):
-        return "must be a list of {step, who?, deadline?}"
+        return "应为 {step, who?, deadline?} 的列表 (must be a list of them)"
     for step in value:
         unknown = set(step) - {"step", "who", "deadline"}
         if unknown or not all(isinstance(text, str) and text.strip() for text in (step.get("step"), *step.values())):
-            return "must be a list of {step, who?, deadline?}"
+            return "应为 {step, who?, deadline?} 的列表 (must be a list of them)"
         if step.get("deadline", _DEADLINES[0]) not in _DEADLINES:
-            return f"deadline must be one of {', '.join(_DEADLINES)}"
+            return f"deadline 应为 {'、'.join(_DEADLINES)} 之一 (must be one of them)"
     return None
 
 

@@ -226,21 +226,23 @@ def read_layer(text: str) -> PolicyLayer:
     """A layer from its YAML. BadLayer where it has not the shape of one; what it says is for `lint.py` to judge."""
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise BadLayer("aliases (*name) are not taken: write each value out")
+            raise BadLayer("不接受别名 (*name), 请逐项写出 (aliases are not taken)")
         content = yaml.safe_load(text)
     except RecursionError as error:
-        raise BadLayer("nested too deeply to be a layer") from error
+        raise BadLayer("嵌套过深 (nested too deeply to be a layer)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise BadLayer(f"not YAML: {str(error).splitlines()[0]}", line=mark.line + 1 if mark else 0) from error
+        raise BadLayer(
+            f"不是 YAML (not YAML): {str(error).splitlines()[0]}", line=mark.line + 1 if mark else 0
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
-        raise BadLayer("a layer is a mapping with layer and parameters")
+        raise BadLayer("应含 layer 和 parameters 两项 (a layer is a mapping with both)")
     if unknown := sorted(str(key) for key in content if key not in _HEAD):
-        raise BadLayer(f"unknown name {unknown[0]}; a layer has {', '.join(sorted(_HEAD))}", unknown[0])
+        raise BadLayer(f"没有 {unknown[0]} 这一项, 可填 {'、'.join(sorted(_HEAD))} (unknown name)", unknown[0])
     named = content.get("layer", content.get("area", "?"))
     area = NATION if named == "nation" else str(named)
     if area != NATION and not (area.isdigit() and len(area) in (2, 4, 6, 9)):
-        raise BadLayer(f"layer: must be nation or the code of an area, not {area!r}", "layer")
+        raise BadLayer(f"layer 应为 nation 或区划代码, 不是 {area!r} (must be nation or the code of an area)", "layer")
     return PolicyLayer(
         area=area,
         title=str(content.get("title") or ""),
@@ -254,14 +256,16 @@ def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:
     for name, given in content.items():
         values = [given] if isinstance(given, dict) else given
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise BadLayer(f"parameters.{name}: must be a list of values", f"parameters.{name}")
+            raise BadLayer(f"parameters.{name} 应为取值的列表 (must be a list of values)", f"parameters.{name}")
         for position, entry in enumerate(values):
             path = f"parameters.{name}[{position}]"
             since = _day(entry.get("since", entry.get("from")))
             if since is None or "value" not in entry:
-                raise BadLayer(f"{path}: needs since (a date) and value", path)
+                raise BadLayer(f"{path} 应有 since（日期）和 value (needs both)", path)
             if unknown := sorted(str(key) for key in entry if key not in _ENTRY):
-                raise BadLayer(f"{path}: unknown name {unknown[0]}; a value has {', '.join(sorted(_ENTRY))}", path)
+                raise BadLayer(
+                    f"{path} 没有 {unknown[0]} 这一项, 可填 {'、'.join(sorted(_ENTRY))} (unknown name)", path
+                )
             yield Parameter(
                 name=str(name),
                 value=whole_keys(entry["value"]),

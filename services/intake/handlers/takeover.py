@@ -59,15 +59,7 @@ def prepare(vault: Vault, entry: Entry, person: Person, on: date) -> str:
         "payee": payee_of(vault, person, payee, on=on, event_id=event_id),
         "contact": contact_of(vault, person, recorded, event_id=event_id),
     }
-    return json.dumps(prepared, ensure_ascii=False, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    return (
-        value.model_dump(mode="json", by_alias=True)
-        if isinstance(value, (PayeeChanged, ContactChanged))
-        else str(value)
-    )
+    return to_json(prepared, by_alias=True).decode()
 
 
 def stored_received(received: Mapping[Subsidy, Received]) -> str:
