@@ -14,9 +14,10 @@ from libs.common.identity import check_character
 from libs.common.privacy import PersonKeys, Sealer
 from services.matching.comparison import Feed
 from services.matching.engine import write_parquet
-from services.matching.feeds import Keys, schema_of
+from services.matching.feeds import Keys
 from services.matching.names import seal_names
 from services.matching.sources import SOURCES
+from services.matching.stored import schema_of
 
 AS_OF = date(2026, 6, 30)
 KEYS = Keys(PersonKeys.parse("1:" + "ab" * 32), Sealer.parse("k1:" + "cd" * 16))
@@ -31,6 +32,9 @@ SHARES = {
 """Of six feeds that hold as many rows together as the roster has persons."""
 STRANGE_SHARE = 0.97
 """How many of the dead, moved and imprisoned are nobody's on the roster: departments send whole populations."""
+TOWNSHIP = 1667
+"""So many recipients live in one: more persons are more townships. In townships that grew instead, those who bear one
+name would grow with the square."""
 GROUP_ROWS = 32_000
 
 
@@ -38,8 +42,9 @@ def make(folder: Path, persons: int) -> tuple[Path, list[Feed]]:
     """The roster and six feeds, as they lie when they were taken in. Not the same persons in each, nor in one order."""
     chance = np.random.default_rng(persons)
     ids = _person_ids(np.arange(persons))
-    areas = pa.array([f"5301{at % 30:02d}{at % 20:03d}" for at in range(600)])
-    home = areas.take(pa.array(chance.integers(0, 600, persons)))
+    townships = max(600, persons // TOWNSHIP)
+    areas = pa.array([f"53{at // 1000:02d}{at // 20 % 50:02d}{at % 20:03d}" for at in range(townships)])
+    home = areas.take(pa.array(chance.integers(0, townships, persons)))
     since = pa.array(chance.integers(2020 * 12, 2026 * 12, persons), pa.int32())
     subsidy = pa.array(["living", "care"]).take(pa.array(chance.integers(0, 2, persons)))
     roster = pa.table(
@@ -56,7 +61,7 @@ def make(folder: Path, persons: int) -> tuple[Path, list[Feed]]:
         strange = np.zeros(rows, bool) if known else chance.random(rows) < STRANGE_SHARE
         who = np.where(strange, of + 10 * persons + number * persons, of)
         feed = Feed(source, UUID(int=number), folder / f"{source}.parquet")
-        _write_feed(feed, _person_ids(who), areas.take(pa.array(chance.integers(0, 600, rows))), chance)
+        _write_feed(feed, _person_ids(who), areas.take(pa.array(chance.integers(0, townships, rows))), chance)
         feeds.append(feed)
     return path, feeds
 

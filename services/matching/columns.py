@@ -26,22 +26,13 @@ from services.matching.formats import Batch
 from services.matching.pseudonyms import Pseudonyms
 from services.matching.rows import Reject, cell_or_none, read_cell
 from services.matching.sources import Column, Source
+from services.matching.stored import TYPES
 
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 
 _REMEMBERED_TEXTS = 200_000
 """Of one column; beyond it what was read is forgotten and read again."""
-
-TYPES: dict[str, pa.DataType] = {
-    "date": pa.date32(),
-    "month_end": pa.date32(),
-    "whole_number": pa.int64(),
-    "level": pa.int32(),
-    "certificate_number": pa.int32(),
-    "yes_no": pa.bool_(),
-}
-"""How a column's values are stored; as text where nothing else is said."""
 
 _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), dtype=np.int32)
 _CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)

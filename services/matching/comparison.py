@@ -18,8 +18,8 @@ import pyarrow.csv as pa_csv
 
 from libs.common.privacy import sm3_hex
 from services.matching.engine import Engine, Views, sql_text, write_parquet
-from services.matching.feeds import schema_of
 from services.matching.sources import COMPARED, SOURCES
+from services.matching.stored import schema_of
 
 REGISTERS = ("certificates", "low_income")
 """Sources that list who is in a state, so that it tells something when a person is no longer listed."""

@@ -23,12 +23,13 @@ from cryptography.hazmat.primitives import hashes
 
 from libs.common.period import Period
 from libs.common.privacy import PersonKeys, Sealer
-from services.matching.columns import TYPES, ColumnReader, Taken
+from services.matching.columns import ColumnReader, Taken
 from services.matching.formats import BATCH_ROWS, UnreadableFeed, read_batches
 from services.matching.names import seal_names
 from services.matching.pseudonyms import Pseudonyms
 from services.matching.sources import Source
 from services.matching.staging import StagedBatch, Staging
+from services.matching.stored import schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +122,6 @@ class FeedFolder:
         folder = self._root / "feeds" / source / str(Period.of(as_of))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-
-def schema_of(source: Source) -> pa.Schema:
-    """The columns of a source as stored; `file_row` is its number in the file sent, `feed_row` in the feed."""
-    fields = []
-    for column in source.columns:
-        if column.form == "name":
-            fields += [(f"{column.stored}_sealed", pa.string()), (f"{column.stored}_token", pa.string())]
-        elif column.form == "secret":
-            fields.append((f"{column.stored}_token", pa.string()))
-        else:
-            fields.append((column.stored, TYPES.get(column.form, pa.string())))
-    ends = [("file_row", pa.int64()), ("feed_row", pa.int64()), ("feed_id", pa.string()), ("as_of", pa.date32())]
-    return pa.schema([*fields, *ends])
 
 
 def take_in(

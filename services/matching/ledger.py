@@ -18,19 +18,19 @@ _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`body` is the entry as canonical JSON."""
+    """`body` is the entry as JSON: what it is about under `entry`, and where it lists many, those under `items`."""
 
     seq: int
     body: str
     hash: str
 
 
-def chain(bodies: Iterable[Mapping[str, Any]], *, after: Entry | None = None) -> list[Entry]:
-    """The entries that continue a ledger."""
+def chain(bodies: Iterable[Mapping[str, Any] | str], *, after: Entry | None = None) -> list[Entry]:
+    """The entries that continue a ledger. A body that is JSON already is kept as it is written."""
     seq, previous = (after.seq + 1, after.hash) if after else (0, GENESIS)
     entries = []
     for body in bodies:
-        text = _canonical(body)
+        text = body if isinstance(body, str) else _canonical(body)
         previous = hash_of(previous, text)
         entries.append(Entry(seq, text, previous))
         seq += 1

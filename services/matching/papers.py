@@ -56,16 +56,18 @@ def _summary(entries: list[tuple[str, Mapping[str, Any]]]) -> Iterable[tuple[Any
 def _findings(entries: list[tuple[str, Mapping[str, Any]]]) -> Iterable[tuple[Any, ...]]:
     became = {entry["finding_id"]: entry for _, entry in entries if entry["entry"] == "verification"}
     for hash_, entry in entries:
-        if entry["entry"] == "finding":
-            outcome = became.get(entry["finding_id"], {"status": "open"})
-            yield *(entry[name] for name in _FOUND), *(outcome.get(name) for name in _BECAME), hash_
+        if entry["entry"] == "findings":
+            for found in entry["items"]:
+                outcome = became.get(found["finding_id"], {"status": "open"})
+                yield *(found[name] for name in _FOUND), *(outcome.get(name) for name in _BECAME), hash_
 
 
 def _notes(entries: list[tuple[str, Mapping[str, Any]]]) -> Iterable[tuple[Any, ...]]:
     for _, entry in entries:
-        if entry["entry"] == "discrepancy":
-            names = ("discrepancy_id", "person_id", "kind", "area")
-            yield *(entry[name] for name in names), "；".join(str(said) for said in entry["evidence"])
+        if entry["entry"] == "discrepancies":
+            for noted in entry["items"]:
+                names = ("discrepancy_id", "person_id", "kind", "area")
+                yield *(noted[name] for name in names), "；".join(str(said) for said in noted["evidence"])
 
 
 def _write(sheet: Any, titles: Iterable[str], rows: Iterable[tuple[Any, ...]], bold: Any) -> None:

@@ -185,7 +185,7 @@ claims = Table(
     "claims",
     metadata,
     Column("claim_id", Uuid, primary_key=True),
-    Column("finding_id", Uuid),
+    Column("finding_id", Uuid, primary_key=True),
     Column("person_id", String),
     Column("kind", String),
     Column("source", String),

@@ -571,6 +571,31 @@ async def test_two_registers_of_one_death_are_one_finding_that_holds_from_the_ea
     assert [claim["source"] for claim in claims] == ["deaths", "cremations"]
 
 
+async def test_two_registers_in_one_run_are_one_finding_from_the_earlier_day(matching: Matching) -> None:
+    person = await matching.recipient()
+    await matching.upload("cremations", deaths_csv(("张三", person.id_number, "2026-03-02")))
+    await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-02-27")))
+    assert (await matching.compare())["counts"]["findings"] == 1
+    (event,) = await matching.told(person.person_id)
+    assert (event["alleged_on"], event["hold_from"], event["version"]) == ("2026-02-27", "2026-03", 1)
+    detail = (await matching.call("GET", f"/v1/findings/{event['finding_id']}")).json()
+    assert [claim["source"] for claim in detail["claims"]] == ["deaths", "cremations"]
+
+
+async def test_a_known_death_is_no_finding_on_another_day_and_a_second_sentence_is_one(matching: Matching) -> None:
+    dead, sentenced = await matching.recipient(), await matching.recipient()
+    await matching.upload("deaths", deaths_csv(("张三", dead.id_number, "2026-03-05")))
+    served = "name,id_number,from,to,kind\n"
+    await matching.upload("prisons", served + f"李四,{sentenced.id_number},2026-01-10,2026-02-10,serving\n")
+    await matching.compare()
+    for finding in await matching.findings():
+        await matching.verify(finding["finding_id"], "confirmed")
+    await matching.upload("cremations", deaths_csv(("张三", dead.id_number, "2026-03-07")), as_of="2026-05-31")
+    again = served + f"李四,{sentenced.id_number},2026-05-20,,serving\n"
+    await matching.upload("prisons", again, as_of="2026-05-31")
+    assert (await matching.compare("2026-05-31"))["counts"]["by_kind"] == {"person.imprisoned": 1}
+
+
 async def test_who_is_stopped_already_is_not_found(matching: Matching) -> None:
     person = await matching.recipient(to=Period(2026, 3))
     await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-03-05")))
@@ -596,7 +621,7 @@ async def test_the_ledger_is_chained_and_tells_what_became_of_each_finding(match
     path = f"/v1/comparisons/{comparison['comparison_id']}/ledger"
     lines = (await matching.call("GET", path)).text.splitlines()
     entries = [json.loads(line) for line in lines]
-    assert [line["entry"]["entry"] for line in entries] == ["comparison", "finding", "counts", "verification"]
+    assert [line["entry"]["entry"] for line in entries] == ["comparison", "findings", "counts", "verification"]
     assert entries[2]["hash"] == comparison["digest"]
     assert entries[3]["entry"]["status"] == "dismissed"
     assert broken_at(lines) is None

@@ -17,8 +17,8 @@ import pytest
 from services.matching import comparison
 from services.matching.comparison import REGISTERS, Feed
 from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, DuckDb, Engine, query, write_parquet
-from services.matching.feeds import schema_of
 from services.matching.sources import COMPARED, SOURCES
+from services.matching.stored import schema_of
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 if shutil.which("java") is None:

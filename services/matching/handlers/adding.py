@@ -20,35 +20,18 @@ _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 async def add_rows(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Adds them all; each has the columns of the first."""
     if len(rows) > _FEW:
-        await _copy(tx, table, table.name, rows)
+        await _copy(tx, table, rows)
     elif rows:
         await tx.connection.execute(_adding(table, tuple(rows[0])), _by_column(table, rows))
 
 
-async def add_new_rows(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Adds those that are not there already, by whichever constraint; the keys of those that were added."""
-    if not rows:
-        return set()
-    (key,) = (column.name for column in table.primary_key)
-    columns, beside = ", ".join(rows[0]), f"new_{table.name}"
-    await tx.connection.execute(
-        text(f"CREATE TEMP TABLE {beside} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DROP")
-    )
-    await _copy(tx, table, beside, rows)
-    added = await tx.connection.execute(
-        text(f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {beside}"  # noqa: S608 (our own names)
-             f" ON CONFLICT DO NOTHING RETURNING {key}")
-    )  # fmt: skip
-    keys = set(added.scalars())
-    await tx.connection.execute(text(f"DROP TABLE {beside}"))
-    return keys
-
-
-async def _copy(tx: Transaction, table: Table, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+async def _copy(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     by_column = _by_column(table, rows)
     raw = await tx.connection.get_raw_connection()
     driver: Any = raw.driver_connection
-    await driver.copy_records_to_table(name, records=zip(*by_column.values(), strict=True), columns=list(by_column))
+    await driver.copy_records_to_table(
+        table.name, records=zip(*by_column.values(), strict=True), columns=list(by_column)
+    )
 
 
 def _by_column(table: Table, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

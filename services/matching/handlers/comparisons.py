@@ -37,7 +37,7 @@ from services.matching.findings import Lead
 from services.matching.handlers import plans
 from services.matching.handlers.discrepancies import note_discrepancies
 from services.matching.handlers.exports import export_roster
-from services.matching.handlers.findings import Noted, open_leads
+from services.matching.handlers.leads import open_leads
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.sources import COMPARED
 from services.matching.tables import comparisons, feeds, roster, rule_texts
@@ -166,15 +166,14 @@ async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool
     path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "leads"))
     portion = await asyncio.to_thread(_portion, path, row["noted"])
     noted = await open_leads(tx, _leads(portion), opened_on=row["as_of"], comparison_id=comparison_id)
-    entries = _found(noted)
-    if entries:
-        await extend_ledger(tx, comparison_id, entries)
-    by_kind = Counter(row["by_kind"]) + Counter(item["kind"] for item in noted.opened)
+    if noted.entries:
+        await extend_ledger(tx, comparison_id, noted.entries)
+    by_kind = Counter(row["by_kind"]) + noted.opened
     await _save(
         tx,
         comparison_id,
         noted=row["noted"] + len(portion),
-        findings=row["findings"] + len(noted.opened),
+        findings=row["findings"] + noted.opened.total(),
         by_kind=dict(sorted(by_kind.items())),
     )
     return True
@@ -185,11 +184,11 @@ async def close(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> Non
     row = await load(tx, comparison_id)
     path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "discrepancies"))
     table = await asyncio.to_thread(pq.read_table, path)
-    noted = await note_discrepancies(tx, table, comparison_id=comparison_id, noted_on=row["as_of"])
+    noted, entries = await note_discrepancies(tx, table, comparison_id=comparison_id, noted_on=row["as_of"])
     counts = {name: row[name] for name in ("compared", "leads", "findings", "by_kind")}
-    entry = {"entry": "counts", **counts, "discrepancies": len(noted), "found": row["found_digest"]}
-    digest = await extend_ledger(tx, comparison_id, [*noted, entry])
-    await _save(tx, comparison_id, status="completed", digest=digest, discrepancies=len(noted))
+    entry = {"entry": "counts", **counts, "discrepancies": noted, "found": row["found_digest"]}
+    digest = await extend_ledger(tx, comparison_id, [*entries, entry])
+    await _save(tx, comparison_id, status="completed", digest=digest, discrepancies=noted)
     await plans.note_review(tx, row)
 
 
@@ -295,6 +294,7 @@ def _portion(path: Path, noted: int) -> list[dict[str, Any]]:
 
 
 def _leads(rows: Sequence[Mapping[str, Any]]) -> list[Lead]:
+    feed_ids = {told: UUID(told) for told in {row["feed_id"] for row in rows}}
     return [
         Lead(
             person_id=row["person_id"],
@@ -303,7 +303,7 @@ def _leads(rows: Sequence[Mapping[str, Any]]) -> list[Lead]:
             area=row["area"],
             source=row["source"],
             detail=_detail(row),
-            feed_id=UUID(row["feed_id"]),
+            feed_id=feed_ids[row["feed_id"]],
             feed_row=row["feed_row"],
         )
         for row in rows
@@ -325,19 +325,3 @@ def _detail(row: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "person.moved":
         return {**detail, "to_area": word, "from_area": row["area"]}
     return {**detail, "reason": word}
-
-
-def _found(noted: Noted) -> list[dict[str, Any]]:
-    """What the run found, as the ledger tells it: findings opened, and evidence for those that were open."""
-    opened = [
-        {
-            "entry": "finding",
-            **{name: row[name] for name in ("finding_id", "person_id", "kind", "area", "alleged_on", "due_on")},
-        }
-        for row in noted.opened
-    ]
-    added = [
-        {"entry": "evidence", "finding_id": finding_id, "source": lead.source, "alleged_on": lead.alleged_on}
-        for finding_id, lead in noted.added
-    ]
-    return opened + added

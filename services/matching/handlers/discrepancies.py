@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, NotFound
-from services.matching.handlers.adding import add_new_rows
+from services.matching.comparison import DISCREPANCY_SCHEMA
 from services.matching.tables import discrepancies
 
 _AT_ONCE = 5000
+_NOTE_DISCREPANCIES = (Path(__file__).parent / "note_discrepancies.sql").read_text("utf-8")
 
 
 class ResolvedAlready(Conflict):
@@ -28,36 +29,17 @@ class ResolvedAlready(Conflict):
 
 async def note_discrepancies(
     tx: Transaction, found: pa.Table, *, comparison_id: UUID, noted_on: date
-) -> list[dict[str, Any]]:
-    """Keeps those that were not known, as the ledger tells them. A mark of the same sources is known for good."""
-    entries: list[dict[str, Any]] = []
+) -> tuple[int, list[str]]:
+    """Keeps those that were not known: how many, and the ledger's entries of them. A mark of the same sources is known
+    for good."""
+    count, entries = 0, []
     for start in range(0, len(found), _AT_ONCE):
-        values = [
-            {
-                "discrepancy_id": new_id(),
-                "comparison_id": comparison_id,
-                "noted_on": noted_on,
-                **{name: row[name] for name in ("person_id", "kind", "area", "source", "other_source", "mark")},
-                "evidence": [_said(row, ""), _said(row, "other_")],
-            }
-            for row in found.slice(start, _AT_ONCE).to_pylist()
-        ]
-        noted = await add_new_rows(tx, discrepancies, values)
-        entries += [
-            {
-                "entry": "discrepancy",
-                **{name: row[name] for name in ("discrepancy_id", "person_id", "kind", "area", "evidence")},
-            }
-            for row in values
-            if row["discrepancy_id"] in noted
-        ]
-    return entries
-
-
-def _said(row: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    """What one of the two sources said."""
-    names = ("source", "feed_id", "feed_row", "said_on", "person_id")
-    return {name: str(row[prefix + name]) for name in names if row[prefix + name] is not None}
+        columns = [column.to_pylist() for column in found.slice(start, _AT_ONCE).select(DISCREPANCY_SCHEMA.names)]
+        ids = [new_id() for _ in columns[0]]
+        for row in await tx.fetch(_NOTE_DISCREPANCIES, *columns, ids, comparison_id, noted_on):
+            count += row["noted"]
+            entries.append(row["entry"])
+    return count, entries
 
 
 async def resolve_discrepancy(tx: Transaction, discrepancy_id: UUID, note: str, principal: Principal) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -13,31 +12,15 @@ from sqlalchemy import select, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.database import Transaction, new_id
+from libs.common.database import Transaction
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
-from libs.common.working_days import working_days_after
-from services.matching.findings import Lead, OpenFinding, Sorted, sort_out
-from services.matching.handlers.adding import add_rows
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
 from services.matching.kinds import DEATH, kind_of
-from services.matching.parameters import load_parameters
-from services.matching.tables import among, claims, findings, standing_facts
-
-Claim = tuple[str, str, str, date]
-
-
-@dataclass(slots=True)
-class Noted:
-    """What became of leads: the findings opened, the claims added to open ones, and for every claim that is or was
-    noted its id and its finding."""
-
-    opened: list[Mapping[str, Any]] = field(default_factory=list)
-    added: list[tuple[UUID, Lead]] = field(default_factory=list)
-    claims: dict[Claim, tuple[UUID, UUID]] = field(default_factory=dict)
+from services.matching.tables import among, findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,95 +45,6 @@ class FaceCheckProvesNoDeath(InvalidInput):
     """A failed face check is never a death; verify it another way."""
 
     type = "face-check-proves-no-death"
-
-
-async def open_leads(
-    tx: Transaction, leads: Sequence[Lead], *, opened_on: date, comparison_id: UUID | None = None
-) -> Noted:
-    """Opens a finding for what is new, adds new claims to what is open. An earlier day alleged holds from earlier."""
-    persons = sorted({lead.person_id for lead in leads})
-    await tx.lock(*persons)
-    noted = Noted(claims=await _claims_of(tx, persons))
-    sorted_leads = sort_out(
-        leads,
-        claims=set(noted.claims),
-        facts=await _facts_of(tx, persons),
-        open_findings=await _open_findings_of(tx, persons),
-    )
-    await _open(tx, sorted_leads, noted, opened_on, comparison_id)
-    for finding_id, said in sorted_leads.to_add.items():
-        noted.added += [(finding_id, lead) for lead in said]
-        await _hold_from_earlier(tx, finding_id, said[0])
-    await _note_claims(tx, noted.added, noted)
-    return noted
-
-
-async def _open(
-    tx: Transaction, sorted_leads: Sorted, noted: Noted, opened_on: date, comparison_id: UUID | None
-) -> None:
-    parameters = await load_parameters(tx)
-
-    @functools.cache
-    def due_on(area: str) -> date:
-        return working_days_after(opened_on, parameters.number("finding.verification_days", area, opened_on))
-
-    rows: list[dict[str, Any]] = [
-        {
-            "finding_id": new_id(),
-            "person_id": said[0].person_id,
-            "kind": said[0].kind,
-            "area": said[0].area,
-            "status": "open",
-            "version": 1,
-            "alleged_on": said[0].alleged_on,
-            "hold_from": said[0].hold_from,
-            "opened_on": opened_on,
-            "due_on": due_on(said[0].area),
-            "assigned_to": said[0].area,
-            "detail": dict(said[0].detail),
-            "comparison_id": comparison_id,
-        }
-        for said in sorted_leads.to_open
-    ]
-    if not rows:
-        return
-    await add_rows(tx, findings, rows)
-    pairs = [(row["finding_id"], lead) for row, said in zip(rows, sorted_leads.to_open, strict=True) for lead in said]
-    await _note_claims(tx, pairs, noted)
-    for row in rows:
-        tx.publish(FindingOpened.model_validate(row))
-    noted.opened += rows
-
-
-async def _note_claims(tx: Transaction, pairs: Sequence[tuple[UUID, Lead]], noted: Noted) -> None:
-    if not pairs:
-        return
-    rows: list[dict[str, Any]] = [
-        {
-            "claim_id": new_id(),
-            "finding_id": finding_id,
-            "person_id": lead.person_id,
-            "kind": lead.kind,
-            "source": lead.source,
-            "alleged_on": lead.alleged_on,
-            "detail": dict(lead.detail),
-            "feed_id": lead.feed_id,
-            "feed_row": lead.feed_row,
-            "reported_by": lead.reported_by,
-        }
-        for finding_id, lead in pairs
-    ]
-    await add_rows(tx, claims, rows)
-    for row, (finding_id, lead) in zip(rows, pairs, strict=True):
-        noted.claims[lead.claim] = (row["claim_id"], finding_id)
-
-
-async def _hold_from_earlier(tx: Transaction, finding_id: UUID, earliest: Lead) -> None:
-    row = (await tx.connection.execute(select(findings).where(findings.c.finding_id == finding_id))).one()
-    if earliest.alleged_on < row.alleged_on:
-        await save_finding(
-            tx, row, FindingOpened, alleged_on=earliest.alleged_on, hold_from=min(earliest.hold_from, row.hold_from)
-        )
 
 
 async def save_finding(tx: Transaction, row: Any, event: type[FindingState], **changes: Any) -> None:
@@ -276,28 +170,6 @@ async def place_findings(tx: Transaction, areas: Mapping[str, str]) -> None:
         if area.startswith(row.area) and area != row.area:
             narrower = {"assigned_to": area} if row.assigned_to == row.area else {}
             await save_finding(tx, row, FindingOpened, area=area, **narrower)
-
-
-async def _claims_of(tx: Transaction, persons: Sequence[str]) -> dict[Claim, tuple[UUID, UUID]]:
-    rows = await tx.connection.execute(select(claims).where(among(claims.c.person_id, persons)))
-    return {(row.person_id, row.kind, row.source, row.alleged_on): (row.claim_id, row.finding_id) for row in rows}
-
-
-async def _facts_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, str], set[date]]:
-    rows = await tx.connection.execute(
-        select(standing_facts.c.person_id, standing_facts.c.kind, standing_facts.c.occurred_on).where(
-            among(standing_facts.c.person_id, persons)
-        )
-    )
-    known: dict[tuple[str, str], set[date]] = {}
-    for row in rows:
-        known.setdefault((row.person_id, row.kind), set()).add(row.occurred_on)
-    return known
-
-
-async def _open_findings_of(tx: Transaction, persons: Sequence[str]) -> dict[tuple[str, str], OpenFinding]:
-    rows = await _open_rows(tx, persons)
-    return {(row.person_id, row.kind): OpenFinding(row.finding_id, row.alleged_on) for row in rows}
 
 
 async def _open_rows(tx: Transaction, persons: Sequence[str]) -> Sequence[Any]:

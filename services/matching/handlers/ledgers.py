@@ -14,7 +14,7 @@ from services.matching.ledger import GENESIS, Entry, chain, line
 from services.matching.tables import ledger_entries
 
 
-async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[Mapping[str, Any]]) -> str:
+async def extend_ledger(tx: Transaction, comparison_id: UUID, bodies: Iterable[Mapping[str, Any] | str]) -> str:
     """Appends entries; the last one's hash."""
     await tx.lock(f"ledger:{comparison_id}")
     last = (

@@ -15,7 +15,7 @@ from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.working_days import working_days_after
 from services.matching.findings import Lead
 from services.matching.handlers.evidence import Subject, require_face_match
-from services.matching.handlers.findings import open_leads
+from services.matching.handlers.leads import claim_of, open_leads
 from services.matching.parameters import load_parameters
 from services.matching.tables import proofs_of_life
 
@@ -98,8 +98,9 @@ async def read_proof(tx: Transaction, proof_id: UUID, principal: Principal) -> R
 
 async def _allege(tx: Transaction, row: Row[Any], kind: str, on: date, principal: Principal) -> UUID | None:
     lead = Lead(row.person_id, kind, on, row.area, source=principal.sub, reported_by=principal.sub)
-    noted = await open_leads(tx, [lead], opened_on=on)
-    return noted.claims[lead.claim][1] if lead.claim in noted.claims else None
+    await open_leads(tx, [lead], opened_on=on)
+    claim = await claim_of(tx, lead)
+    return None if claim is None else claim.finding_id
 
 
 _STOP = text(

@@ -17,7 +17,8 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import FactRetracted
 from services.matching.findings import Lead
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
-from services.matching.handlers.findings import assert_authoritative, open_leads
+from services.matching.handlers.findings import assert_authoritative
+from services.matching.handlers.leads import claim_of, open_leads
 from services.matching.handlers.persons import area_of
 from services.matching.kinds import ISSUES, KINDS, RETRACTION
 from services.matching.tables import applications, facts, standing_facts
@@ -112,10 +113,10 @@ async def _report(
         detail=own_fields(fact),
         reported_by=principal.sub,
     )
-    noted = await open_leads(tx, [lead], opened_on=today)
-    if lead.claim in noted.claims:
-        claim_id, finding_id = noted.claims[lead.claim]
-        return Outcome(claim_id, "finding", finding_id)
+    await open_leads(tx, [lead], opened_on=today)
+    claim = await claim_of(tx, lead)
+    if claim is not None:
+        return Outcome(claim.claim_id, "finding", claim.finding_id)
     known = await tx.connection.execute(
         select(standing_facts.c.fact_id)
         .where(standing_facts.c.person_id == push.person_id, standing_facts.c.kind == push.kind)

@@ -135,7 +135,7 @@ CREATE TABLE discrepancies (
 CREATE INDEX discrepancies_by_area ON discrepancies (area text_pattern_ops, discrepancy_id);
 
 CREATE TABLE ledger_entries (
-    comparison_id uuid NOT NULL REFERENCES comparisons DEFERRABLE INITIALLY DEFERRED,
+    comparison_id uuid NOT NULL REFERENCES comparisons,
     seq           bigint NOT NULL CHECK (seq >= 0),
     body          text NOT NULL,
     hash          text NOT NULL,
@@ -164,7 +164,7 @@ CREATE TABLE findings (
     decided_on    date,
     decision_note text,
     detail        jsonb NOT NULL DEFAULT '{}',
-    comparison_id uuid REFERENCES comparisons DEFERRABLE INITIALLY DEFERRED,
+    comparison_id uuid REFERENCES comparisons,
     method        text CHECK (method IN ('visit', 'video', 'face', 'phone', 'document')),
     effective_on  date,
     note          text,
@@ -185,7 +185,7 @@ CREATE INDEX findings_by_person ON findings (person_id);
 -- What was said that a finding rests on. The same claim of the same source is known for good, whatever became of it. The
 -- name that a feed gave stays in the feed, at `feed_row`.
 CREATE TABLE claims (
-    claim_id    uuid PRIMARY KEY,
+    claim_id    uuid NOT NULL,
     finding_id  uuid NOT NULL REFERENCES findings,
     person_id   text NOT NULL,
     kind        text NOT NULL,
@@ -196,10 +196,10 @@ CREATE TABLE claims (
     feed_row    bigint,
     reported_by text,
     noted_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (finding_id, claim_id),
     CONSTRAINT a_claim_is_noted_once UNIQUE (person_id, kind, source, alleged_on),
     CONSTRAINT a_row_is_of_a_feed CHECK ((feed_id IS NULL) = (feed_row IS NULL))
 );
-CREATE INDEX claims_by_finding ON claims (finding_id);
 
 -- Each township's part of the monthly comparison: changes reported, or none (无变化), signed.
 CREATE TABLE monthly_signoffs (

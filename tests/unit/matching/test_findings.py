@@ -1,62 +1,17 @@
-"""Leads, holds, deadlines and the chained ledger, all pure."""
+"""Holds, deadlines and the chained ledger, all pure."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from libs.common.auth import Principal
 from libs.common.period import Period
 from libs.common.working_days import is_working_day, working_days_after
-from services.matching.findings import Lead, OpenFinding, sort_out
 from services.matching.kinds import KINDS, NEVER, hold_from
 from services.matching.ledger import broken_at, chain, line
-
-DEATH = Lead("p1-a", "person.died", date(2026, 1, 10), "530102", "cremations")
-
-
-def sorted_out(*leads: Lead, **known: Any) -> Any:
-    return sort_out(leads, **{"claims": set(), "facts": {}, "open_findings": {}, **known})
-
-
-def said(lead: Lead, **changes: Any) -> Lead:
-    fields = {name: getattr(lead, name) for name in Lead.__slots__}
-    return Lead(**{**fields, **changes})
-
-
-def test_two_sources_of_one_death_are_one_finding_from_the_earlier_day() -> None:
-    health = said(DEATH, source="deaths", alleged_on=date(2026, 1, 8))
-    outcome = sorted_out(DEATH, health)
-    assert outcome.to_open == [[health, DEATH]]
-
-
-def test_the_same_claim_again_opens_nothing_whatever_became_of_it() -> None:
-    assert sorted_out(DEATH, claims={DEATH.claim}).to_open == []
-
-
-def test_a_dismissed_lead_comes_back_on_another_claim() -> None:
-    other = said(DEATH, source="deaths")
-    assert sorted_out(other, claims={DEATH.claim}).to_open == [[other]]
-
-
-def test_new_evidence_joins_the_finding_that_is_open() -> None:
-    finding = OpenFinding(uuid4(), DEATH.alleged_on)
-    outcome = sorted_out(DEATH, open_findings={("p1-a", "person.died"): finding})
-    assert outcome.to_open == []
-    assert outcome.to_add == {finding.finding_id: [DEATH]}
-
-
-def test_a_known_death_is_no_finding_on_any_day() -> None:
-    assert sorted_out(DEATH, facts={("p1-a", "person.died"): {date(2025, 12, 31)}}).to_open == []
-
-
-def test_a_second_sentence_is_a_finding_though_the_first_is_known() -> None:
-    second = Lead("p1-a", "person.imprisoned", date(2026, 5, 1), "530102", "prisons", {"kind": "serving"})
-    known = {("p1-a", "person.imprisoned"): {date(2020, 1, 1)}}
-    assert sorted_out(second, facts=known).to_open == [[second]]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +74,19 @@ def exported(*bodies: dict[str, Any]) -> list[str]:
 
 
 def test_a_ledger_holds_together_and_each_tampering_shows() -> None:
-    lines = exported({"entry": "comparison"}, {"entry": "finding", "kind": "person.died"}, {"entry": "counts"})
+    lines = exported(
+        {"entry": "comparison"}, {"entry": "findings", "items": [{"kind": "person.died"}]}, {"entry": "counts"}
+    )
     assert broken_at(lines) is None
     assert broken_at([lines[0], lines[1].replace("person.died", "person.moved"), lines[2]]) == 1
     assert broken_at([lines[0], lines[2]]) == 1
     assert broken_at([lines[1], lines[0], lines[2]]) == 0
+
+
+def test_an_entry_that_is_json_already_is_chained_as_it_is_written() -> None:
+    first, second = chain([{"entry": "comparison"}, '{"entry": "findings"}'])
+    assert second.body == '{"entry": "findings"}'
+    assert broken_at([line(first, "0" * 64), line(second, first.hash)]) is None
 
 
 def test_a_ledger_goes_on_where_it_ended() -> None:

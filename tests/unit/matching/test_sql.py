@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, query
-from services.matching.feeds import schema_of
 from services.matching.sources import SOURCES
+from services.matching.stored import schema_of
 
 AS_OF = date(2026, 6, 30)
 
