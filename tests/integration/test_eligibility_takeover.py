@@ -15,7 +15,7 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import roster_csv
 from libs.common.database import new_id, rows
 from libs.common.events.envelope import EventData
-from libs.common.events.intake import ApplicationApproved, ListedApplication, RecipientListed
+from libs.common.events.intake import ApplicationApproved, ApplicationWithdrawn, ListedApplication, RecipientListed
 from libs.common.events.matching import CertificateExpired, LowIncomeExited, PersonDied
 from services.intake.roster_words import column_named
 from services.intake.takeover import BadRow, Entry, read_row
@@ -156,3 +156,27 @@ async def test_told_twice_a_recipient_is_taken_over_once(eligibility: Eligibilit
         versions = rows(await tx.connection.execute(text("SELECT max(version) AS last FROM entitlements")))
     assert versions == [{"last": 1}]
     assert len(await eligibility.published("recipient.judged.v1")) == 2, "another import is judged, and changes nothing"
+
+
+async def test_what_was_taken_over_may_be_withdrawn_as_anything_granted(eligibility: Eligibility) -> None:
+    entry = next(some for some in entries(60) if some.certificate.level <= 2 and "care" in some.received)
+    event = listed(entry, "p1-gone")
+    await eligibility.take(event)
+    assert (await eligibility.months("care", "p1-gone"))[-1][1] != "2026-02"
+    application = next(item for item in event.applications if "care" in item.subsidies)
+    await eligibility.take(
+        ApplicationWithdrawn(
+            person_id="p1-gone",
+            version=3,
+            application_id=application.application_id,
+            area=event.area,
+            channel="roster",
+            subsidies=application.subsidies,
+            applied_on=application.applied_on,
+            status="withdrawn",
+            stage=None,
+            facts=event.facts,
+            withdrawn_on=date(2026, 2, 9),
+        )
+    )
+    assert (await eligibility.months("care", "p1-gone"))[-1][1] == "2026-02"

@@ -16,11 +16,16 @@ from sqlalchemy import text
 
 from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
-from libs.common.database import copy_rows, rows
+from libs.common.consumer import Projection, Received
+from libs.common.database import copy_rows, new_id, rows
+from libs.common.events.eligibility import EntitledMonths, RecipientJudged, SubsidyDecision
+from libs.common.events.envelope import Envelope
+from libs.common.period import Period
 from libs.common.settings import Settings
 from services.intake.application_records import filed_in
 from services.intake.handlers import roster_imports
 from services.intake.main import build
+from services.intake.subscriptions import subscriptions
 from tests.conftest import Databases, Issuer, Running, running
 
 AREA = "530102"
@@ -167,6 +172,106 @@ async def test_who_is_of_age_and_on_a_guardians_account_is_taken_over_and_listed
             declared = filed_in(found.mappings().one()).declaration(started.app.state.vault).account
         assert declared is not None
         assert (declared.holder, declared.status) == ("own", "none"), "nothing of the guardian's is put in force"
+
+
+async def judged(started: Running, eligible: bool) -> None:
+    """Eligibility answers on everything that the row lists."""
+    async with started.app.state.database.transaction() as tx:
+        found = await tx.connection.execute(text("SELECT import_id, person_id, received FROM roster_entries"))
+        entry = found.mappings().one()
+        decisions = tuple(
+            SubsidyDecision(subsidy=subsidy, eligible=eligible, reasons=(), months=_MONTHS if eligible else ())
+            for subsidy in entry["received"]
+        )
+        data = RecipientJudged(
+            person_id=entry["person_id"],
+            version=1,
+            import_id=entry["import_id"],
+            policy_version="test",
+            decisions=decisions,
+        )
+        envelope = Envelope(
+            id=new_id(), source="/liangbu/eligibility", type=data.type, subject=data.key, time=tx.now, data={}
+        )
+        projection = Projection(started.app.state.database, "intake", subscriptions(started.app.state.vault))
+        await projection.take(tx, [Received(envelope, data)])
+
+
+_MONTHS = (
+    EntitledMonths(
+        from_=Period(2025, 1), to=None, amount_fen=9_000, area=AREA, level=2, policy_version="test", cause="test"
+    ),
+)
+
+
+def own_card(persons: int = 60) -> dict[str, str]:
+    return next(row for row in sample(persons) if row["账户归属"] == "本人" and row["银行账号"])
+
+
+async def test_while_a_recipient_waits_no_id_is_corrected_and_an_account_approved_meanwhile_stands(
+    intake: Callable[[], Any], issuer: Issuer
+) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        row = own_card()
+        await sent(started, issuer, as_csv([row]))
+        clerk, chief = issuer.bearer("township", AREA), issuer.bearer("civil_affairs", AREA)
+        search = {"id_number": row["身份证号"]}
+        person_id = (await started.http.post("/v1/persons/search", json=search, headers=chief)).json()["person_id"]
+
+        async def approve(part: str, body: dict[str, Any]) -> httpx.Response:
+            change = await started.http.put(f"/v1/persons/{person_id}/{part}", json=body, headers=clerk)
+            assert change.status_code == 202, change.text
+            return await started.http.post(f"/v1/changes/{change.json()['change_id']}/approval", headers=chief)
+
+        other = next(item["身份证号"] for item in sample(60) if item["身份证号"] != row["身份证号"])
+        refused = await approve("id-number", {"id_number": other})
+        assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "being-taken-over")
+        number = "6217009999999999995"
+        card = {"holder": "own", "bank": "云南农信", "number": number, "status": "active"}
+        assert (await approve("account", card)).status_code == 200
+
+        await judged(started, eligible=True)
+        async with started.app.state.database.transaction() as tx:
+            accounts = await tx.connection.execute(text("SELECT number_last4 FROM accounts WHERE replaced_at IS NULL"))
+            assert list(accounts.scalars()) == [number[-4:]]
+            told = await tx.connection.execute(
+                text(
+                    "SELECT body::jsonb -> 'data' AS data FROM outbox WHERE type = 'payee.changed.v1' ORDER BY version"
+                )
+            )
+            last = list(told.scalars())[-1]
+            first = await tx.connection.execute(
+                text("SELECT body::jsonb -> 'data' -> 'payee' FROM outbox WHERE type = 'recipient.taken_over.v1'")
+            )
+            assert last["account"]["number_last4"] == number[-4:]
+            assert last["version"] > first.scalar_one()["version"]
+        await invariants_hold(started, issuer)
+
+
+async def test_nothing_of_who_is_refused_is_told_and_another_roster_may_list_them_again(
+    intake: Callable[[], Any], issuer: Issuer
+) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        row = own_card()
+        await sent(started, issuer, as_csv([row]))
+        await judged(started, eligible=False)
+        async with started.app.state.database.transaction() as tx:
+            kept = await tx.connection.execute(
+                text("SELECT payee_version, contact_version, (SELECT count(*) FROM accounts) AS accounts FROM persons")
+            )
+            assert kept.mappings().one() == {"payee_version": 0, "contact_version": 0, "accounts": 0}
+            told = await tx.connection.execute(text("SELECT type FROM outbox"))
+            assert set(told.scalars()) == {"roster.imported.v1", "recipient.listed.v1"}
+        again = (await sent(started, issuer, as_csv([{**row, "备注": "更正"}]))).json()
+        assert (again["accepted"], again["known"]) == (1, 0)
+        await invariants_hold(started, issuer)
+
+
+async def invariants_hold(started: Running, issuer: Issuer) -> None:
+    answer = (await started.http.get("/v1/invariants", headers=issuer.bearer("admin", "53"))).json()
+    assert answer["holds"], [item for item in answer["invariants"] if not item["holds"]]
 
 
 async def test_only_the_countys_civil_affairs_takes_a_roster_over(intake: Callable[[], Any], issuer: Issuer) -> None:
