@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from uuid_utils import uuid7
 
+from libs.common.clock import utc_now
 from libs.common.events.envelope import EventData, bulk_topic_of, topic_of, write_envelope
 
 
@@ -33,6 +34,10 @@ def new_id() -> UUID:
     return DriverUUID(uuid7().bytes)
 
 
+class Unforeseen(Exception):
+    """What a transaction took for granted does not hold, or it has to read after all. It wrote nothing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Appended:
     """A table that rows are only appended to, all of a transaction in one statement: its columns with their types."""
@@ -40,10 +45,10 @@ class Appended:
     table: str
     types: Mapping[str, str]
 
-    def insert(self, first: int) -> str:
+    def insert(self, first: int, where: str = "") -> str:
         """The statement; its parameters are numbered from `first`."""
         arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(self.types.values(), start=first))
-        return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM unnest({arrays})"  # noqa: S608 (constants)
+        return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM unnest({arrays}) {where}"  # noqa: S608 (constants)
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
         return [[row[name] for row in written] for name in self.types]
@@ -59,10 +64,10 @@ class Filled:
     columns: Sequence[str]
     then: str = ""
 
-    def insert(self, first: int) -> str:
+    def insert(self, first: int, where: str = "") -> str:
         columns = ", ".join(self.columns)
         rows = f"jsonb_populate_recordset(NULL::{self.table}, ${first}::jsonb)"
-        return f"INSERT INTO {self.table} ({columns}) SELECT {columns} FROM {rows} {self.then}"  # noqa: S608 (constants)
+        return f"INSERT INTO {self.table} ({columns}) SELECT {columns} FROM {rows} {where} {self.then}"  # noqa: S608 (constants)
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
         return [json.dumps(written, ensure_ascii=False, default=str)]
@@ -113,22 +118,29 @@ _MANY = 50
 
 
 @functools.lru_cache(maxsize=256)
-def _insert_into(tables: Sequence[Appended | Filled]) -> str:
-    """One statement that inserts into all of them; what refers from one to another is checked at its end."""
-    statements, place = [], 1
+def _writing(tables: Sequence[Appended | Filled], conditions: Sequence[tuple[str, int]] = ()) -> str:
+    """One statement that inserts into all of them; what refers from one to another is checked at its end.
+
+    `conditions` are functions with their numbers of parameters, which come first. Unless they `hold`, the first first
+    and before anything else, it inserts nothing.
+    """
+    place, calls = 1, []
+    for function, count in conditions:
+        calls.append(f"{function}({', '.join(f'${number}' for number in range(place, place + count))})")
+        place += count
+    where = "WHERE (SELECT hold FROM provided)" if conditions else ""
+    named = [f"provided AS MATERIALIZED (SELECT {' AND '.join(calls or ['true'])} AS hold)"]
     for table in tables:
-        statements.append(table.insert(place))
+        named.append(f"to_{table.table} AS ({table.insert(place, where)})")
         place += len(table.parameters([]))
-    *others, last = statements
-    named = ", ".join(f"w{number} AS ({statement})" for number, statement in enumerate(others))
-    return f"WITH {named} {last}" if named else last
+    return f"WITH {', '.join(named)} SELECT hold FROM provided"  # noqa: S608 (constants)
 
 
 @dataclass(slots=True)
 class Transaction:
     """What a handler works with. `connection` is inside one database transaction; `now` is that transaction's time."""
 
-    connection: AsyncConnection
+    _connection: AsyncConnection | None
     service: str
     now: datetime
     traceparent: str | None = None
@@ -139,6 +151,18 @@ class Transaction:
     _queued: dict[Appended | Filled, list[Mapping[str, Any]]] = field(default_factory=dict)
     _held: set[str] = field(default_factory=set)
     """Keys whose locks are held already; they are until the end of the transaction."""
+    _conditions: list[tuple[str, Sequence[Any]]] = field(default_factory=list)
+
+    @property
+    def foresees(self) -> bool:
+        """Whether it reads nothing: what its handler takes for granted is `provided`, and tried as it is written."""
+        return self._connection is None
+
+    @property
+    def connection(self) -> AsyncConnection:
+        if self._connection is None:
+            raise Unforeseen
+        return self._connection
 
     async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]:
         """The rows of a statement of every request, through asyncpg itself in the same transaction (ADR 0015)."""
@@ -148,9 +172,7 @@ class Transaction:
     @property
     def driver(self) -> Any:
         """The connection as asyncpg has it."""
-        proxied = self.connection.sync_connection
-        assert proxied is not None
-        return proxied.connection.driver_connection
+        return _driver_of(self.connection)
 
     async def lock(self, *keys: str) -> None:
         """Serialises writers of these persons or aggregates until the transaction ends; taken in a fixed order.
@@ -196,6 +218,26 @@ class Transaction:
         """Queues a row; it is written with the commit, or by `flush` for whoever reads it before."""
         self._queued.setdefault(table, []).append(row)
 
+    def provided(self, function: str, *parameters: Any) -> None:
+        """Lets what is queued be written only if this function of the database is true; for one that `foresees`. It
+        takes the locks that its answer needs to stay true, and those of the persons that events are about."""
+        self._conditions.append((function, parameters))
+
+    async def write_alone(self, connection: AsyncConnection) -> None:
+        """Writes what was queued by one statement, a whole transaction. Unforeseen when a condition does not hold."""
+        tables = self._queued_tables()
+        statement = _writing(tables, tuple((function, len(given)) for function, given in self._conditions))
+        conditions = [value for _, given in self._conditions for value in given]
+        await connection.get_raw_connection()
+        driver = _driver_of(connection)
+        try:
+            holds = await driver.fetchval(statement, *conditions, *self._parameters(tables))
+        finally:
+            if driver.is_closed():  # SQLAlchemy, which was not asked, would hand it out again
+                await connection.invalidate()
+        if not holds:
+            raise Unforeseen
+
     async def flush(self) -> None:
         """Writes what was queued, in one round trip: events behind the locks of their keys; many of them by COPY."""
         events = self._queued.get(_OUTBOX, [])
@@ -208,10 +250,21 @@ class Transaction:
             del self._queued[_OUTBOX]
         if not self._queued:
             return
-        tables = tuple(sorted(self._queued, key=lambda table: table.table))
-        parameters = [given for table in tables for given in table.parameters(self._queued[table])]
-        await self.fetch(_insert_into(tables), *parameters)
+        tables = self._queued_tables()
+        await self.fetch(_writing(tables), *self._parameters(tables))
         self._queued.clear()
+
+    def _queued_tables(self) -> tuple[Appended | Filled, ...]:
+        return tuple(sorted(self._queued, key=lambda table: table.table))
+
+    def _parameters(self, tables: Sequence[Appended | Filled]) -> list[Any]:
+        return [given for table in tables for given in table.parameters(self._queued[table])]
+
+
+def _driver_of(connection: AsyncConnection) -> Any:
+    proxied = connection.sync_connection
+    assert proxied is not None
+    return proxied.connection.driver_connection
 
 
 Opening = tuple[Executable, Mapping[str, Any]]
@@ -251,6 +304,19 @@ class Database:
             await transaction.flush()
         if transaction.has_news:
             self.tell_news()
+
+    @asynccontextmanager
+    async def foreseen(self, *, traceparent: str | None = None) -> AsyncIterator[Transaction]:
+        """A transaction that is one statement, in one round trip when the block ends (ADR 0017).
+
+        The block reads nothing; it says by `provided` what it takes for granted. Unforeseen when it has to read, or
+        something of that does not hold: nothing was written, and `transaction` is the way.
+        """
+        transaction = Transaction(None, self.service, utc_now(), traceparent)
+        yield transaction
+        async with self.engine.connect() as connection:
+            await transaction.write_alone(connection)
+        self.tell_news()
 
     def tell_news(self) -> None:
         """Wakes whoever waits for work to do."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
@@ -46,8 +47,11 @@ class IdempotentCall:
 
     def opening(self, *, wait_s: float) -> Opening:
         """What a transaction opens with to see whether the key was used; its row is for `answer_in`."""
-        asked = {"sub": self.sub, "route": self.route, "key": self.key, "wait": f"{int(wait_s * 1000)}ms"}
-        return _FIRST_ANSWER, asked
+        return _FIRST_ANSWER, dict(zip(("sub", "route", "key", "wait"), self.asked(wait_s=wait_s), strict=True))
+
+    def asked(self, *, wait_s: float) -> Sequence[str]:
+        """The parameters of `first_answer` and `key_is_unused` in SQL."""
+        return self.sub, self.route, self.key, f"{int(wait_s * 1000)}ms"
 
     def answer_in(self, row: Any) -> Response | None:
         """The stored answer in the row of `opening`, or None: then do the work. IdempotencyKeyReused: another body."""
@@ -83,8 +87,8 @@ def twin_told() -> Iterator[None]:
     """StillRunning when a twin takes longer than what was waited for it."""
     try:
         yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
+    except (DBAPIError, asyncpg.LockNotAvailableError) as error:
+        if getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03":  # lock_not_available
             raise StillRunning("the first request with this key has not ended yet") from error
         raise
 

@@ -111,6 +111,10 @@ PERFORM pg_advisory_xact_lock(hashtextextended(by_sub || '|' || on_route || '|' 
 PERFORM set_config('lock_timeout', '0', true); \
 RETURN QUERY SELECT * FROM idempotency_keys i WHERE i.sub = by_sub AND i.route = on_route AND i.key = under_key; END $$;
 
+CREATE FUNCTION key_is_unused(by_sub text, on_route text, under_key text, wait text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RETURN NOT EXISTS (SELECT FROM first_answer(by_sub, on_route, under_key, wait)); END $$;
+
 -- Serialises writers of these persons or aggregates until the transaction ends. In buckets, which bounds the lock table
 -- when a bulk job locks ten thousand persons (ADR 0005), and in a fixed order.
 CREATE FUNCTION lock_keys(keys text[]) RETURNS void LANGUAGE plpgsql AS $$

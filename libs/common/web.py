@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.auth import authenticate
-from libs.common.database import Database, Transaction, is_transient, new_id
+from libs.common.database import Database, Transaction, Unforeseen, is_transient, new_id
 from libs.common.errors import BodyTooLarge, DomainError, InvalidInput, MalformedBody, NotFound, Unavailable
 from libs.common.idempotency import HEADER as IDEMPOTENCY_HEADER
 from libs.common.idempotency import IdempotentCall, twin_told
@@ -43,6 +43,8 @@ _TRIES = 3
 class TransactionalRoute(APIRoute):
     """A route whose handler runs in one transaction of the service's database."""
 
+    foresees = False
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
 
@@ -50,6 +52,10 @@ class TransactionalRoute(APIRoute):
             authenticate(request)
             body = await request.body()  # before a connection is taken: a slow sender must not hold one
             _refuse_what_no_text_holds(request, body)
+            if self.foresees:
+                done = await _foreseen(request, self.path_format, answer)
+                if done is not None:
+                    return done
             for attempt in range(1, _TRIES + 1):
                 try:
                     return await _in_transaction(request, self.path_format, answer)
@@ -61,6 +67,38 @@ class TransactionalRoute(APIRoute):
             raise AssertionError("unreachable")
 
         return handle
+
+
+class ForeseeingRoute(TransactionalRoute):
+    """A route whose handler knows in most cases without reading what it will write: tried first, in one round trip.
+
+    Only what succeeds ends there. A refusal, a key that was used before, something known that was taken for new: the
+    handler runs again in a transaction that reads, and that says how it is.
+    """
+
+    foresees = True
+
+
+async def _foreseen(request: Request, route: str, answer: Callable[[Request], Awaitable[Response]]) -> Response | None:
+    """The answer, if it was as the handler had foreseen. Else None, and nothing was written."""
+    database: Database = request.app.state.database
+    call = await _idempotent_call(request, route)
+    with twin_told():
+        try:
+            async with database.foreseen(traceparent=request.headers.get("traceparent")) as tx:
+                request.state.tx = tx
+                if call is not None:
+                    tx.provided("key_is_unused", *call.asked(wait_s=request.app.state.settings.idempotency_wait_s))
+                response = await answer(request)
+                if call is not None:
+                    call.remember(tx, response)
+            return response
+        except (Unforeseen, DomainError):
+            return None
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            return None
 
 
 _MAY_ESCAPE_NO_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -137,9 +175,9 @@ async def _current_transaction(request: Request) -> Transaction:
 Tx = Annotated[Transaction, Depends(_current_transaction)]
 
 
-def router(**options: Any) -> APIRouter:
+def router(*, route_class: type[TransactionalRoute] = TransactionalRoute, **options: Any) -> APIRouter:
     """An APIRouter whose routes are transactional."""
-    return APIRouter(route_class=TransactionalRoute, **options)
+    return APIRouter(route_class=route_class, **options)
 
 
 class BodyLimit:

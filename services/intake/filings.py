@@ -1,5 +1,5 @@
 """How applications are filed: what is known of their persons, behind their locks, in one round trip for many persons;
-and all that filing writes, with the commit."""
+and all that filing writes, with the commit. That somebody is new is foreseen, and made sure of as it is written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.intake.errors import AlreadyApplied
 from services.intake.parameters import AreaParameters
 from services.intake.person_records import person_in, person_row
 from services.intake.persons import Person
-from services.intake.policy_records import parameters_told
+from services.intake.policy_records import parameters_read, parameters_told
 from services.intake.tables import applications, persons
 from services.intake.vault import Vault
 
@@ -58,6 +58,8 @@ class Filing:
 
 async def standings(tx: Transaction, areas: Mapping[str, str], *, on: date) -> dict[str, Standing]:
     """Where these persons stand who apply in these areas, by person. They are locked until the transaction ends."""
+    if tx.foresees:
+        return _as_newcomers(tx, areas)
     found = await tx.fetch(_BEFORE_FILING, list(areas), list(areas.values()), Period.of(on).first_day)
     tx.holds(*areas)
     standing: dict[str, Standing] = {}
@@ -71,6 +73,16 @@ async def standings(tx: Transaction, areas: Mapping[str, str], *, on: date) -> d
             parameters=await parameters_told(tx, areas[person_id], row["policy_area"], row["policy_version"]),
         )
     return standing
+
+
+def _as_newcomers(tx: Transaction, areas: Mapping[str, str]) -> dict[str, Standing]:
+    """Where they stand if nobody knows them, by the policy that was read last."""
+    parameters, policy_areas, versions = zip(*(parameters_read(area) for area in areas.values()), strict=True)
+    tx.provided("apply_first", list(areas), list(areas.values()), policy_areas, versions)
+    return {
+        person_id: Standing(row=None, has_own_card=False, taken={}, ended={}, parameters=one)
+        for person_id, one in zip(areas, parameters, strict=True)
+    }
 
 
 def file(tx: Transaction, vault: Vault, filing: Filing) -> None:

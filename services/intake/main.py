@@ -48,6 +48,7 @@ def build(settings: Settings) -> FastAPI:
         version="0.1.0",
         title="Liangbu intake",
         routers=[
+            applications.foreseen,
             bulk.streamed,
             roster_imports.streamed,
             roster_imports.api,

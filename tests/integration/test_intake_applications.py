@@ -17,7 +17,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from libs.common.auth import Role
 from libs.common.clock import business_today, utc_now
@@ -362,6 +362,50 @@ async def test_twins_that_come_at_once_make_one_application(office: Office) -> N
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
     first = next(answer.json() for answer in answers if answer.status_code == 201)
     assert {answer.json()["application_id"] for answer in answers} == {first["application_id"]}
+
+
+async def test_of_one_person_under_different_keys_at_once_one_is_filed(office: Office) -> None:
+    body = office.declaration()
+    answers = await asyncio.gather(
+        *(office.post("/applications", "partner", body, headers={"Idempotency-Key": f"of one {n}"}) for n in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+    [filed] = [answer.json() for answer in answers if answer.status_code == 201]
+    assert {answer.json()["application_id"] for answer in answers} == {filed["application_id"]}
+    assert len(await office.told("application.submitted", filed["person_id"])) == 1
+    kept = await office.rows("SELECT key FROM idempotency_keys WHERE key LIKE 'of one %'")
+    assert len(kept) == 1, "a refusal is not kept"
+
+
+async def test_under_one_key_at_once_all_get_the_answer_of_the_one_that_is_filed(office: Office) -> None:
+    body, key = office.declaration(), {"Idempotency-Key": "of all"}
+    answers = await asyncio.gather(*(office.post("/applications", "partner", body, headers=key) for _ in range(6)))
+    assert [answer.status_code for answer in answers] == [201] * 6
+    [filed] = {answer.text for answer in answers}
+    assert len(await office.told("application.submitted", json.loads(filed)["person_id"])) == 1
+    assert len(await office.rows("SELECT key FROM idempotency_keys WHERE key = 'of all'")) == 1
+
+
+async def test_a_newcomer_is_filed_in_one_statement_and_whoever_is_known_in_a_transaction(office: Office) -> None:
+    await office.submit()  # now it is known whose policy holds here
+    begun: list[Any] = []
+    note = begun.append
+    engine = office.running.app.state.database.engine.sync_engine
+    event.listen(engine, "begin", note)
+    try:
+        body = office.declaration(subsidies=("care",))
+        newcomer = await office.submit(body)
+        assert not begun
+        await office.submit(body | {"subsidies": ["living"]})
+        assert len(begun) == 1
+    finally:
+        event.remove(engine, "begin", note)
+    [audited] = await office.rows(
+        f"SELECT sub, action, person_id FROM audit_log WHERE object = '{newcomer['application_id']}'"
+    )
+    assert audited["action"] == "submit application"
+    assert audited["person_id"] == newcomer["person_id"]
+    assert [told["version"] for told in await office.told("contact.changed", newcomer["person_id"])] == [1]
 
 
 async def test_a_rejected_or_withdrawn_one_makes_room_for_another(office: Office) -> None:

@@ -18,14 +18,14 @@ from sqlalchemy import BigInteger, column, select, table, text
 from deploy.local.postgres import PostgresServer
 from libs.common.auth import CivilAffairs, Official
 from libs.common.daily import DailyTask
-from libs.common.database import asyncpg_dsn, rows
+from libs.common.database import Appended, asyncpg_dsn, rows
 from libs.common.errors import Conflict
 from libs.common.invariants import Invariant
 from libs.common.issuer import issue_token, new_key_pair
 from libs.common.platform_schema import PLATFORM_V1
 from libs.common.service import Service, create_app
 from libs.common.settings import Settings
-from libs.common.web import Page, Paging, Tx, router
+from libs.common.web import ForeseeingRoute, Page, Paging, Tx, router
 from tests.conftest import Issuer, Running, running
 
 NOTES = table("notes", column("note_id", BigInteger), column("text"), column("area"))
@@ -57,6 +57,31 @@ async def write_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]
     return {"note_id": result.scalar_one()}
 
 
+foreseen = router(prefix="/v1", route_class=ForeseeingRoute)
+
+_NOTES = Appended("notes", {"text": "text", "area": "text"})
+_NO_SUCH_NOTE = """
+CREATE FUNCTION no_such_note(of_text text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lock_keys(ARRAY[of_text]);
+    RETURN NOT EXISTS (SELECT FROM notes n WHERE n.text = of_text);
+END $$;
+"""
+
+
+@foreseen.post("/new-notes", status_code=201)
+async def write_new_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
+    """Of each text there is one note; that there is none yet is foreseen."""
+    if tx.foresees and body.then != "read":
+        tx.provided("no_such_note", body.text)
+    else:
+        await tx.lock(body.text)
+        if (await tx.connection.execute(select(NOTES).where(NOTES.c.text == body.text))).first():
+            raise Conflict("there is one")
+    tx.append(_NOTES, {"text": body.text, "area": body.area})
+    return {"foreseen": tx.foresees}
+
+
 @api.get("/notes")
 async def list_notes(tx: Tx, caller: Official, paging: Annotated[Paging, Depends()], area: str | None = None) -> Page:
     query = select(NOTES).where(caller.within(NOTES.c.area, area))
@@ -70,7 +95,7 @@ async def _count_due(tx: Any, as_of: Any) -> int:
 SERVICE = Service(
     name="matching",
     version="0",
-    routers=[api],
+    routers=[api, foreseen],
     daily_tasks=[DailyTask("notes counted", _count_due)],
     invariants=[Invariant("no empty note", "every note has a text", "SELECT note_id FROM notes WHERE text = ''")],
 )
@@ -82,6 +107,7 @@ async def notes(postgres: PostgresServer, issuer: Issuer) -> AsyncIterator[Runni
     postgres.create_databases(name)
     raw = await asyncpg.connect(asyncpg_dsn(postgres.url(name)))
     await raw.execute(PLATFORM_V1 + "CREATE TABLE notes (note_id bigserial PRIMARY KEY, text text, area text);")
+    await raw.execute(_NO_SUCH_NOTE)
     await raw.close()
     settings = Settings(
         database_url=postgres.url(name), roles="api", jwt_public_key=issuer.public_key, idempotency_wait_s=0.3
@@ -154,6 +180,45 @@ async def test_a_concurrent_twin_waits_then_is_told_to_come_again(notes: Running
     again = await notes.http.post("/v1/notes", json=body, headers=headers)
     assert again.json() == (await first).json()
     assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_what_was_foreseen_is_written_without_a_look_and_what_was_not_after_one(
+    notes: Running, civil: dict[str, str]
+) -> None:
+    body = _note()
+    first = await notes.http.post("/v1/new-notes", json=body, headers=civil)
+    assert (first.status_code, first.json()) == (201, {"foreseen": True})
+    again = await notes.http.post("/v1/new-notes", json=body, headers=civil)
+    assert (again.status_code, again.json()["detail"]) == (409, "there is one")
+    read = await notes.http.post("/v1/new-notes", json=_note(then="read"), headers=civil)
+    assert (read.status_code, read.json()) == (201, {"foreseen": False})
+    assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_of_two_that_foresee_the_same_one_is_written(notes: Running, civil: dict[str, str]) -> None:
+    body = _note()
+    answers = await asyncio.gather(*(notes.http.post("/v1/new-notes", json=body, headers=civil) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_twins_that_foresee_get_one_answer(notes: Running, civil: dict[str, str]) -> None:
+    body, headers = _note(), {**civil, "Idempotency-Key": "k-6"}
+    answers = await asyncio.gather(*(notes.http.post("/v1/new-notes", json=body, headers=headers) for _ in range(8)))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(201, {"foreseen": True})] * 8
+    assert sum("idempotent-replay" not in answer.headers for answer in answers) == 1
+    assert (await _texts(notes)).count(body["text"]) == 1
+    other = await notes.http.post("/v1/new-notes", json=_note(), headers=headers)
+    assert other.status_code == 409, "another body under the same key"
+
+
+async def test_who_foresees_waits_for_a_twin_at_work_then_is_told_to_come_again(notes: Running, issuer: Issuer) -> None:
+    headers = {**issuer.bearer("civil_affairs", "530102", sub="hasty"), "Idempotency-Key": "k-7"}
+    async with notes.app.state.database.transaction() as tx:
+        await tx.fetch("SELECT * FROM first_answer('hasty', '/v1/new-notes', 'k-7', '0')")
+        twin = await notes.http.post("/v1/new-notes", json=_note(), headers=headers)
+        assert (twin.status_code, twin.headers["retry-after"]) == (409, "1")
+    assert (await notes.http.post("/v1/new-notes", json=_note(), headers=headers)).status_code == 201
 
 
 async def test_without_a_token_or_with_a_bad_one_it_is_401(notes: Running) -> None:

@@ -19,7 +19,7 @@ from libs.common.events.eligibility import Reason, SubsidyDecision
 from libs.common.events.intake import ApplicationFacts
 from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
-from libs.common.web import Page, Paging, Tx, router
+from libs.common.web import ForeseeingRoute, Page, Paging, Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys, Reviewer, Submitter, unmask
 from services.intake.api.places import ForwardingView
 from services.intake.application_records import Filed, account_token, filed_in, load_application
@@ -35,6 +35,7 @@ from services.intake.vault import Vault
 from services.intake.words import Words
 
 api = router(prefix="/v1", tags=["applications"], dependencies=RATE_LIMITED)
+foreseen = router(prefix="/v1", tags=["applications"], dependencies=RATE_LIMITED, route_class=ForeseeingRoute)
 
 
 class Receipt(BaseModel):
@@ -166,7 +167,7 @@ class Filters:
         self.order = order
 
 
-@api.post("/applications", status_code=201)
+@foreseen.post("/applications", status_code=201)
 async def submit(declaration: Declaration, tx: Tx, keys: Keys, submitter: Submitter) -> Receipt:
     """Files an application for one or both subsidies. A person's second one for a subsidy that is open or granted is
     answered 409 with the first one's id."""

@@ -28,9 +28,10 @@ Keys = Annotated[Vault, Depends(_vault)]
 
 
 async def _not_too_often(request: Request) -> None:
-    """Partners are machines: each has so many requests a minute, in each process."""
+    """Partners are machines: each has so many requests a minute, in each process. One that is tried again is one."""
     principal: Principal | None = getattr(request.state, "principal", None)
-    if principal is not None and principal.role == "partner":
+    if principal is not None and principal.role == "partner" and not hasattr(request.state, "is_counted"):
+        request.state.is_counted = True
         throttle: Throttle = request.app.state.partner_throttle
         throttle.take(principal.sub)
 

@@ -1,5 +1,13 @@
 -- What intake keeps. Columns named sealed_… hold SM4-GCM texts bound to their table, row and column.
 
+-- Each area's policy as eligibility told it last (policy.changed): every value with the day that it holds from.
+CREATE TABLE policies (
+    area           text PRIMARY KEY,
+    version        bigint NOT NULL,
+    policy_version text NOT NULL,
+    "values"       jsonb NOT NULL
+);
+
 CREATE TABLE persons (
     person_id        text PRIMARY KEY,
     area             text NOT NULL,
@@ -184,6 +192,11 @@ CREATE TABLE entitlements (
     CHECK (NOT (is_open AND last_period IS NOT NULL))
 );
 
+-- Whose policy holds in an area: its own, or that of the nearest area around it.
+CREATE FUNCTION nearest_policy(of_area text) RETURNS TABLE (area text, policy_version text) LANGUAGE sql STABLE AS $$
+    SELECT o.area, o.policy_version FROM policies o WHERE starts_with(of_area, o.area) ORDER BY length(o.area) DESC LIMIT 1
+$$;
+
 -- What is to be known before applications of these persons, in these areas, are filed, behind the persons' locks: each
 -- statement of the function sees what was committed when it starts, so one round trip is enough.
 CREATE FUNCTION before_filing(person_ids text[], areas text[], this_period date)
@@ -202,8 +215,20 @@ BEGIN
          WHERE s.person_id = a.person_id AND s.state IN ('open', 'granted')),
         n.area, n.policy_version
     FROM unnest(person_ids, areas) AS a(person_id, area) LEFT JOIN persons p ON p.person_id = a.person_id
-    LEFT JOIN LATERAL (SELECT o.area, o.policy_version FROM policies o WHERE starts_with(a.area, o.area)
-                       ORDER BY length(o.area) DESC LIMIT 1) n ON true;
+    LEFT JOIN LATERAL nearest_policy(a.area) n ON true;
+END $$;
+
+-- Whether nobody knows these persons yet, and the areas that they apply in still have the policy that they were taken to
+-- have; behind the persons' locks. Who is not known has no account and has applied for nothing.
+CREATE FUNCTION apply_first(person_ids text[], areas text[], policy_areas text[], policy_versions text[])
+RETURNS boolean LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    PERFORM lock_keys(person_ids);
+    RETURN NOT EXISTS (SELECT FROM persons p WHERE p.person_id = ANY (person_ids))
+       AND NOT EXISTS (
+           SELECT FROM unnest(areas, policy_areas, policy_versions) AS a(area, policy_area, policy_version)
+           LEFT JOIN LATERAL nearest_policy(a.area) n ON true
+           WHERE (n.area, n.policy_version) IS DISTINCT FROM (a.policy_area, a.policy_version));
 END $$;
 
 CREATE TABLE guardians (
@@ -501,12 +526,4 @@ CREATE TABLE publications (
     policy_version text NOT NULL,
     digest         text NOT NULL,
     PRIMARY KEY (kind, area, published_on)
-);
-
--- Each area's policy as eligibility told it last (policy.changed): every value with the day that it holds from.
-CREATE TABLE policies (
-    area           text PRIMARY KEY,
-    version        bigint NOT NULL,
-    policy_version text NOT NULL,
-    "values"       jsonb NOT NULL
 );
