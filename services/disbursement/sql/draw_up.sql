@@ -3,15 +3,21 @@
 -- Its own month goes into the table of that month, which may still be about to become a partition. Earlier ones are
 -- looked at of those who are behind (entitlements.paid_up_to).
 -- The planner takes `=` and IS NULL on what was computed for rare, and would loop over a million rows for a few: hence
--- is_payable.
+-- is_payable, and the last month by itself.
 WITH scope AS (
     SELECT person_id, subsidy
     FROM entitled_spans
     WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) /* behind */
 ),
 entitled AS (
-    SELECT person_id, subsidy, month::date AS period, amount_fen, area, level
-    FROM generate_series(CAST(:since AS timestamp), CAST(:upto AS timestamp), interval '1 month') AS month
+    SELECT person_id, subsidy, CAST(:upto AS date) AS period, amount_fen, area, level
+    FROM entitled_spans
+    WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) AND months @> CAST(:upto AS date) /* behind */
+    UNION ALL
+    SELECT person_id, subsidy, month::date, amount_fen, area, level
+    FROM generate_series(
+        CAST(:since AS timestamp), CAST(:upto AS timestamp) - interval '1 month', interval '1 month'
+    ) AS month
     JOIN entitled_spans ON month >= lower(months) AND month < coalesce(upper(months), 'infinity')
     WHERE area LIKE :area || '%' AND subsidy = ANY(CAST(:subsidies AS text[])) /* behind */
 ),
