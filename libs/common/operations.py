@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy import BigInteger, String, Uuid, column, select, table, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -23,6 +22,7 @@ from libs.common.errors import Conflict, NotFound
 from libs.common.events.envelope import read_envelope
 from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
+from libs.common.period import Day
 from libs.common.rebuild import Rebuildable, rebuild
 from libs.common.web import Page, Paging, Tx, router
 
@@ -41,7 +41,7 @@ _AUDIT_LOG = table(
 
 
 class DailyRun(BaseModel):
-    as_of: date = Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))
+    as_of: Day
 
 
 async def metrics() -> PlainTextResponse:

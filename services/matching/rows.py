@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from libs.common.areas import parse_area
@@ -22,8 +23,10 @@ from libs.common.cells import (
     parse_yes_no,
 )
 from libs.common.identity import parse_name
+from libs.common.period import FIRST_DAY, LAST_DAY
 from services.matching.sources import Column, Form
 
+_ENDS = ("to", "expires_on")
 _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
 
 
@@ -49,7 +52,12 @@ def read_cell(column: Column, cell: str) -> Any:
         if word not in column.words:
             raise BadCell(f"不是可填的词 (is none of {', '.join(column.words)})")
         return word
-    return _READ[column.form](text)
+    value = _READ[column.form](text)
+    if isinstance(value, date) and not FIRST_DAY <= value <= LAST_DAY:
+        if column.name in _ENDS and value == date.max:
+            return None  # how an end that is open is often written
+        raise BadCell(f"不在 {FIRST_DAY.year} 至 {LAST_DAY.year} 年间 (is no day that can be meant)")
+    return value
 
 
 def cell_or_none(column: Column, cell: str) -> str | None:

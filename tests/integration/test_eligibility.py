@@ -505,6 +505,8 @@ async def test_facts_and_decisions_as_they_are_shown(service: Running, issuer: I
     assert then.json()["certificate"] == []
     held = (await service.http.get(f"/v1/persons/{PERSON}/entitlements", headers=headers)).json()
     assert [(m["from"], m["to"]) for m in held["care"]] == [("2026-03", "2026-05")]
+    never = await service.http.get(f"/v1/persons/{PERSON}/facts?as_known_on=9999-12-31", headers=headers)
+    assert never.status_code == 422
     before = await service.http.get(f"/v1/persons/{PERSON}/entitlements?as_known_on=2020-01-01", headers=headers)
     assert before.json() == {"living": [], "care": []}
     why = (await service.http.get(f"/v1/persons/{PERSON}/decisions/care/2026-06", headers=headers)).json()

@@ -59,6 +59,13 @@ async def _simulate(service: Running, issuer: Issuer, changes: Any, area: str = 
     return answer
 
 
+async def test_a_month_that_nobody_means_is_refused(service: Running, issuer: Issuer) -> None:
+    body = {"area": "53", "period": "9999-12", "changes": {"living.amount_fen": 12000}}
+    answer = await service.http.post("/v1/simulations", json=body, headers=issuer.bearer("civil_affairs", "53"))
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["period"]
+
+
 async def test_a_raise_is_counted_by_county_level_and_category(service: Running, issuer: Issuer) -> None:
     await _county(service)
     answer = await _simulate(service, issuer, {"care.amount_fen": {"1": 15000, "2": 12000}})

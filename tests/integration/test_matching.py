@@ -702,6 +702,7 @@ async def test_who_verifies_must_be_of_the_place_and_of_the_role(matching: Match
         ({"level": "province", "area": "530102", "as_of": "2026-04-30"}, 422),
         ({"level": "galaxy", "area": "530102", "as_of": "2026-04-30"}, 422),
         ({"level": "county", "area": "530102", "as_of": "tomorrow"}, 422),
+        ({"level": "county", "area": "530102", "as_of": "9999-12-31"}, 422),
     ],
 )
 async def test_a_comparison_that_cannot_be_is_refused(matching: Matching, body: Any, status: int) -> None:

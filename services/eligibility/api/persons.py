@@ -14,7 +14,7 @@ from libs.common.auth import Official, Principal
 from libs.common.database import Transaction
 from libs.common.errors import NotFound
 from libs.common.money import yuan_text
-from libs.common.period import Period
+from libs.common.period import Day, Period
 from libs.common.vocabulary import SUBSIDIES, SUBSIDY_NAMES, Subsidy
 from libs.common.web import Tx, router
 from services.eligibility.assessments import AssessedDecision
@@ -28,7 +28,7 @@ from services.eligibility.handlers.policies import load_policy
 api = router(prefix="/v1/persons/{person_id}", tags=["persons"])
 
 PersonId = Annotated[str, Path(max_length=200)]
-AsKnownOn = Annotated[date | None, Query(description="with what was known by the end of that day")]
+AsKnownOn = Annotated[Day | None, Query(description="with what was known by the end of that day")]
 
 
 @api.get("/facts")

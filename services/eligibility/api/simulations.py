@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import column, select, table
 
 from libs.common.areas import Area
 from libs.common.audit import record
 from libs.common.auth import Official, Principal, caller
 from libs.common.database import rows
-from libs.common.period import Period
+from libs.common.period import LAST_DAY, Period
 from libs.common.web import Page, Paging, Tx, router
 from services.eligibility.handlers.simulations import find_simulation, request_simulation
 from services.eligibility.simulation import Change, Sums, report
@@ -39,11 +39,17 @@ class GivenChange(BaseModel):
     since: date | None = None
 
 
+def _within_reach(period: Period) -> Period:
+    if period > Period.of(LAST_DAY):
+        raise ValueError(f"lies after {LAST_DAY}")
+    return period
+
+
 class Simulation(BaseModel):
     """What is to be tried: `changes` as a mapping of parameter to value, or as a list of `{name, value, …}`."""
 
     area: Area
-    period: Period
+    period: Annotated[Period, AfterValidator(_within_reach)]
     changes: dict[str, Any] | list[GivenChange] = Field(min_length=1, max_length=50)
 
     def listed(self) -> list[Change]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from libs.common.areas import Area
 from libs.common.auth import Principal, caller
@@ -16,7 +16,7 @@ from libs.common.errors import InvalidInput
 from libs.common.events.intake import Component
 from libs.common.identity import InvalidIdentity, ResidentId
 from libs.common.money import Fen
-from libs.common.period import Period, day_after
+from libs.common.period import LAST_DAY, Day, Period, day_after
 from libs.common.vocabulary import BenefitKind, Category, CustodyKind, IncomeCategory, Level
 from libs.common.web import Tx, router
 from services.matching.api.parts import PartsOf
@@ -52,8 +52,15 @@ EventKind = Literal[
     "fact.retracted",
 ]
 
-_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 _MAY_END_BY_PERIOD = ("low_income.exited", "benefit.ended")
+
+
+def _open(end: date | None) -> date | None:
+    return None if end == date.max else end
+
+
+End = Annotated[date | None, AfterValidator(_open)]
+"""An end that is open is often written as 9999-12-31."""
 
 
 class PushedEvent(BaseModel):
@@ -65,17 +72,17 @@ class PushedEvent(BaseModel):
 
     kind: EventKind
     id_number: str = Field(max_length=40, description="resident ID")
-    occurred_on: date | None = Field(default=None, ge=_FIRST_DAY, le=_LAST_DAY)
+    occurred_on: Day | None = None
     area: Area | None = Field(default=None, description="where the person belongs, if the sender knows")
     last_paid_period: Period | None = None
 
     category: Category | IncomeCategory | None = None
     level: Level | None = None
     components: tuple[Component, ...] | None = None
-    expires_on: date | None = None
+    expires_on: End = None
     cause: str | None = Field(default=None, max_length=200)
     in_transit: bool | None = None
-    until: date | None = Field(default=None, description="last day, where it is known already")
+    until: End = Field(default=None, description="last day, where it is known already")
     custody_kind: CustodyKind | None = None
     benefit_kind: BenefitKind | None = None
     amount_fen: Fen | None = None
@@ -88,8 +95,8 @@ class PushedEvent(BaseModel):
     def first_day(self) -> date:
         """Of the new state. A last paid month stands for its last day, so the day after it is the first."""
         if self.last_paid_period is not None and self.kind in _MAY_END_BY_PERIOD:
-            if self.last_paid_period > Period.of(_LAST_DAY):
-                raise InvalidInput.at("last_paid_period", f"lies after {_LAST_DAY}")
+            if self.last_paid_period > Period.of(LAST_DAY):
+                raise InvalidInput.at("last_paid_period", f"lies after {LAST_DAY}")
             return day_after(self.last_paid_period.last_day)
         if self.occurred_on is not None:
             return self.occurred_on

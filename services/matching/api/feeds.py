@@ -19,6 +19,7 @@ from libs.common.auth import Anyone, Principal, authenticate, caller, in_role
 from libs.common.clock import business_today
 from libs.common.database import Database, new_id, rows
 from libs.common.errors import InvalidInput, NotFound
+from libs.common.period import Day
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.feeds import read_rejects, rejects_csv
@@ -73,7 +74,7 @@ async def upload_feed(
     request: Request,
     parts: PartsOf,
     area: Annotated[Area | None, Query()] = None,
-    as_of: date | None = None,
+    as_of: Day | None = None,
     mode: Literal["delta", "snapshot"] = "delta",
 ) -> Any:
     """The body is the file: CSV, NDJSON, Parquet or xlsx. The same file again is the same feed; over 50 MB it is

@@ -51,6 +51,16 @@ def rejected(source: str, **cells: str) -> Reject:
     return row
 
 
+def test_an_end_in_the_year_9999_is_open_and_any_other_day_that_nobody_means_is_refused() -> None:
+    dibao = {"id_number": ID, "category": "dibao", "from": "2024-01-01"}
+    assert accepted("low_income", to="9999-12-31", **dibao)["to_on"] is None
+    certificate = {"id_number": ID, "category": "vision", "level": "1", "status": "valid"}
+    assert accepted("certificates", expires_on="99991231", **certificate)["expires_on"] is None
+    for day in ("9999-12-31", "2200-01-01", "1899-12-31", "0001-01-01"):
+        assert rejected("deaths", id_number=ID, date=day).field == "date"
+    assert rejected("low_income", last_paid_period="9999-12", **dibao).field == "last_paid_period"
+
+
 def test_a_row_holds_neither_id_nor_name_in_plain() -> None:
     row = accepted("deaths", id_number=ID, name="阿依古丽•买买提", date="2026-03-05", area="530102001")
     assert row.pop("plain name") == "阿依古丽·买买提", "for sealing, and for nothing else"
