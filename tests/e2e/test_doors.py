@@ -56,6 +56,15 @@ def with_phone(world: World, person: Person, phone: str) -> dict[str, Any]:
     return {"applicant": world.application(person, "2026-01-10", ["care"])["applicant"] | {"phone": phone}}
 
 
+async def late_after(world: World, area: str, due_on: str) -> list[tuple[str, ...]]:
+    """What came before the office above by the day after a deadline, however often that day is run."""
+    as_of = date.fromisoformat(due_on) + timedelta(days=1)
+    for _ in range(2):
+        await world.post("intake", "/v1/daily-runs", "admin", {"as_of": as_of.isoformat()}, area="53")
+    late = (await world.get("intake", f"/v1/escalations?area={area}&open=true", "civil_affairs", area))["items"]
+    return [(item["kind"], item["office"], item["escalated_to"], item["subject_id"]) for item in late]
+
+
 # --- channels ---------------------------------------------------------------------------------------------------------
 
 
@@ -222,15 +231,57 @@ async def test_each_office_has_its_days_and_what_is_late_comes_before_the_office
     await world.review(person, "township")
     assert await due() == ("in_review", "cdpf", working_days(3))
 
-    late_on = date.fromisoformat(working_days(3)) + timedelta(days=1)
-    for _ in range(2):
-        await world.post("intake", "/v1/daily-runs", "admin", {"as_of": late_on.isoformat()}, area="53")
-    late = (await world.get("intake", f"/v1/escalations?area={area}&open=true", "civil_affairs", area))["items"]
-    assert [(item["office"], item["escalated_to"], item["subject_id"]) for item in late] == [
-        ("cdpf", area[:4], person.application_id)
-    ]
+    assert await late_after(world, area, working_days(3)) == [("review", "cdpf", area[:4], person.application_id)]
     await world.review(person, "cdpf")
     assert await due() == ("in_review", "civil_affairs", working_days(4))
+
+
+async def test_an_objection_is_answered_within_its_days_or_comes_before_the_office_above(world: World) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    await world.review(person, "township", outcome="reject", reason="材料与本人不符")
+    objection = {"application_id": person.application_id, "text": "材料是本人的，请复核"}
+    filed = await world.post("intake", "/v1/objections", "township", objection, area=area)
+
+    async def open_ones() -> list[tuple[str, str]]:
+        found = await world.get("intake", f"/v1/objections?area={area}&status=open", area=area)
+        return [(item["objection_id"], item["due_on"]) for item in found["items"]]
+
+    due_on = working_days(20)
+    assert await open_ones() == [(filed["objection_id"], due_on)]
+    assert await late_after(world, area, due_on) == [("objection", "civil_affairs", area[:4], filed["objection_id"])]
+    dismissed = {"outcome": "dismissed", "reason": "经复核，原决定无误"}
+    await world.post(
+        "intake", f"/v1/objections/{filed['objection_id']}/decision", "civil_affairs", dismissed, area=area
+    )
+    assert await open_ones() == []
+    assert await late_after(world, area, due_on) == []
+
+
+async def test_what_a_spot_check_misses_is_completed_within_its_days_or_comes_before_the_office_above(
+    world: World,
+) -> None:
+    area = world.county()
+    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    asked = {"area": area, "period": "2026-01", "sample_size": 1, "seed": 42}
+    check = await world.post("intake", "/v1/archive-checks", "cdpf", asked, area=area)
+    path = f"/v1/archive-checks/{check['archive_check_id']}"
+    verdict = {"verdict": "missing", "missing": ["photo"]}
+    await world.post("intake", f"{path}/items/{person.application_id}", "cdpf", verdict, area=area)
+
+    async def tasks() -> list[dict[str, Any]]:
+        found = await world.get("intake", f"/v1/completion-tasks?area={area}", "township", area)
+        return list(found["items"])
+
+    [task] = await tasks()
+    due_on = working_days(10)
+    assert (task["kind"], task["status"], task["due_on"]) == ("photo", "open", due_on)
+    late = await late_after(world, area, due_on)
+    assert ("completion", "township", area[:4], task["task_id"]) in late
+    assert (await scan(world, person, "photo", PDF)).status_code == 201
+    assert [task["status"] for task in await tasks()] == ["done"]
+    assert "completion" not in [kind for kind, *_ in await late_after(world, area, due_on)]
+    assert (await world.get("intake", path, "cdpf", area))["report"]["done"]
 
 
 async def test_a_transfer_between_counties_waits_for_the_county_moved_to(world: World) -> None:

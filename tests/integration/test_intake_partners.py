@@ -69,6 +69,21 @@ async def test_one_bad_line_loses_nothing(office: Office) -> None:
     assert listed[0]["n"] == 120
 
 
+async def test_of_one_person_written_in_several_ways_the_first_line_counts(office: Office) -> None:
+    """Lines lie in several parts that are worked on side by side: a person's are in one, however the ID is written."""
+    several = [office.declaration() for _ in range(8)]
+    written: list[bytes] = []
+    for body in several:
+        number = body["applicant"]["id_number"]
+        wide = "".join(chr(ord(character) + 0xFEE0) for character in number)
+        for way in (f"{number[:6]} {number[6:14]} {number[14:]}", number.lower(), wide, number):
+            written.append(line(body | {"applicant": body["applicant"] | {"id_number": way}}))
+    results = (await bulk(office, written)).json()["results"]
+    for first, *others in (results[start : start + 4] for start in range(0, len(results), 4)):
+        assert first["status"] == 201
+        assert [(other["status"], other["application_id"]) for other in others] == [(409, first["application_id"])] * 3
+
+
 async def test_a_bulk_sent_again_files_nothing_twice(office: Office) -> None:
     lines = [line(office.declaration()) for _ in range(3)]
     first = await bulk(office, lines, **{"idempotency-key": f"bulk {office.area}"})

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from libs.common.auth import Principal
 from libs.common.database import Database, is_transient
 from libs.common.errors import DomainError, InvalidInput, MalformedBody
+from libs.common.identity import InvalidIdentity, ResidentId
 from services.intake.declarations import Declaration
 from services.intake.handlers.applications import Submission, submit_applications
 from services.intake.vault import Vault
@@ -47,20 +48,27 @@ async def submit_lines(
 ) -> list[Line]:
     """Files each sound line, TOGETHER in one transaction, in parts side by side; what became of them, in their order.
 
-    Lines of one person lie in one part: the first of them counts.
+    Lines of one person, however the resident ID is written, lie in one part: the first of them counts.
     """
     parts: list[list[_Read]] = [[] for _ in range(_AT_ONCE)]
     for place, (number, line) in enumerate(lines):
         if place % TOGETHER == 0:
             await asyncio.sleep(0)  # ten thousand lines take long to read: others are served in between
         read = _declaration(line)
-        whose = read.applicant.id_number.strip().upper() if isinstance(read, Declaration) else ""
-        parts[zlib.crc32(whose.encode()) % _AT_ONCE].append((number, read))
+        parts[zlib.crc32(_whose(read, on).encode()) % _AT_ONCE].append((number, read))
     done = await asyncio.gather(*(_submit_part(database, vault, caller, part, on=on) for part in parts))
     return sorted((line for part in done for line in part), key=lambda line: line.number)
 
 
 _Read = tuple[int, Declaration | DomainError]
+
+
+def _whose(read: Declaration | DomainError, on: date) -> str:
+    """Whose resident ID a line has, repaired; of one that will be refused, nobody's."""
+    try:
+        return "" if isinstance(read, DomainError) else str(ResidentId.parse(read.applicant.id_number, on=on))
+    except InvalidIdentity:
+        return ""
 
 
 async def _submit_part(
