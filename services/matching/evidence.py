@@ -32,7 +32,9 @@ def media_type_of(content: bytes) -> str:
     for place, beginning, media_type in _BEGINNINGS:
         if content[place : place + len(beginning)] == beginning:
             return media_type
-    raise InvalidInput("only JPEG, PNG, HEIC, PDF and MP4 files are taken as evidence")
+    raise InvalidInput(
+        "佐证材料只收 JPEG、PNG、HEIC、PDF 和 MP4 文件 (only JPEG, PNG, HEIC, PDF and MP4 files are taken as evidence)"
+    )
 
 
 class EvidenceFolder:

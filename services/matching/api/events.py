@@ -141,7 +141,7 @@ async def push_event(body: PushedEvent, tx: Tx, sender: Reporter, parts: PartsOf
     else:
         occurred_on = body.first_day()
         if body.kind.startswith("person.") and occurred_on > today:
-            raise InvalidInput.at("occurred_on", "lies in the future")
+            raise InvalidInput.at("occurred_on", "日期尚未到来 (lies in the future)")
         push = Push(body.kind, person_id, occurred_on, body.area, body.fields())
         outcome = await receive_push(tx, push, sender, today=today)
     return PushAnswer(

@@ -65,7 +65,7 @@ async def check_face(request: Request, parts: PartsOf, about: SubjectKind, id: U
         async with asyncio.timeout(10):
             answer = await parts.faces.compare(stored["person_id"], await request.body())
     except (OSError, TimeoutError) as error:
-        raise Unavailable("the face recognition provider does not answer; verify by another method") from error
+        raise Unavailable("人脸识别服务没有应答，请用其他方式核实 (the provider does not answer)") from error
     async with _database(request).transaction() as tx:
         face_check_id = await handlers.note_face_check(tx, subject, stored, answer, principal)
     return FaceCheck(face_check_id=face_check_id, evidence_id=stored["evidence_id"], matched=answer.matched)
@@ -105,7 +105,7 @@ async def _store(request: Request, parts: PartsOf, subject: Subject, principal: 
         await handlers.require_subject(tx, subject, principal)
     content = await request.body()
     if not content:
-        raise InvalidInput("the body is the file, and it is empty")
+        raise InvalidInput("文件是空的 (the body is the file, and it is empty)")
     media_type = media_type_of(content)
     digest = await asyncio.to_thread(parts.evidence.store, content, str(subject))
     async with database.transaction() as tx:

@@ -101,7 +101,7 @@ async def record_outcome(outreach_id: UUID, body: NewOutcome, tx: Tx, official: 
     today = business_today()
     on = body.on or today
     if on > today:
-        raise InvalidInput.at("on", "lies in the future")
+        raise InvalidInput.at("on", "日期尚未到来 (lies in the future)")
     return _shown(await handlers.record_outcome(tx, outreach_id, body.outcome, body.method, on, body.note, official))
 
 

@@ -92,6 +92,6 @@ async def record_proof(proof_id: UUID, body: NewProof, tx: Tx, verifier: Verifie
     today = business_today()
     on = body.on or today
     if on > today:
-        raise InvalidInput.at("on", "lies in the future")
+        raise InvalidInput.at("on", "日期尚未到来 (lies in the future)")
     row = await handlers.record_proof(tx, proof_id, body.method, body.outcome, on, body.note, verifier)
     return Proof.model_validate(dict(row._mapping))

@@ -49,9 +49,9 @@ async def assign_finding(
     row = await _open_finding(tx, finding_id, principal)
     county = row.area[:6]
     if not contains(county, area):
-        raise InvalidInput.at("area", f"lies outside {county}")
+        raise InvalidInput.at("area", f"不在 {county} 辖区内 (lies outside it)")
     if due_on is not None and due_on < row.opened_on:
-        raise InvalidInput.at("due_on", "lies before the finding was opened")
+        raise InvalidInput.at("due_on", "早于发现日期 (lies before the finding was opened)")
     changes: dict[str, Any] = {"assigned_to": area}
     if due_on is not None:
         changes |= {"due_on": due_on, "overdue_since": None}
@@ -71,9 +71,11 @@ async def decide_finding(
     """
     row = await _open_finding(tx, finding_id, principal)
     if row.overdue_since is None:
-        raise NotOverdue(f"it is due on {row.due_on}")
+        raise NotOverdue(f"核实期限为 {row.due_on}，尚未超期 (it is not overdue yet)")
     if decision == "release" and row.kind in DEATHS:
-        raise DeathIsNotReleased("verify it; a failed face check or silence proves neither life nor death")
+        raise DeathIsNotReleased(
+            "须经核实：人脸未通过或无人应答都不能证明生死 (verify it; silence proves neither life nor death)"
+        )
     on = max(today, row.overdue_since)
     changes: dict[str, Any] = {
         "decision": decision,

@@ -25,7 +25,9 @@ async def sign_off_month(
 ) -> dict[str, Any]:
     """A township reports changes or signs that there are none (无变化); signed again, the last word counts."""
     if level_of(area) != "township":
-        raise InvalidInput.at("area", "a township signs, with a code of nine digits")
+        raise InvalidInput.at(
+            "area", "由乡镇（街道）签报，区划代码为九位 (a township signs, with a code of nine digits)"
+        )
     statement = insert(monthly_signoffs).values(
         area=area, period=str(period), changes=changes, signed_by=principal.sub, signed_at=tx.now
     )

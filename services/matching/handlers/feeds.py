@@ -79,10 +79,10 @@ def require_sender(source: Source, principal: Principal) -> bool:
     """
     if principal.role == "partner":
         if not principal.may_assert(source.name):
-            raise Forbidden(f"your token does not name the source {source.name}")
+            raise Forbidden(f"令牌不含数据来源 {source.name} (your token does not name the source)")
         return source.authority is not None
     if principal.role == "cdpf" and source.name != "certificates":
-        raise Forbidden("the federation sends certificates only")
+        raise Forbidden("残联只上传残疾人证数据 (the federation sends certificates only)")
     return principal.role == source.authority
 
 

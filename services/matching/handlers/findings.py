@@ -123,7 +123,7 @@ async def _confirm(
         raise FaceCheckProvesNoDeath
     effective_on = verification.effective_on or row.alleged_on
     if effective_on > today:
-        raise InvalidInput.at("effective_on", "lies in the future")
+        raise InvalidInput.at("effective_on", "日期尚未到来 (lies in the future)")
     fields = {**row.detail, **({"to_area": verification.to_area} if verification.to_area else {})}
     fact = new_fact(tx, row.kind, row.person_id, effective_on, source=BY_VERIFICATION, fields=fields)
     await assert_facts(tx, [Assertion(fact, row.area, principal.sub, finding_id=row.finding_id)])

@@ -148,7 +148,7 @@ async def record_outcome(
     if case.status not in OPEN:
         raise Conflict(f"the case is {case.status}")
     if on < case.identified_on:
-        raise InvalidInput.at("on", f"lies before the case was identified ({case.identified_on})")
+        raise InvalidInput.at("on", f"早于识别日期 {case.identified_on} (lies before the case was identified)")
     if outcome == "reminded":
         await _remind(tx, case, on, method, note=note)
     elif outcome == "facts_corrected":

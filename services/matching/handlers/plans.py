@@ -54,10 +54,12 @@ async def plan_duty(
         await require_gap(tx, area, planned_on, path="planned_on", override_reason=override_reason)
     months = (await load_parameters(tx)).in_force("comparison.provincial_months", area, planned_on).value
     if kind == "province" and planned_on.month not in months and not override_reason:
-        raise InvalidInput.at("planned_on", f"the province reviews in the months {months} (notice 3.7)")
+        raise InvalidInput.at(
+            "planned_on", f"省级比对在 {months} 月进行，见通知 3.7 (the province reviews in these months)"
+        )
     due_on = due_on or (date(planned_on.year, 12, 31) if kind == "annual" else Period.of(planned_on).last_day)
     if due_on < planned_on:
-        raise InvalidInput.at("due_on", "lies before planned_on")
+        raise InvalidInput.at("due_on", "早于计划日期 (lies before planned_on)")
     same = (duty_plans.c.kind == kind) & (duty_plans.c.area == area) & (duty_plans.c.planned_on == planned_on)
     await tx.lock(f"duty plan:{area}")
     if (await tx.connection.execute(select(duty_plans.c.plan_id).where(same))).first() is not None:
@@ -100,8 +102,8 @@ async def require_gap(tx: Transaction, area: str, on: date, *, path: str, overri
     near = too_close(on, await _provincial_times(tx, area[:2], on), gap_months)
     if near is not None:
         first, last = near
-        times = f"{first}" if first == last else f"{first} to {last}"
-        message = f"the province reviews {times}; keep {gap_months} month(s) from it, or give override_reason"
+        times = f"{first}" if first == last else f"{first} – {last}"
+        message = f"省级比对时间为 {times}，须间隔 {gap_months} 个月，否则写明理由 (too close to the province's review)"
         raise TooCloseToTheProvince(message, errors=[{"path": path, "message": message}])
 
 

@@ -57,7 +57,9 @@ async def record_proof(
     await tx.lock(row.person_id)
     row = await read_proof(tx, proof_id, principal)
     if row.status != "open":
-        raise Conflict("this proof is done; the next will be called for in its time")
+        raise Conflict(
+            "本次生存验证已完成，下次到期时再验证 (this proof is done; the next will be called for in its time)"
+        )
     if method == "face":
         if outcome in _ALLEGES:
             raise FaceProvesNoDeath
