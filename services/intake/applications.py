@@ -341,6 +341,7 @@ def _certificate(declared: CertificateClaim | None, confirmed: ConfirmedCertific
     return CertificateClaim(
         category=confirmed.category,
         level=confirmed.level,
+        reissue=declared.reissue if declared else 0,
         components=components,
         issued_on=confirmed.issued_on,
         expires_on=confirmed.expires_on,

@@ -194,7 +194,10 @@ def facts_of(declaration: Declaration, *, on: date) -> ApplicationFacts:
     certificate = CertificateNumber.parse(applicant.certificate_number, on=on)
     return ApplicationFacts(
         certificate=CertificateClaim(
-            category=certificate.category, level=certificate.level, components=applicant.components
+            category=certificate.category,
+            level=certificate.level,
+            reissue=certificate.reissue,
+            components=applicant.components,
         ),
         low_income=facts.low_income
         and LowIncomeClaim(category=facts.low_income.category, from_=facts.low_income.from_),

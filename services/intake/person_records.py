@@ -228,6 +228,7 @@ def payee_of(
         version=person.payee_version + 1,
         area=person.area,
         person_name=vault.sealer.seal(person.name, event_id, "person_name"),
+        certificate_number=vault.seal(person.certificate_number(on), event_id, "certificate_number"),
         phone=vault.seal(person.phone, event_id, "phone"),
         account=account,
         cannot_act=person.cannot_act(on),

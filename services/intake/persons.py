@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from libs.common.events.intake import CertificateClaim
+from libs.common.identity import CertificateNumber, ResidentId
 from services.intake.payee import Account, Guardian, Incapacity, has_severe_mind_disability
 
 
@@ -36,6 +37,13 @@ class Person:
             self.certificate.level,
             [(part.category, part.level) for part in self.certificate.components],
         )
+
+    def certificate_number(self, on: date) -> str | None:
+        """Of the certificate as last approved (残疾人证号)."""
+        if self.certificate is None:
+            return None
+        holder, claim = ResidentId.parse(self.id_number, on=on), self.certificate
+        return CertificateNumber(holder, claim.category, claim.level, claim.reissue).number
 
     def __repr__(self) -> str:
         return f"Person({self.person_id})"

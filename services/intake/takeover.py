@@ -305,6 +305,7 @@ def _certificate(reader: _Reader, number: CertificateNumber, *, on: date) -> Cer
     return CertificateClaim(
         category=number.category,
         level=number.level,
+        reissue=number.reissue,
         components=components,
         issued_on=issued_on,
         expires_on=expires_on,

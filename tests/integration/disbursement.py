@@ -157,6 +157,7 @@ class Person:
             version=self.version,
             area=self.area,
             person_name=sealed("阿依·买买提", "person_name"),
+            certificate_number=sealed("53010219700501001844B1", "certificate_number"),
             phone=sealed("13800001234", "phone"),
             account=PayeeAccount(
                 holder=holder,

@@ -125,6 +125,9 @@ async def test_the_ledger_of_persons_tells_start_stop_cause_payee_and_amounts(he
     row = next(row for row in found if row["止发月份"])
     assert (row["起发月份"], row["止发月份"], row["停发原因"]) == ("2026-02", "2026-03", "退出低保或低保边缘")
     assert (row["月标准"], row["本年已发"], row["账号后四位"], row["账户类型"]) == (100, 200, paid.account[-4:], "本人")
+    assert row["残疾人证号"] == "53010219700501001844B1"
+    masked = await sheet(here, f"/v1/papers/ledger.xlsx?area={paid.area}&period=2026-04", "auditor")
+    assert {row[2] for row in masked[3:] if row[1]} <= {"", None}, "not without a reason"
 
 
 async def test_the_balances_add_up_to_what_was_granted(here: World) -> None:

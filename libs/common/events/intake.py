@@ -38,6 +38,7 @@ class CertificateClaim(_Value):
 
     category: Category
     level: Level
+    reissue: int = Field(default=0, ge=0, description="n of a number that ends in Bn")
     components: tuple[Component, ...] = ()
     issued_on: date | None = None
     expires_on: date | None = None
@@ -161,6 +162,7 @@ class PayeeChanged(StateEvent):
 
     area: str
     person_name: Sealed
+    certificate_number: Sealed | None = None
     phone: Sealed | None = None
     account: PayeeAccount | None
     cannot_act: bool = Field(description="cannot recognise own conduct (不能辨别自身行为), notice 4")

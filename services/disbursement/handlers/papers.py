@@ -24,6 +24,7 @@ class Names:
 
     def __init__(self, sealer: Sealer, *, masked: bool = False) -> None:
         self._sealer = sealer
+        self._masked = masked
         self._show: Callable[[str], str] = mask_name if masked else str
 
     def opened(self, found: Any) -> list[Row]:
@@ -36,6 +37,15 @@ class Names:
             }
             for row in rows(found)
         ]
+
+    def with_certificates(self, found: list[Row]) -> list[Row]:
+        """The rows with `certificate_number` to be read; masked, whoever may not read names reads none."""
+        for row in found:
+            sealed = None if self._masked else row["certificate_number"]
+            row["certificate_number"] = (
+                self._sealer.open(sealed, "payees", row["person_id"], "certificate_number") if sealed else ""
+            )
+        return found
 
     def _open(self, sealed: str | None, person_id: str, column: str) -> str:
         return self._show(self._sealer.open(sealed, "payees", person_id, column)) if sealed else ""
@@ -147,7 +157,7 @@ async def persons(tx: Transaction, names: Names, area: str, period: Period) -> l
     """Who is or was entitled in the year of a period, up to it."""
     first = Period(period.year, 1).first_day
     scope = {"area": area, "first": first, "upto": period.first_day}
-    return names.opened(await tx.connection.execute(query("ledger_of_persons"), scope))
+    return names.with_certificates(names.opened(await tx.connection.execute(query("ledger_of_persons"), scope)))
 
 
 async def books(tx: Transaction, area: str, *, year: int | None, upto: Any) -> list[Row]:

@@ -110,14 +110,16 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
     await tx.lock(*{item.data.person_id for item in newest})
     kept = await tx.connection.execute(
         text(
-            "INSERT INTO payees (person_id, version, area, person_name, phone, holder, holder_name, bank, number,"
-            " number_last4, number_token, obstacle)"
-            " SELECT person_id, version, area, person_name, phone, holder, holder_name, bank, number,"
-            " number_last4, number_token, obstacle FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told"
-            " (person_id text, version bigint, area text, person_name text, phone text, holder text,"
-            " holder_name text, bank text, number text, number_last4 text, number_token text, obstacle text)"
+            "INSERT INTO payees (person_id, version, area, person_name, certificate_number, phone, holder, holder_name,"
+            " bank, number, number_last4, number_token, obstacle)"
+            " SELECT person_id, version, area, person_name, certificate_number, phone, holder, holder_name, bank,"
+            " number, number_last4, number_token, obstacle FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told"
+            " (person_id text, version bigint, area text, person_name text, certificate_number text, phone text,"
+            " holder text, holder_name text, bank text, number text, number_last4 text, number_token text,"
+            " obstacle text)"
             " ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, area = excluded.area,"
-            " person_name = excluded.person_name, phone = excluded.phone, holder = excluded.holder,"
+            " person_name = excluded.person_name, certificate_number = excluded.certificate_number,"
+            " phone = excluded.phone, holder = excluded.holder,"
             " holder_name = excluded.holder_name, bank = excluded.bank, number = excluded.number,"
             " number_last4 = excluded.number_last4, number_token = excluded.number_token,"
             " obstacle = excluded.obstacle WHERE payees.version < excluded.version RETURNING person_id"
@@ -161,6 +163,7 @@ def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:
     row: dict[str, Any] = {
         **data.model_dump(mode="json", include={"person_id", "version", "area"}),
         "person_name": resealed(data.person_name, "person_name", "person_name"),
+        "certificate_number": resealed(data.certificate_number, "certificate_number", "certificate_number"),
         "phone": resealed(data.phone, "phone", "phone"),
         "obstacle": obstacle_to_paying(known, cannot_act=data.cannot_act),
     }

@@ -45,12 +45,13 @@ CREATE TABLE entitled_spans (
 CREATE INDEX entitled_spans_by_person ON entitled_spans (person_id, subsidy);
 CREATE INDEX entitled_spans_by_area ON entitled_spans (area text_pattern_ops);
 
--- Whom to pay (payee.changed). Names, phone and number are sealed to their place here.
+-- Whom to pay (payee.changed). Names, phone and numbers are sealed to their place here.
 CREATE TABLE payees (
     person_id     text PRIMARY KEY,
     version       bigint NOT NULL,
     area          text NOT NULL,
     person_name   text NOT NULL,
+    certificate_number text,
     phone         text,
     holder        text CHECK (holder IN ('own', 'guardian', 'institution')),
     holder_name   text,

@@ -43,10 +43,11 @@ class Made:
 
 
 def ledger(made: Made, persons: Sequence[Row]) -> ListPaper:
-    """花名册（台账）: who is or was entitled this year: level, start, stop and cause, payee, amounts."""
+    """花名册（台账）: who is or was entitled this year: certificate, level, start, stop and cause, payee, amounts."""
     columns = (
         Titled("序号"),
         Titled("姓名"),
+        Titled("残疾人证号"),
         Titled("乡镇（街道）"),
         Titled("补贴项目"),
         Titled("残疾类别"),
@@ -64,6 +65,7 @@ def ledger(made: Made, persons: Sequence[Row]) -> ListPaper:
         (
             number,
             item["name"],
+            item["certificate_number"],
             name_of(item["area"], made.on),
             SUBSIDY_NAMES[item["subsidy"]],
             CATEGORY_NAMES.get(item["category"], ""),

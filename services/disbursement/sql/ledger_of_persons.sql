@@ -1,7 +1,7 @@
 -- The roster of an area (花名册、台账): every run of months at one amount, of this year or reaching into it.
 SELECT s.person_id, s.subsidy, s.area, s.level, s.category, s.amount_fen, lower(s.months) AS first,
        (upper(s.months) - interval '1 month')::date AS last, e.stopped_because, e.cause,
-       y.person_name, t.holder, t.holder_name, t.number_last4,
+       y.person_name, y.certificate_number, t.holder, t.holder_name, t.number_last4,
        coalesce((
            SELECT sum(p.amount_fen - p.offset_fen) FROM payments p
            WHERE p.person_id = s.person_id AND p.subsidy = s.subsidy AND p.status = 'settled'

@@ -32,6 +32,13 @@ def test_a_confirmed_severe_mental_component_keeps_an_adult_from_acting() -> Non
     assert Person("p1-x", "530102", "甲", "", certificate=claim).cannot_act(date(2026, 5, 1))
 
 
+def test_a_certificates_number_is_that_of_the_resident_id_and_what_was_confirmed() -> None:
+    claim = CertificateClaim(category="physical", level=2, reissue=1)
+    person = Person("p1-x", "530102", "甲", "530102197005010018", certificate=claim)
+    assert person.certificate_number(date(2026, 5, 1)) == "53010219700501001842B1"
+    assert Person("p1-x", "530102", "甲", "530102197005010018").certificate_number(date(2026, 5, 1)) is None
+
+
 def test_the_own_card_comes_first() -> None:
     with pytest.raises(OwnCardFirst):
         require_rightful(GUARDIANS, person_name="甲", guardian=FATHER, cannot_act=True, own_card_active=True)
