@@ -1,7 +1,8 @@
 """Taking over a roster: `python -m benchmarks.takeover [--persons N] [--rounds N] [--profile]`.
 
 Rows a second of each step of the way, one process and one step at a time on a durable PostgreSQL: the file read into
-intake, judged and put in force by eligibility, decided by intake, entered by disbursement. Events go from outbox to
+intake, judged and put in force by eligibility, decided by intake (which hears the schedules with it), entered by
+disbursement. Side by side, as services run, the slowest of them is what bounds a takeover. Events go from outbox to
 handlers 500 a transaction, as the consumer takes them, without the broker. Beside it a bare COPY of the
 file's rows into a table of texts.
 """
