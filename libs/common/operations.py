@@ -22,7 +22,7 @@ from libs.common.errors import Conflict, NotFound
 from libs.common.events.envelope import read_envelope
 from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
-from libs.common.period import Day
+from libs.common.period import DutyDay
 from libs.common.rebuild import Rebuildable, rebuild
 from libs.common.web import Page, Paging, Tx, router
 
@@ -41,7 +41,7 @@ _AUDIT_LOG = table(
 
 
 class DailyRun(BaseModel):
-    as_of: Day
+    as_of: DutyDay
 
 
 async def metrics() -> PlainTextResponse:

@@ -21,6 +21,9 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 """Days that somebody can mean. Counting on from later ones leaves what dates can hold."""
 Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+BEGINNING = date(2016, 1, 1)
+"""Of the two subsidies (国发〔2015〕52号): no duty, comparison or daily run lies before it."""
+DutyDay = Annotated[date, Field(ge=BEGINNING, le=LAST_DAY)]
 _TEXT = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$", re.ASCII)
 
 

@@ -703,6 +703,7 @@ async def test_who_verifies_must_be_of_the_place_and_of_the_role(matching: Match
         ({"level": "galaxy", "area": "530102", "as_of": "2026-04-30"}, 422),
         ({"level": "county", "area": "530102", "as_of": "tomorrow"}, 422),
         ({"level": "county", "area": "530102", "as_of": "9999-12-31"}, 422),
+        ({"level": "prefecture", "area": "5301", "as_of": "2015-12-31"}, 422),
     ],
 )
 async def test_a_comparison_that_cannot_be_is_refused(matching: Matching, body: Any, status: int) -> None:
@@ -773,6 +774,13 @@ async def test_who_has_not_done_their_part_of_the_month_is_named(matching: Match
     assert "五华区残联" in duties["missing"]
     assert "五华区民政部门" not in duties["missing"]
     assert (await matching.call("GET", "/v1/duties", params={**query, "area": "530103"})).status_code == 403
+
+
+@pytest.mark.parametrize("period", ["0001-01", "2015-12", "2026-13", "２０２６-03"])
+async def test_the_duties_of_a_month_that_has_none_are_refused(matching: Matching, period: str) -> None:
+    answer = await matching.call("GET", "/v1/duties", params={"area": COUNTY, "period": period})
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["query.period"]
 
 
 async def test_only_the_township_itself_signs(matching: Matching) -> None:

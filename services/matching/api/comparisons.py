@@ -15,7 +15,7 @@ from libs.common.audit import record
 from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.database import rows
 from libs.common.errors import InvalidInput
-from libs.common.period import Day
+from libs.common.period import DutyDay
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.handlers import comparisons as handlers
@@ -32,7 +32,7 @@ class NewComparison(BaseModel):
 
     level: Literal["county", "prefecture", "province", "annual"]
     area: Area
-    as_of: Day
+    as_of: DutyDay
     override_reason: str | None = Field(default=None, min_length=1, max_length=500)
 
 

@@ -16,7 +16,8 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Official, Township
 from libs.common.clock import business_today
 from libs.common.database import rows
-from libs.common.period import Period
+from libs.common.errors import InvalidInput
+from libs.common.period import BEGINNING, DutyDay, Period
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.handlers import duties as handlers
 from services.matching.handlers import plans
@@ -24,8 +25,14 @@ from services.matching.parameters import load_parameters
 from services.matching.tables import escalations
 
 
-def _period(period: Annotated[str, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", examples=["2026-03"])]) -> Period:
-    return Period.parse(period)
+def _period(period: Annotated[str, Query(examples=["2026-03"], max_length=7, description="YYYY-MM")]) -> Period:
+    try:
+        asked = Period.parse(period)
+    except ValueError as error:
+        raise InvalidInput.at("query.period", "not a period (YYYY-MM)") from error
+    if asked < Period.of(BEGINNING):
+        raise InvalidInput.at("query.period", f"lies before {BEGINNING}, when the two subsidies began")
+    return asked
 
 
 InPeriod = Annotated[Period, Depends(_period)]
@@ -59,7 +66,7 @@ class NewPlan(BaseModel):
 
     kind: Literal["county", "prefecture", "province", "annual"]
     area: Area
-    planned_on: date
+    planned_on: DutyDay
     due_on: date | None = None
     override_reason: str | None = Field(default=None, min_length=1, max_length=500)
 
