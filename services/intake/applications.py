@@ -294,15 +294,15 @@ def _stage_after(stage: Stage) -> Stage | None:
 
 def _require_sound(opinion: Opinion, facts: ApplicationFacts) -> None:
     if opinion.outcome != "approve" and not opinion.reason:
-        raise InvalidInput.at("reason", f"to {opinion.outcome} an application needs a reason")
+        raise InvalidInput.at("reason", f"退回或不予批准须说明理由 (to {opinion.outcome} it needs a reason)")
     if opinion.certificate is not None and opinion.stage != "cdpf":
-        raise InvalidInput.at("certificate", "only the federation (cdpf) confirms a certificate")
+        raise InvalidInput.at("certificate", "残疾人证由残联确认 (only the federation confirms a certificate)")
     if opinion.low_income is not None and opinion.stage != "civil_affairs":
-        raise InvalidInput.at("low_income", "only civil_affairs confirms the economic status")
+        raise InvalidInput.at("low_income", "经济状况由民政部门确认 (only civil_affairs confirms it)")
     if opinion.certificate is not None:
         certificate = opinion.certificate
         if certificate.issued_on and certificate.expires_on and certificate.expires_on < certificate.issued_on:
-            raise InvalidInput.at("certificate.expires_on", "before certificate.issued_on")
+            raise InvalidInput.at("certificate.expires_on", "早于发证日期 (before certificate.issued_on)")
         require_components("certificate.components", certificate.category, certificate.level, certificate.components)
 
 
@@ -311,12 +311,12 @@ def require_components(path: str, category: Category, level: int, components: Se
     if not components:
         return
     if category != "multiple":
-        raise InvalidInput.at(path, "only a certificate of category multiple has components")
+        raise InvalidInput.at(path, "只有多重残疾的证有分项 (only a certificate of category multiple has components)")
     kinds = {component.category for component in components}
     if "multiple" in kinds or len(kinds) != len(components) or len(kinds) < 2:
-        raise InvalidInput.at(path, "at least two different single categories")
+        raise InvalidInput.at(path, "多重残疾至少两个不同类别 (at least two different single categories)")
     if min(component.level for component in components) != level:
-        raise InvalidInput.at(path, "the heaviest component is not of the certificate's level")
+        raise InvalidInput.at(path, "最重分项与残疾人证等级不符 (not the heaviest component's level)")
 
 
 def _confirmed(facts: ApplicationFacts, opinion: Opinion) -> ApplicationFacts:

@@ -163,9 +163,9 @@ def repaired(declaration: Declaration, *, on: date) -> Declaration:
         ("guardian.id_number", guardian and guardian.id_number),
     ):
         if id_number is not None and id_number == applicant.id_number:
-            problems.add(path, "is the applicant's own")
+            problems.add(path, "是申请人本人的身份证号 (is the applicant's own)")
     if len(set(declaration.subsidies)) != len(declaration.subsidies):
-        problems.add("subsidies", "each at most once")
+        problems.add("subsidies", "同一补贴只填一次 (each at most once)")
     _require_past(declaration, on, problems)
     if resident_id is not None and certificate is not None:
         _require_same_person_throughout(declaration, resident_id, certificate, problems)
@@ -271,13 +271,13 @@ def repaired_guardian(
     changes: dict[str, object] = {"name": found.canonical(f"{path}name", parse_name, guardian.name)}
     if guardian.kind == "person":
         if guardian.id_number is None:
-            found.add(f"{path}id_number", "a guardian of kind person has a resident ID")
+            found.add(f"{path}id_number", "自然人监护人须有身份证号 (a guardian of kind person has a resident ID)")
         else:
             changes["id_number"] = found.canonical(
                 f"{path}id_number", partial(ResidentId.parse, on=on), guardian.id_number
             )
     elif guardian.org_code is None:
-        found.add(f"{path}org_code", "an institution has an organisation code")
+        found.add(f"{path}org_code", "机构须有统一社会信用代码 (an institution has an organisation code)")
     if guardian.phone is not None:
         changes["phone"] = found.canonical(f"{path}phone", parse_phone, guardian.phone)
     if guardian.account is not None:
@@ -353,7 +353,7 @@ def _require_past(declaration: Declaration, on: date, problems: _Problems) -> No
         dates["incapacity.found_on"] = declaration.incapacity.found_on
     for path, day in dates.items():
         if day > on:
-            problems.add(path, "lies in the future")
+            problems.add(path, "日期尚未到来 (lies in the future)")
 
 
 def _require_same_person_throughout(
@@ -364,7 +364,7 @@ def _require_same_person_throughout(
     except CertificateOfAnotherPerson as error:
         problems.add("applicant.certificate_number", str(error))
     if declaration.applied_on < resident_id.birth_date:
-        problems.add("applied_on", "lies before the applicant's birth")
+        problems.add("applied_on", "早于申请人出生日期 (before the applicant's birth)")
     components = declaration.applicant.components
     with problems.collecting():
         require_components("applicant.components", certificate.category, certificate.level, components)

@@ -116,7 +116,7 @@ def require_rightful(
         if own_card_active:
             raise OwnCardFirst("record that the own card cannot be used before another account takes its place")
         if guardian is None:
-            raise InvalidInput.at(f"{path}holder", "needs a guardian, and none is given")
+            raise InvalidInput.at(f"{path}holder", "未填监护人 (needs a guardian, and none is given)")
         if (wrong := wrong_with_guardians(account, cannot_act=cannot_act)) is not None:
             raise InvalidInput.at(f"{path}{wrong[0]}", wrong[1])
     return with_holder(account, person_name=person_name, guardian=guardian, path=path)

@@ -29,7 +29,7 @@ async def record_delivery(
     """A letter was handed over. Conflict unless one is due; a reminder's delivery is told to matching."""
     message = await _due_letter(tx, principal, message_id)
     if not business_date(message["created_at"]) <= delivered_on <= today:
-        raise InvalidInput.at("delivered_on", "between the day of the message and today")
+        raise InvalidInput.at("delivered_on", "须在通知之日与今天之间 (between the day of the message and today)")
     values = {
         "status": "delivered",
         "delivered_on": delivered_on,

@@ -112,19 +112,19 @@ _SEVERITY = re.compile(r"[一二三四1-4]级")
 def check(kind: Kind, text: str) -> None:
     """InvalidInput where a text may not be sent in this form."""
     if not 0 < len(text) <= LONGEST_TEXT:
-        raise InvalidInput.at("text", f"1 to {LONGEST_TEXT} characters")
+        raise InvalidInput.at("text", f"1 至 {LONGEST_TEXT} 个字 (1 to {LONGEST_TEXT} characters)")
     try:
         fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
     except ValueError as error:
-        raise InvalidInput.at("text", f"its braces do not match: {error}") from error
+        raise InvalidInput.at("text", f"花括号不成对 (its braces do not match: {error})") from error
     unknown = [name for _, name, spec, conversion in fields if name not in PLACEHOLDERS[kind] or spec or conversion]
     if unknown:
         allowed = ", ".join(sorted(PLACEHOLDERS[kind])) or "none"
-        raise InvalidInput.at("text", f"unknown placeholder {{{unknown[0]}}}; there are: {allowed}")
+        raise InvalidInput.at("text", f"没有占位符 {{{unknown[0]}}}，可用：{allowed} (unknown placeholder)")
     if any(f"{name}残疾" in text for name in CATEGORY_NAMES.values()) or _SEVERITY.search(text):
-        raise InvalidInput.at("text", "a message names no disability type or level")
+        raise InvalidInput.at("text", "短信不得写残疾类别或等级 (a message names no disability type or level)")
     if _LONG_DIGITS.search(text):
-        raise InvalidInput.at("text", "a message holds no ID or account number")
+        raise InvalidInput.at("text", "短信不得写身份证号或账号 (a message holds no ID or account number)")
 
 
 def in_force(kind: str, area: str, written: Sequence[Template]) -> Template:

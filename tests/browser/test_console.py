@@ -207,7 +207,7 @@ async def test_a_text_is_tried_with_samples_before_it_is_written(visitor: Visito
     await expect(dialog.get_by_text("自2026年4月起停发")).to_be_visible()
     await dialog.get_by_label("内容").fill("呈贡区民政局：{subsidy}为{name}停发")
     await dialog.get_by_role("button", name="保存为本地区新版本").click()
-    await expect(dialog.get_by_role("alert")).to_contain_text("unknown placeholder {name}")
+    await expect(dialog.get_by_role("alert")).to_contain_text("没有占位符 {name}")
     await dialog.get_by_label("内容").fill("呈贡区民政局：{subsidy}自{first_month}起停发，{reason}。{remedy}。")
     await dialog.get_by_role("button", name="预览").click()
     await expect(dialog.get_by_text("呈贡区民政局：重度残疾人护理补贴自2026年4月起停发")).to_be_visible()

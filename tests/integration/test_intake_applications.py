@@ -456,7 +456,7 @@ async def test_a_withdrawn_grant_is_told(office: Office) -> None:
 async def test_what_is_wrong_is_named_by_its_path(office: Office) -> None:
     body = office.declaration()
     number = body["applicant"]["id_number"]
-    wrong = number[:-1] + ("0" if number[-1] != "0" else "1")
+    wrong = number[:-1] + ("1" if number[-1] != "1" else "2")
     body["applicant"] |= {"id_number": wrong, "phone": "12", "certificate_number": id_number() + "41"}
     body["applied_on"] = (business_today() + timedelta(days=1)).isoformat()
     body["account"] |= {"number": "12"}

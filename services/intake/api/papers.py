@@ -118,7 +118,7 @@ async def note_delivery(
     """The receipt of a paper's delivery: when, how, and who took it. 409 while the application has no such paper."""
     filed = await load_application(tx, deliverer, application_id)
     if delivery.delivered_on > business_today() or delivery.delivered_on < filed.received_on:
-        raise InvalidInput.at("delivered_on", "lies in the future, or before the application")
+        raise InvalidInput.at("delivered_on", "日期尚未到来，或早于申请日 (in the future, or before the application)")
     require_paper(kind, await _case(tx, keys, filed))
     delivered = Delivered(**delivery.model_dump(), recorded_by=deliverer.sub)
     row = delivered.model_dump() | {"application_id": application_id, "kind": kind}

@@ -94,7 +94,7 @@ async def import_roster(request: Request, keys: Keys, owner: Owner, area: Annota
             file.write(chunk)
             size += len(chunk)
         if size == 0:
-            raise InvalidInput.at("body", "is empty")
+            raise InvalidInput.at("body", "文件是空的 (is empty)")
         import_id = await receive_roster(
             database, request.app.state.stores, keys, owner, file, area=area, on=business_today()
         )

@@ -71,7 +71,7 @@ async def sound_digest(file: BinaryIO, *, largest_bytes: int) -> Digest:
     """The digest of a file that may be kept. Refused: InvalidInput (empty), BodyTooLarge, UnknownFileType."""
     digest = await asyncio.to_thread(digest_of, file)
     if digest.size == 0:
-        raise InvalidInput.at("file", "is empty")
+        raise InvalidInput.at("file", "文件是空的 (is empty)")
     if digest.size > largest_bytes:
         raise BodyTooLarge(f"a document has at most {largest_bytes} bytes")
     media_type_of(digest.start)
@@ -242,10 +242,10 @@ async def _require_correctable(
         )
     )
     if found.one_or_none() is None:
-        raise InvalidInput.at("replaces", "is no document of this kind in this archive")
+        raise InvalidInput.at("replaces", "本档案中没有此类的这份材料 (no document of this kind in this archive)")
     later = await tx.connection.execute(select(documents.c.document_id).where(documents.c.replaces == replaces))
     if later.one_or_none() is not None:
-        raise InvalidInput.at("replaces", "was replaced already; correct the latest version")
+        raise InvalidInput.at("replaces", "已被更正，请更正最新版本 (was replaced already; correct the latest version)")
 
 
 async def _require_open(tx: Transaction, filed: Filed, kind: DocumentKind) -> None:

@@ -81,7 +81,7 @@ async def propose_guardian(
     person = await _person_in_sight(tx, vault, caller, person_id)
     guardian = repaired_guardian(guardian, on=on, path="")
     if guardian.id_number == person.id_number:
-        raise InvalidInput.at("id_number", "is the person's own")
+        raise InvalidInput.at("id_number", "是本人的身份证号 (is the person's own)")
     body = guardian.model_dump_json()
     return await _propose(tx, vault, caller, person_id, "guardian", body, effective_on=effective_on, on=on)
 
@@ -94,7 +94,7 @@ async def propose_id_number(
     person = await _person_in_sight(tx, vault, caller, person_id)
     id_number = repaired_id_number(id_number, on=on)
     if id_number == person.id_number:
-        raise InvalidInput.at("id_number", "is the person's already")
+        raise InvalidInput.at("id_number", "与现有身份证号相同 (is the person's already)")
     return await _propose(tx, vault, caller, person_id, "id_number", id_number, effective_on=None, on=on)
 
 
@@ -218,7 +218,7 @@ async def note_incapacity(
     await tx.lock(person_id)
     person = await _person_in_sight(tx, vault, caller, person_id)
     if incapacity is not None and incapacity.found_on > on:
-        raise InvalidInput.at("found_on", "lies in the future")
+        raise InvalidInput.at("found_on", "日期尚未到来 (lies in the future)")
     changed = replace(person, incapacity=incapacity)
     if person.payee_version > 0:
         changed = tell_payee(tx, vault, changed, await current_account(tx, vault, person_id), on=on)
@@ -266,7 +266,7 @@ async def _propose(
     on: date,
 ) -> UUID:
     if effective_on is not None and effective_on > on:
-        raise InvalidInput.at("from", "lies in the future: propose it when it is so")
+        raise InvalidInput.at("from", "日期尚未到来，届时再提出 (lies in the future: propose it when it is so)")
     await tx.connection.execute(
         update(changes)
         .where(changes.c.person_id == person_id, changes.c.kind == kind, changes.c.status == "pending")

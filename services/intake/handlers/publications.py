@@ -103,7 +103,7 @@ async def sign_again(
         raise AlreadyClosed(f"its status is {filed.application.status}")
     before = await signature_of(tx, filed, on)
     if signed_on > on or (before.signed_on is not None and signed_on < before.signed_on):
-        raise InvalidInput.at("signed_on", "lies in the future, or before the last signature")
+        raise InvalidInput.at("signed_on", "日期尚未到来，或早于上次签署 (in the future, or before the last signature)")
     version = (await notice_of(tx, filed.application.area, signed_on)).version
     declaration = filed.declaration(vault)
     commitment = Commitment(signed_on=signed_on, version=version)

@@ -78,7 +78,9 @@ async def judge_archive(
 ) -> None:
     """Notes the verdict; each missing kind becomes a task. The same again is the same; InvalidInput, ItemJudged."""
     if (verdict == "missing") != bool(missing):
-        raise InvalidInput.at("missing", "names the missing kinds, and only of an archive that misses some")
+        raise InvalidInput.at(
+            "missing", "缺失时须列明所缺材料，齐全时不列 (names the missing kinds, and only where some are missing)"
+        )
     await find_archive_check(tx, caller, check_id)
     item = await _locked_item(tx, check_id, application_id)
     if item.verdict is not None:

@@ -55,9 +55,9 @@ async def propose_transfer(
     if not caller.covers(to_area):
         caller.require_sight(person.area, "person")
     if person.area[:_COUNTY_DIGITS] == to_area[:_COUNTY_DIGITS]:
-        raise InvalidInput.at("to_area", "lies in the same county; a move within a county changes nothing")
+        raise InvalidInput.at("to_area", "仍在同一县，县内迁移无须转移 (a move within a county changes nothing)")
     if moved_on > on:
-        raise InvalidInput.at("moved_on", "lies in the future")
+        raise InvalidInput.at("moved_on", "日期尚未到来 (lies in the future)")
     waiting = select(transfers.c.transfer_id).where(
         transfers.c.person_id == person_id, transfers.c.status == "proposed"
     )
@@ -107,7 +107,7 @@ async def decide_transfer(
     if transfer.proposed_by == caller.sub:
         raise FourEyes("you proposed this transfer")
     if not accepts and not reason:
-        raise InvalidInput.at("reason", "to refuse a transfer needs a reason")
+        raise InvalidInput.at("reason", "不予接收须说明理由 (to refuse a transfer needs a reason)")
     await tx.connection.execute(
         update(transfers)
         .where(transfers.c.transfer_id == transfer_id)
