@@ -126,8 +126,13 @@ class _Folding:
         self.care_needs = _Track(CareNeed)
 
     def certificate_issued(self, assertion: Assertion) -> None:
-        self.held = assertion.data
-        self._certificate(assertion.on, "valid", _date(assertion.data.get("expires_on")))
+        """A reassessment that names no day of expiry leaves the one that is known and still to come."""
+        expires_on = _date(assertion.data.get("expires_on"))
+        if expires_on is None and assertion.kind == "certificate.reassessed" and self.held is not None:
+            known = _date(self.held.get("expires_on"))
+            expires_on = known if known is not None and known >= assertion.on else None
+        self.held = {**assertion.data, "expires_on": expires_on}
+        self._certificate(assertion.on, "valid", expires_on)
 
     def certificate_status(self, assertion: Assertion) -> None:
         status = assertion.kind.removeprefix("certificate.")

@@ -54,6 +54,18 @@ def test_leaving_one_status_does_not_leave_another() -> None:
     assert fold([entered, exited]).low_income == (LowIncome("borderline", date(2024, 1, 1)),)
 
 
+def test_a_reassessment_without_a_day_of_expiry_keeps_the_one_that_is_still_to_come() -> None:
+    issued = said("certificate.issued", date(2020, 5, 1), **ISSUE)
+    severe = {**ISSUE, "level": 1, "expires_on": None}
+    in_time = said("certificate.reassessed", date(2026, 3, 10), **severe)
+    assert fold([issued, in_time]).certificates == (
+        Certificate("physical", 2, "valid", date(2020, 5, 1), date(2026, 3, 9), ()),
+        Certificate("physical", 1, "valid", date(2026, 3, 10), date(2030, 4, 30), ()),
+    )
+    too_late = said("certificate.reassessed", date(2031, 3, 10), **severe)
+    assert fold([issued, too_late]).certificates[-1] == Certificate("physical", 1, "valid", date(2031, 3, 10), None, ())
+
+
 def test_of_two_that_say_the_same_day_the_later_known_counts() -> None:
     first = said("low_income.entered", date(2024, 1, 1), known=0, category="borderline")
     later = said("low_income.entered", date(2024, 1, 1), known=1, category="dibao")
