@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, text
 
-from libs.common.database import Database
+from libs.common.database import Database, is_transient
 from services.matching.apart import DiedApart
 from services.matching.handlers import comparisons as steps
 from services.matching.handlers.comparisons import Workshop
 from services.matching.tables import comparisons
+
+log = structlog.get_logger(__name__)
 
 _RUN_LOCK = 7011
 _LOOKS_EVERY_S = 5
@@ -46,7 +49,7 @@ class ComparisonRuns:
         self.ordered.set()
 
     async def carry_through(self, comparison_id: UUID) -> None:
-        """Brings the run to `completed`, or to `failed` if the engine's process dies. Interrupted, it goes on later."""
+        """Brings the run to `completed`, or to `failed` if the engine fails or dies. Interrupted, it goes on later."""
         async with self._alone(comparison_id) as free:
             if not free:
                 return
@@ -60,9 +63,13 @@ class ComparisonRuns:
             if row["found_digest"] is None:
                 try:
                     found = await steps.find(row, self._workshop, in_its_own_process=True)
-                except DiedApart as death:
+                except Exception as error:  # whatever it is, one comparison must not end the service
+                    if is_transient(error):
+                        raise
+                    log.error("comparison_failed", comparison_id=str(comparison_id), exc_info=error)
+                    died = f"the engine's process died: {error}" if isinstance(error, DiedApart) else ""
                     async with self._database.transaction() as tx:
-                        await steps.fail(tx, comparison_id, f"the engine's process died: {death}")
+                        await steps.fail(tx, comparison_id, died or f"the engine failed by {type(error).__name__}")
                     return
                 async with self._database.transaction() as tx:
                     await steps.keep_found(tx, comparison_id, found)

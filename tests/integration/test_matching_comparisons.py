@@ -234,18 +234,25 @@ async def test_a_run_interrupted_after_each_step_ends_as_if_it_had_not_been(
     assert listed(ledger) == {finding["finding_id"] for finding in findings}
 
 
-async def test_a_run_whose_engine_dies_fails_with_its_reason(
-    matching: Matching, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DiedApart("exit code -9"), "the engine's process died: exit code -9"),
+        (KeyError("what nobody thought of"), "the engine failed by KeyError"),
+    ],
+)
+async def test_a_run_whose_engine_fails_or_dies_fails_with_its_reason(
+    matching: Matching, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     runs, comparison_id = await ordered(matching, monkeypatch, 1)
 
-    async def dies(*_: Any, **__: Any) -> Any:
-        raise DiedApart("exit code -9")
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise error
 
-    monkeypatch.setattr(steps, "find", dies)
+    monkeypatch.setattr(steps, "find", fails)
     await runs.carry_through(comparison_id)
     failed = await read(matching, comparison_id)
-    assert (failed["status"], failed["failure"]) == ("failed", "the engine's process died: exit code -9")
+    assert (failed["status"], failed["failure"]) == ("failed", reason)
     path = f"/v1/comparisons/{comparison_id}/reruns"
     assert (await matching.call("POST", path)).status_code == 409
 
