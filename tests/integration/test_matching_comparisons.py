@@ -209,7 +209,7 @@ async def test_a_run_interrupted_after_each_step_ends_as_if_it_had_not_been(
     monkeypatch.setattr(steps, "LEADS_AT_ONCE", 2)
     runs, comparison_id = await ordered(matching, monkeypatch, 5)
 
-    class Killed(Exception):
+    class Killed(BaseException):
         pass
 
     for step in ("prepare", "find", "keep_found", "note", "note", "close"):
