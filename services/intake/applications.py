@@ -31,6 +31,7 @@ from libs.common.vocabulary import (
     Level,
     Stage,
     Subsidy,
+    in_chinese,
 )
 from libs.common.working_days import working_days_after
 from services.intake.errors import AlreadyClosed, NotReturned, NotUnderReview, OutOfOrder, StageOfAnotherRole
@@ -251,7 +252,7 @@ def taken_over(application: Application, decisions: Sequence[SubsidyDecision], *
     judged = _judged(application, decisions)
     if judged.granted:
         return judged
-    details = dict.fromkeys(reason.detail for refusal in judged.refused for reason in refusal.reasons)
+    details = dict.fromkeys(in_chinese(reason.detail) for refusal in judged.refused for reason in refusal.reasons)
     reason = "；".join(details) or "没有可发放的月份"
     return replace(judged, status="rejected", stage=None, due_on=None, decided_on=on, reason=reason)
 

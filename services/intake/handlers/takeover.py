@@ -22,7 +22,7 @@ from libs.common.database import Transaction, copy_rows, new_id
 from libs.common.events.eligibility import RecipientJudged
 from libs.common.events.intake import ContactChanged, PaidMonths, PayeeChanged, RecipientTakenOver
 from libs.common.period import Period
-from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
+from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy, in_chinese
 from services.intake.application_records import approval_of, filed_in
 from services.intake.applications import Application, taken_over
 from services.intake.payee import institution_of
@@ -199,7 +199,10 @@ async def _save(tx: Transaction, decided: Sequence[_Decided], judged_at: Mapping
             refusal.subsidy,
             "refused",
             f"{SUBSIDY_NAMES[refusal.subsidy]}: "
-            + ("; ".join(f"{reason.detail} [{reason.citation}]" for reason in refusal.reasons) or "没有可发放的月份"),
+            + (
+                "；".join(f"{in_chinese(reason.detail)}（{in_chinese(reason.citation)}）" for reason in refusal.reasons)
+                or "没有可发放的月份"
+            ),
         )
         for item in decided
         for application in item.applications
