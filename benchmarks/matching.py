@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
@@ -329,12 +330,10 @@ def main() -> None:
     arguments.add_argument("--peers", default="duckdb,postgresql,pandas,spark,saved")
     given = arguments.parse_args()
     peers = given.peers.split(",")
-    if "spark" in peers:
-        try:
-            import pyspark  # noqa: F401
-        except ImportError:
-            print("spark is not installed: left out")
-            peers.remove("spark")
+    for name, module in (("pandas", "pandas"), ("spark", "pyspark")):
+        if name in peers and find_spec(module) is None:
+            print(f"{name} is not installed: left out")
+            peers.remove(name)
     compared: list[Comparison] = []
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="liangbu-bench-") as home:
