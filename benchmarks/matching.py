@@ -24,7 +24,6 @@ import csv
 import multiprocessing
 import os
 import re
-import resource
 import statistics
 import tempfile
 import time
@@ -274,7 +273,9 @@ def _apart(work: Callable[..., list[float]], *args: object) -> tuple[list[float]
 
 
 def _peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    """Of this process since it was started; `getrusage` would count what its parent held before."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / (1 << 20)
 
 
 def measure(folder: Path, persons: int, peers: Sequence[str], rounds: int) -> tuple[list[Comparison], float]:
