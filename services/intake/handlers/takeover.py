@@ -267,7 +267,7 @@ _SAVE_ACCOUNTS = text(
         e.prepared -> 'account' || jsonb_build_object('recorded_at', CAST(:now AS timestamptz))) AS row
     WHERE decided.state = 'granted'
       AND NOT EXISTS (SELECT FROM accounts a WHERE a.person_id = row.person_id AND a.replaced_at IS NULL)
-    """  # noqa: S608 (a part that is ours)
+    """  # noqa: S608 (joins constants of this module)
 )
 _SAVE_GUARDIANS = text(
     f"""
@@ -277,7 +277,7 @@ _SAVE_GUARDIANS = text(
         e.prepared -> 'guardian' || jsonb_build_object('recorded_at', CAST(:now AS timestamptz))) AS row
     WHERE decided.state = 'granted' AND jsonb_typeof(e.prepared -> 'guardian') = 'object'
       AND NOT EXISTS (SELECT FROM guardians g WHERE g.person_id = row.person_id AND g.replaced_at IS NULL)
-    """  # noqa: S608 (a part that is ours)
+    """  # noqa: S608 (joins constants of this module)
 )
 # Of who is granted, what was told is noted; of who is not, that nothing was told after all.
 _SAVE_PERSONS = text(
@@ -287,13 +287,13 @@ _SAVE_PERSONS = text(
         contact_version = contact_version - CAST(decided.state = 'refused' AS integer),
         certificate = CASE decided.state WHEN 'granted' THEN certificate END
     {_DECIDED} WHERE p.person_id = decided.person_id AND (decided.state = 'refused' OR decided.cannot_act)
-    """  # noqa: S608 (a part that is ours)
+    """  # noqa: S608 (joins constants of this module)
 )
 _SAVE_ENTRIES = text(
     f"""
     UPDATE roster_entries e SET state = decided.state, prepared = NULL
     {_DECIDED} WHERE e.import_id = decided.import_id AND e.person_id = decided.person_id
-    """  # noqa: S608 (a part that is ours)
+    """  # noqa: S608 (joins constants of this module)
 )
 _CHANGED = text(
     """
