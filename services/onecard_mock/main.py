@@ -19,6 +19,7 @@ from libs.common.operations import metrics
 from libs.common.service import KEEP_ALIVE_S, crash_loudly
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging
+from libs.common.web import install_problem_handlers
 from services.onecard_mock.api import bank_side, test_side
 from services.onecard_mock.books import Books
 from services.onecard_mock.outcomes import Faults
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
                 await teller.close()
 
     app = FastAPI(title="One-card mock 一卡通", version="1", lifespan=lifespan)
+    install_problem_handlers(app)
     app.state.client_id = settings.onecard_client_id
     app.state.client_secret = settings.onecard_client_secret
     app.state.wake = asyncio.Event()

@@ -153,6 +153,18 @@ async def test_nobody_hands_over_batches_without_the_clients_credentials(bank: O
     assert (await bank.http.get(f"/v1/batches/{uuid4()}/statement")).status_code == 401
 
 
+async def test_the_bank_refuses_in_problem_json_as_every_service_does(bank: OneCard) -> None:
+    unknown = await bank.http.get("/v1/nothing")
+    unmade = await bank.http.patch("/v1/batches")
+    unsigned = await bank.http.post("/v1/batches", json={})
+    unread = await bank.http.post("/v1/faults", json=[1])
+    refusals = (unknown, unmade, unsigned, unread)
+    assert [answer.status_code for answer in refusals] == [404, 405, 401, 422]
+    assert all(answer.headers["content-type"] == "application/problem+json" for answer in refusals)
+    assert all({"type", "title", "status", "detail"} <= answer.json().keys() for answer in refusals)
+    assert unread.json()["errors"]
+
+
 @pytest.mark.parametrize("wrong", [{"amount_fen": 0}, {"amount_fen": -1}, {"payee_name": ""}, {"payment_id": ""}])
 async def test_a_batch_that_makes_no_sense_is_refused(bank: OneCard, wrong: dict[str, Any]) -> None:
     assert (await bank.hand_over(item(**wrong))).status_code == 422
