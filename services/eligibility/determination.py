@@ -134,7 +134,7 @@ class Determination:
         return [
             _Spell(
                 applied_on=date_of(int(spells.applications.applied_on[i])),
-                withdrawn_undecided=bool(spells.applications.withdrawn_on[i] <= spells.applications.decided_on[i]),
+                withdrawn_undecided=bool(spells.applications.withdrawn_on[i] < spells.applications.decided_on[i]),
                 opened_in=int(spells.opened_in[i]),
                 ended_in=int(spells.ended_in[i]),
                 ended_because=reasons.get(int(spells.because[i]), ""),

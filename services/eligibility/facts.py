@@ -100,7 +100,7 @@ class CareNeed:
 class Application:
     """An application for one subsidy. `decided_on` None: judged as if decided at the end of the month of application.
 
-    `withdrawn_on` is the first day without it.
+    `withdrawn_on` is the first day without it; on the day of the decision, the decision came first.
     """
 
     subsidy: Subsidy

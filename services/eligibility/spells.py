@@ -77,7 +77,7 @@ class Spells:
 
 def run_spells(applications: Applications, openings: Openings, runs: MonthRuns) -> Spells:
     """Every spell from its opening to its end, or to the end of time."""
-    withdrawn_undecided = applications.withdrawn_on <= applications.decided_on
+    withdrawn_undecided = applications.withdrawn_on < applications.decided_on
     opening = np.where(withdrawn_undecided, NO_OPENING, openings.run)
     ended_in = np.full(len(opening), NO_END, dtype=np.int64)
     because = np.full(len(opening), -1, dtype=np.int64)

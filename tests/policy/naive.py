@@ -44,7 +44,7 @@ def payable(facts: Facts, subsidy: str, last: Month) -> dict[Month, tuple[int, s
 def _spell(facts: Facts, application: Application, last: Month) -> dict[Month, tuple[int, str, int]]:
     subsidy = application.subsidy
     decided = application.decided_on or _last_day((application.applied_on.year, application.applied_on.month))
-    if application.withdrawn_on is not None and application.withdrawn_on <= decided:
+    if application.withdrawn_on is not None and application.withdrawn_on < decided:
         return {}
     opening = None
     for on in _days(application.applied_on, decided):
