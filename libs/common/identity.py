@@ -236,12 +236,6 @@ def _private_use_characters() -> dict[int, str]:
 _PRIVATE_USE = _private_use_characters()
 
 
-def from_gb18030(data: bytes) -> str:
-    """Decode an imported GB 18030 (or GBK, GB 2312) file, with no character left in the private-use area that has a
-    place in Unicode: Python's codec still decodes A6D9 to U+E78D. UnicodeDecodeError if it is not GB 18030."""
-    return data.decode("gb18030").translate(_PRIVATE_USE)
-
-
 def parse_name(text: str) -> str:
     """A person's name, repaired: middle dots are U+00B7, other punctuation and letters are NFKC, spaces are single, and
     none stand between Han characters. Han characters stay exactly as they are. Raises `EmptyName`, `NameTooLong`."""
@@ -279,11 +273,6 @@ def parse_phone(text: str) -> str:
     if not (_MOBILE.match(digits) or _FIXED_LINE.match(digits)):
         raise NotAPhone
     return digits
-
-
-def can_receive_sms(phone: str) -> bool:
-    """Whether a parsed phone is a mobile; fixed lines get a letter or a call instead."""
-    return _MOBILE.match(phone) is not None
 
 
 AccountWarning = Literal["luhn_fails", "not_unionpay"]

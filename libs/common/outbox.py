@@ -68,7 +68,6 @@ class Relay:
         self._incarnation = ""
         self._offsets: dict[str, int] = {}
         self._held_back_s = 0.0
-        self.is_leader = False
 
     async def run(self) -> None:
         """Until `stop`; a lost database or broker is waited for."""
@@ -83,8 +82,6 @@ class Relay:
                 if not is_transient(error):
                     raise
                 log.warning("relay_interrupted", service=self._service, error=type(error).__name__)
-            finally:
-                self.is_leader = False
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
 
@@ -110,7 +107,6 @@ class Relay:
         self._incarnation, self._offsets = position["incarnation"], json.loads(position["offsets"])
         self._snapshots.clear()
         self._published_until = self._told = None
-        self.is_leader = True
         if position["replaying"]:
             await self._publish_all_again(connection, producer)
         while not self._stopping.is_set():

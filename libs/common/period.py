@@ -119,9 +119,5 @@ def business_date(moment: datetime) -> date:
     return moment.astimezone(SHANGHAI).date()
 
 
-def day_before(day: date) -> date:
-    return day - timedelta(days=1)
-
-
 def day_after(day: date) -> date:
     return day + timedelta(days=1)

@@ -25,17 +25,6 @@ Account = Literal[
     "refunded",
     "written_off",
 ]
-ACCOUNT_NAMES: dict[Account, str] = {
-    "appropriated": "拨入资金",
-    "brought_forward": "期初转入",
-    "available": "可用资金",
-    "committed": "待发资金",
-    "clearing": "在途资金",
-    "paid": "已发补贴",
-    "receivable": "应追回款",
-    "refunded": "缴回国库",
-    "written_off": "核销损失",
-}
 """Every account but the first two has a debit balance; together they equal what was appropriated here, and what was
 spent elsewhere before it was brought forward."""
 

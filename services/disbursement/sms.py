@@ -11,13 +11,6 @@ from libs.common.money import fen_from_yuan
 from libs.common.period import Period
 
 Item = Literal["subsidy", "amount", "date_paid", "department", "period"]
-ITEM_NAMES: dict[Item, str] = {
-    "subsidy": "补贴项目",
-    "amount": "发放金额",
-    "date_paid": "发放日期",
-    "department": "主管部门",
-    "period": "发放周期",
-}
 
 _AMOUNT = re.compile(r"(?<![\d,.])(\d[\d,]*(?:\.\d{1,2})?)\s*元")
 

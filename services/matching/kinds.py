@@ -78,7 +78,6 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 
 RETRACTION = kind_of(facts.FactRetracted)
 DEATH = kind_of(facts.PersonDied)
-MOVE = kind_of(facts.PersonMoved)
 ISSUES = ("certificate.issued", "certificate.renewed", "certificate.reassessed")
 """They say which certificate is in force, and not only its status."""
 

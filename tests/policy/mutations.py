@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,15 +50,17 @@ class Outcome:
     failing: tuple[str, ...]
 
 
-def outcomes() -> Iterator[Outcome]:
+def outcomes() -> list[Outcome]:
     """Every mutation with the names of the cases that notice it; none is a rule that nothing tests."""
     cases = read_cases()
     assert not failing_cases(cases), "the cases must hold before anything is mutated"
+    found = []
     for subsidy in SUBSIDIES:
         for position, rule in enumerate(RULES[subsidy]):
             for name, mutate in MUTATIONS.items():
                 with _replaced(subsidy, position, mutate(rule)):
-                    yield Outcome(subsidy, rule.name, name, tuple(failing_cases(cases)))
+                    found.append(Outcome(subsidy, rule.name, name, tuple(failing_cases(cases))))
+    return found
 
 
 def failing_cases(cases: list[Case]) -> list[str]:
@@ -76,7 +78,7 @@ def failing_cases(cases: list[Case]) -> list[str]:
     return failing
 
 
-def report() -> str:
+def report(mutated: Sequence[Outcome]) -> str:
     """The outcomes as a page: how many cases notice, and the first of them."""
     lines = [
         "# What notices a wrong rule",
@@ -87,7 +89,7 @@ def report() -> str:
         "| subsidy | rule | mutation | fails | for example |",
         "|---|---|---|---|---|",
     ]
-    for one in outcomes():
+    for one in mutated:
         example = one.failing[0] if one.failing else "nothing: the mutation survives"
         lines.append(f"| {one.subsidy} | `{one.rule}` | {one.mutation} | {len(one.failing)} | {example} |")
     return "\n".join(lines) + "\n"
@@ -104,5 +106,5 @@ def _replaced(subsidy: Subsidy, position: int, mutants: tuple[Rule, ...]) -> Ite
 
 
 if __name__ == "__main__":
-    REPORT.write_text(report(), encoding="utf-8")
+    REPORT.write_text(report(outcomes()), encoding="utf-8")
     print(REPORT)

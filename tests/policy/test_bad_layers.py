@@ -46,14 +46,25 @@ def test_there_is_a_file_for_every_kind_and_the_page_lists_it() -> None:
     [
         "",
         "\x00",
-        "[" * 5000,
+        "[" * 100_000,
         "layer: '53'\nparameters: {living.amount_fen: [{since: 2026-05-01T10:00:00, value: 1, source: s}]}",
+        "\n".join(" " * depth + "layer:" for depth in range(1000)),
         "layer: '53'\nparameters: {care.levels: [{since: 2026-05-01, value: [[1]], source: s}]}",
         "layer: '53'\nparameters: {care.amount_fen: [{since: 2026-05-01, value: {[1]: 2}, source: s}]}",
         "a: &a [1, 1]\nb: &b [*a, *a]\nlayer: '53'\nparameters: {care.levels: [{since: 2026-05-01, value: *b}]}",
         "layer: '53'\nparameters: {1: [{since: 9999-12-31, value: 1, confidence: [V]}]}",
     ],
-    ids=["empty", "no text", "deep", "a moment", "nested", "a list as key", "aliases", "a number as name"],
+    ids=[
+        "empty",
+        "no text",
+        "deep",
+        "deep by lines",
+        "a moment",
+        "nested",
+        "a list as key",
+        "aliases",
+        "a number as name",
+    ],
 )
 def test_whatever_is_sent_is_answered_by_problems(text: str) -> None:
     assert check_layer(text, shipped(), _DECIDED_ON) != []

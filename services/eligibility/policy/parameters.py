@@ -219,17 +219,23 @@ _COMBINE: dict[Latitude, Callable[[Value, Value], Value]] = {
 
 
 _HEAD = frozenset({"layer", "area", "title", "published", "existing", "parameters"})
+_DEPTH_LIMIT = 20
+"""A layer nests half as deeply."""
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _ENTRY = frozenset({"since", "from", "value", "unit", "source", "clause", "confidence", "sample", "reason"})
 
 
 def read_layer(text: str) -> PolicyLayer:
     """A layer from its YAML. BadLayer where it has not the shape of one; what it says is for `lint.py` to judge."""
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise BadLayer("不接受别名 (*name), 请逐项写出 (aliases are not taken)")
+        _refuse_aliases_and_depth(text)
         content = yaml.safe_load(text)
-    except RecursionError as error:
-        raise BadLayer("嵌套过深 (nested too deeply to be a layer)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise BadLayer(
@@ -250,6 +256,18 @@ def read_layer(text: str) -> PolicyLayer:
         existing=bool(content.get("existing", False)),
         published_on=_day(content.get("published")),
     )
+
+
+def _refuse_aliases_and_depth(text: str) -> None:
+    """Before anything is built of it: a few bytes of aliases stand for gigabytes, and what is nested deeply is read in
+    a time that grows with the square of its depth."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise BadLayer("不接受别名 (*name), 请逐项写出 (aliases are not taken)")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEPTH_LIMIT:
+            raise BadLayer("嵌套过深 (nested too deeply to be a layer)")
 
 
 def _parameters(area: str, content: dict[str, Any]) -> Iterator[Parameter]:

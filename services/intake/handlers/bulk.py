@@ -32,15 +32,11 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What became of one line, counted from 1: filed, or refused by an error; `crashed`: neither, tell the office."""
+    """What became of one line, counted from 1: filed, or refused by an error; neither: it crashed, tell the office."""
 
     number: int
     submission: Submission | None = None
     refusal: DomainError | None = None
-
-    @property
-    def crashed(self) -> bool:
-        return self.submission is None and self.refusal is None
 
 
 async def submit_lines(

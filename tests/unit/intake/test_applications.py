@@ -34,7 +34,6 @@ from services.intake.parameters import AreaParameters
 
 MONDAY = date(2026, 3, 2)
 DEADLINES = AreaParameters("530102").deadlines(MONDAY)
-SPEECH_3 = {"category": "speech", "level": 3}
 FACTS = ApplicationFacts(
     certificate=CertificateClaim(category="physical", level=1),
     low_income=LowIncomeClaim(category="dibao", from_=date(2024, 1, 1)),
