@@ -21,6 +21,15 @@ from libs.common.settings import Settings
 
 Role = Literal["partner", "township", "cdpf", "civil_affairs", "finance", "auditor", "admin"]
 ROLES: tuple[Role, ...] = ("partner", "township", "cdpf", "civil_affairs", "finance", "auditor", "admin")
+ROLE_NAMES: dict[Role, str] = {
+    "partner": "合作系统",
+    "township": "乡镇（街道）",
+    "cdpf": "残联",
+    "civil_affairs": "民政",
+    "finance": "财政",
+    "auditor": "审计",
+    "admin": "系统管理",
+}
 
 OFFICIALS: tuple[Role, ...] = ("township", "cdpf", "civil_affairs", "finance", "auditor", "admin")
 """Who reads what lies in their area; partners see only what they submitted."""

@@ -22,21 +22,12 @@ from typing import Any, Protocol
 
 from nicegui import ui
 
-from libs.common.areas import full_name_of, lineage, name_of
+from libs.common.areas import areas_below, full_name_of, lineage, name_of
 from libs.common.auth import OFFICIALS, Role
 from libs.common.clock import business_today
 from libs.common.money import yuan_text
 from libs.common.period import SHANGHAI
-
-ROLE_NAMES: dict[Role, str] = {
-    "partner": "合作系统",
-    "township": "乡镇（街道）",
-    "cdpf": "残联",
-    "civil_affairs": "民政",
-    "finance": "财政",
-    "auditor": "审计",
-    "admin": "系统管理",
-}
+from libs.common.vocabulary import SUBSIDY_NAMES
 
 
 class Refused(Exception):
@@ -82,6 +73,11 @@ class Desk:
     area: str
     find_person: Callable[[str], Awaitable[str]]
     """The person_id of a resident ID; asked by POST, so that no ID is ever in a URL."""
+
+    @property
+    def place(self) -> str:
+        """The area that a page begins with: the user's own; of whoever sees the nation, the table's first province."""
+        return self.area or areas_below("", "province", business_today())[0]
 
 
 Build = Callable[[Desk], Awaitable[None]]
@@ -219,7 +215,7 @@ def area_filter(desk: Desk) -> Filter:
 
 PERSON = Column("person_id", "人员", show=as_short, mono=True, link="/persons/{person_id}")
 SHORT_SUBSIDIES: Words = {"living": ("生活补贴", "quiet"), "care": ("护理补贴", "quiet")}
-SUBSIDIES: Words = {"living": ("困难残疾人生活补贴", "quiet"), "care": ("重度残疾人护理补贴", "quiet")}
+SUBSIDIES: Words = {subsidy: (chinese, "quiet") for subsidy, chinese in SUBSIDY_NAMES.items()}
 
 
 def heading(title: str, about: str = "") -> None:

@@ -28,6 +28,7 @@ CATEGORY_NAMES: dict[Category, str] = {
 }
 
 Level = Annotated[int, Field(ge=1, le=4, description="1 is the most severe")]
+LEVEL_NAMES: dict[int, str] = {1: "一级", 2: "二级", 3: "三级", 4: "四级"}
 
 CertificateStatus = Literal["valid", "in_transit", "moved_out", "expired", "frozen", "cancelled"]
 

@@ -12,9 +12,9 @@ from fastapi.responses import RedirectResponse, Response
 from nicegui import ui
 
 from libs.common.areas import full_name_of
-from libs.common.auth import OFFICIALS, Principal, Role
+from libs.common.auth import OFFICIALS, ROLE_NAMES, Principal, Role
 from libs.common.clock import business_today
-from libs.common.dashboard import ROLE_NAMES, Desk, Page, Panel, Refused, Work, problem
+from libs.common.dashboard import Desk, Page, Panel, Refused, Work, problem
 from services.console import look
 from services.console.rest import HttpRest
 from services.console.settings import ConsoleSettings

@@ -16,8 +16,7 @@ from fastapi.responses import RedirectResponse, Response
 from nicegui import ui
 
 from libs.common.areas import NotAnArea, parse_area
-from libs.common.auth import OFFICIALS, Principal, Role, TokenVerifier
-from libs.common.dashboard import ROLE_NAMES
+from libs.common.auth import OFFICIALS, ROLE_NAMES, Principal, Role, TokenVerifier
 from libs.common.errors import Unauthenticated
 from services.console import look
 

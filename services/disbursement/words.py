@@ -25,6 +25,7 @@ RETURN_CODES: dict[str, tuple[str, str]] = {
 """What each of the bank's codes means, and what the township must do."""
 
 OUTCOMES = {
+    "payable": "应发",
     "pending": "待发",
     "sent": "已送银行",
     "settled": "已发放",
@@ -32,8 +33,9 @@ OUTCOMES = {
     "returned": "退票",
     "held": "暂缓",
     "unpayable": "暂不能发放",
-    "dropped": "已剔除",
+    "dropped": "提交前剔除",
 }
+"""What became of a month in a cycle: of its item, then of its payment."""
 
 HOLDERS = {"own": "本人", "guardian": "监护人", "institution": "机构", "heir": "继承人"}
 
@@ -96,7 +98,6 @@ CAUSES: dict[str, str] = {
 """Causes of entitlements, stops, holds, recoveries and of what is not paid."""
 
 GRANTED_BY = {"central": "中央", "province": "省级", "prefecture": "州市", "county": "县级"}
-
 
 DEEDS = {
     "entitlement.told": "资格认定",

@@ -110,7 +110,7 @@ async def schedule(desk: Desk, person_id: str) -> None:
 async def policies(desk: Desk) -> None:
     heading("政策参数", "某地某日有效的每个参数：取值、所属层级、依据文件和可信程度")
     with ui.row().classes("lb-filters").props("role=search"):
-        area = ui.input("地区代码", value=desk.area or "53").props("outlined dense").classes("lb-field")
+        area = ui.input("地区代码", value=desk.place).props("outlined dense").classes("lb-field")
         on = ui.input("日期", value=business_today().isoformat()).props("outlined dense type=date stack-label")
         on.classes("lb-field")
         ask = ui.button("查询", icon="search").props("unelevated no-caps")
@@ -165,9 +165,9 @@ _CORRECTIONS = [
 
 async def simulations(desk: Desk) -> None:
     heading("政策测算", "调整一项参数，测算当月和此后一年的人数和金额；只算不存，不影响任何人的资格")
-    known = (await desk.rest.get("/v1/policies", area=desk.area or "53"))["items"]
+    known = (await desk.rest.get("/v1/policies", area=desk.place))["items"]
     with ui.row().classes("lb-filters").props("role=search"):
-        area = ui.input("地区代码", value=desk.area or "53").props("outlined dense").classes("lb-field")
+        area = ui.input("地区代码", value=desk.place).props("outlined dense").classes("lb-field")
         period = ui.input("月份", value=business_today().isoformat()[:7]).props("outlined dense").classes("lb-field")
         names = {item["name"]: item["title"] for item in known}
         name = ui.select(names, label="参数", value="living.amount_fen").props("outlined dense").classes("lb-wide")

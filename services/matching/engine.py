@@ -1,4 +1,5 @@
-"""Bulk matching: the SQL files of `sql/`, run over Parquet by DuckDB, or by Spark where `LIANGBU_ENGINE` names one.
+"""Bulk matching: the SQL files of `sql/`, run over Parquet by DuckDB, or by Spark (`spark.py`) where `LIANGBU_ENGINE`
+names one.
 
 The files hold plain SQL that both run, with equal results; they read views named after the sources, `roster`, `known`,
 `feed`, `excluding` and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index`
@@ -86,15 +87,6 @@ class DuckDb:
                 found = connection.sql(text).to_arrow_table()
                 assert found is not None  # every file is a SELECT
                 yield name, found
-
-
-def engine_at(address: str, *, memory_limit: str, spill_folder: Path) -> Engine:
-    """DuckDB for `in-process`, otherwise the Spark at that address: `spark://host:7077`, `local[4]`."""
-    if address == "in-process":
-        return DuckDb(memory_limit, spill_folder)
-    from services.matching.spark import Spark  # an extra: only who runs it has it
-
-    return Spark(address)
 
 
 @cache

@@ -11,7 +11,7 @@ from libs.common.settings import Settings
 from services.matching.api import ROUTERS
 from services.matching.api.feeds import LARGEST_BYTES
 from services.matching.api.parts import Parts, keys_of
-from services.matching.engine import engine_at
+from services.matching.engine import DuckDb, Engine
 from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import SimulatedFaces
@@ -89,8 +89,7 @@ def build(settings: Settings) -> FastAPI:
     keys = keys_of(settings)
     app = create_app(SERVICE, settings)
     folder = FeedFolder(settings.data_dir, settings.feed_store)
-    engine = engine_at(settings.engine, memory_limit=settings.engine_memory, spill_folder=folder.spill)
-    workshop = Workshop(folder, engine)
+    workshop = Workshop(folder, _engine(settings, folder))
     app.state.parts = Parts(
         keys=keys,
         folder=folder,
@@ -101,6 +100,15 @@ def build(settings: Settings) -> FastAPI:
         faces=SimulatedFaces(),
     )
     return app
+
+
+def _engine(settings: Settings, folder: FeedFolder) -> Engine:
+    """DuckDB for `in-process`, otherwise the Spark at that address: `spark://host:7077`, `local[4]`."""
+    if settings.engine == "in-process":
+        return DuckDb(settings.engine_memory, folder.spill)
+    from services.matching.spark import Spark  # an extra: only who runs it has it
+
+    return Spark(settings.engine)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from libs.common.database import Transaction, rows
 from libs.common.money import yuan_text
 from libs.common.papers.lists import ListPaper, Titled, answer_with_workbook
 from libs.common.period import Period
-from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES
+from libs.common.vocabulary import CATEGORY_NAMES, LEVEL_NAMES, SUBSIDY_NAMES
 from libs.common.web import Tx, router
 from services.disbursement.api.periods import InPeriod
 from services.disbursement.queries import query
@@ -29,7 +29,6 @@ By = Annotated[
 ]
 _DIGITS: dict[str, int] = {"province": 2, "prefecture": 4, "county": 6}
 _KEYS = ("area", "name", "subsidy", "category", "level")
-_LEVELS = {1: "一级", 2: "二级", 3: "三级", 4: "四级"}
 _HEADINGS = {
     "area": "行政区划代码",
     "name": "地区",
@@ -155,7 +154,7 @@ def _written(name: str, value: Any, money: Any) -> Any:
     """As the paper writes it: names for codes, yuan for fen."""
     if value is None:
         return ""
-    names: dict[str, Any] = {"subsidy": SUBSIDY_NAMES, "category": CATEGORY_NAMES, "level": _LEVELS}
+    names: dict[str, Any] = {"subsidy": SUBSIDY_NAMES, "category": CATEGORY_NAMES, "level": LEVEL_NAMES}
     if name in names:
         return names[name].get(value, value)
     return money(value) if name.endswith("_fen") else value

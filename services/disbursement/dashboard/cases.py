@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from libs.common.auth import ROLE_NAMES
 from libs.common.dashboard import (
     Column,
     Desk,
@@ -27,7 +28,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import Field, form, paper
 from libs.common.listing import listing
-from services.disbursement.dashboard.words import CASE_STATUSES, OWNERS, again, area_of, period_filter, this_month
+from services.disbursement.dashboard.words import CASE_STATUSES, again, period_filter, this_month
 
 _RESOLVERS = ("finance", "civil_affairs")
 _CLEAN = {"True": ("无差异", "good"), "False": ("有差异", "bad")}
@@ -59,7 +60,7 @@ async def cases(desk: Desk) -> None:
             Column("area", "地区", show=as_area),
             Column("period", "月份"),
             Column("person_id", "人员", show=lambda value: "查看" if value else "—", link="/persons/{person_id}"),
-            Column("owner", "责任单位（人）", show=lambda owner: OWNERS.get(owner, as_text(owner))),
+            Column("owner", "责任单位（人）", show=lambda owner: ROLE_NAMES.get(owner, as_text(owner))),
             Column("due_on", "期限"),
             Column("status", "状态", words=CASE_STATUSES),
             Column("remedy", "处理办法", wide=True),
@@ -74,7 +75,7 @@ async def cases(desk: Desk) -> None:
     )
     with section("清单"):
         for kind, name in (("problems", "问题清单"), ("supervision", "督办单"), ("rectification", "整改台账")):
-            paper(desk, name, f"/v1/papers/{kind}", area=area_of(desk), period=this_month())
+            paper(desk, name, f"/v1/papers/{kind}", area=desk.place, period=this_month())
 
 
 async def _reconciliations(desk: Desk) -> None:
@@ -84,7 +85,7 @@ async def _reconciliations(desk: Desk) -> None:
                 desk,
                 "/v1/reconciliations",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("period", "发放月份", "month", initial=str(this_month())),
                 ],
                 button="开始对账",
@@ -168,7 +169,7 @@ async def _open_case(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("地区", as_area(row["area"])),
                 ("月份", as_text(row["period"])),
                 ("发现时间", as_moment(row["opened_at"])),
-                ("责任单位（人）", OWNERS.get(row["owner"], row["owner"])),
+                ("责任单位（人）", ROLE_NAMES.get(row["owner"], row["owner"])),
                 ("期限", as_text(row["due_on"]) + ("，已超期" if row["overdue"] else "")),
                 ("处理办法", row["remedy"]),
                 ("督办要求", as_text(row["demand"])),

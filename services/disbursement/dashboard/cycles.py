@@ -10,6 +10,7 @@ from nicegui import ui
 from libs.common.dashboard import (
     PERSON,
     SHORT_SUBSIDIES,
+    SUBSIDIES,
     Column,
     Desk,
     area_filter,
@@ -21,6 +22,7 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
+    options_of,
     section,
     subheading,
     table,
@@ -31,9 +33,7 @@ from libs.common.listing import listing
 from services.disbursement.dashboard.words import (
     CYCLE_STATUSES,
     OUTCOMES,
-    SUBSIDY_OPTIONS,
     again,
-    area_of,
     period_filter,
     status_filter,
     this_month,
@@ -68,9 +68,9 @@ async def cycles(desk: Desk) -> None:
                 desk,
                 "/v1/cycles",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("period", "发放月份", "month", initial=str(this_month())),
-                    Field("subsidy", "补贴项目", options={"": "两项", **SUBSIDY_OPTIONS}, required=False),
+                    Field("subsidy", "补贴项目", options={"": "两项", **options_of(SUBSIDIES)}, required=False),
                     Field("channel", "发放渠道", options={"rest": "联网直连", "file": "代发文件"}),
                 ],
                 button="编制",
@@ -183,7 +183,7 @@ async def _schedules(desk: Desk) -> None:
             form(
                 desk,
                 "/v1/payment-schedules",
-                [Field("area", "县级地区", initial=area_of(desk)), Field("pay_by_day", "每月几日前（1-28）", "number")],
+                [Field("area", "县级地区", initial=desk.place), Field("pay_by_day", "每月几日前（1-28）", "number")],
                 button="设定发放日",
                 done=again,
             )

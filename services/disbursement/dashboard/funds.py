@@ -9,6 +9,7 @@ from nicegui import ui
 
 from libs.common.dashboard import (
     SHORT_SUBSIDIES,
+    SUBSIDIES,
     Column,
     Desk,
     area_filter,
@@ -20,13 +21,14 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
+    options_of,
     section,
     subheading,
     table,
 )
 from libs.common.forms import Field, form, paper
 from libs.common.listing import listing
-from services.disbursement.dashboard.words import ACCOUNTS, SUBSIDY_OPTIONS, again, area_of, this_month
+from services.disbursement.dashboard.words import ACCOUNTS, again, this_month
 
 _LEVELS = {"county": "县级", "prefecture": "州市", "province": "省级", "central": "中央"}
 
@@ -39,8 +41,8 @@ async def funds(desk: Desk) -> None:
                 desk,
                 "/v1/appropriations",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
-                    Field("subsidy", "补贴项目", options=SUBSIDY_OPTIONS),
+                    Field("area", "地区", initial=desk.place),
+                    Field("subsidy", "补贴项目", options=options_of(SUBSIDIES)),
                     Field("year", "预算年度", "number", initial=str(this_month().year)),
                     Field("granted_by", "资金级次", options=_LEVELS),
                     Field("amount_fen", "金额（元）", "yuan"),
@@ -49,11 +51,11 @@ async def funds(desk: Desk) -> None:
                 button="登记",
                 done=again,
             )
-    books = (await desk.rest.get("/v1/appropriations", area=area_of(desk)))["items"]
+    books = (await desk.rest.get("/v1/appropriations", area=desk.place))["items"]
     with board():
         table(_book_columns(), [_book(item) for item in books], empty="没有资金账目")
     with section("结余及缴回"):
-        paper(desk, "资金结余及缴回表", "/v1/papers/balances", area=area_of(desk), period=this_month())
+        paper(desk, "资金结余及缴回表", "/v1/papers/balances", area=desk.place, period=this_month())
     with section("结账"):
         ui.label("每月对账无差异后结账；结账后不能再记入该月，更正记入未结账的月份。").classes("lb-about")
         if desk.role == "finance":
@@ -61,7 +63,7 @@ async def funds(desk: Desk) -> None:
                 desk,
                 "/v1/period-closings",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("period", "月份", "month", initial=str(this_month().previous)),
                 ],
                 button="结账",

@@ -8,6 +8,7 @@ from typing import Any
 from libs.common.dashboard import (
     PERSON,
     SHORT_SUBSIDIES,
+    SUBSIDIES,
     Column,
     Desk,
     Refused,
@@ -19,6 +20,7 @@ from libs.common.dashboard import (
     dialog,
     facts,
     heading,
+    options_of,
     section,
     subheading,
     table,
@@ -26,7 +28,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import Field, deed, fen_of, form
 from libs.common.listing import listing
-from services.disbursement.dashboard.words import RECOVERY_STATUSES, SUBSIDY_OPTIONS, again, area_of, status_filter
+from services.disbursement.dashboard.words import RECOVERY_STATUSES, again, status_filter
 
 _CAUSES = {"fraud": "虚报、隐瞒或伪造", "late_report": "迟报变动", "error": "工作差错"}
 _SOURCES = {
@@ -48,7 +50,7 @@ async def recoveries(desk: Desk) -> None:
                 "/v1/recoveries",
                 [
                     Field("person_id", "人员编号"),
-                    Field("subsidy", "补贴项目", options=SUBSIDY_OPTIONS),
+                    Field("subsidy", "补贴项目", options=options_of(SUBSIDIES)),
                     Field("months", "月份（空格分隔）"),
                     Field("cause", "原因", options=_CAUSES),
                     Field("source", "来源", options=_SOURCES),
@@ -76,7 +78,7 @@ async def recoveries(desk: Desk) -> None:
         on_open=lambda row: _open(desk, row),
     )
     with section("按原因统计"):
-        answer = await desk.rest.get("/v1/recovery-statistics", area=area_of(desk))
+        answer = await desk.rest.get("/v1/recovery-statistics", area=desk.place)
         table(
             [
                 Column("cause", "原因", show=lambda cause: _CAUSES.get(cause, as_text(cause))),

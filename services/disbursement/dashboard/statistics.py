@@ -20,7 +20,7 @@ from libs.common.dashboard import (
     table,
 )
 from libs.common.forms import Field, form, paper
-from services.disbursement.dashboard.words import again, area_of, this_month
+from services.disbursement.dashboard.words import again, this_month
 
 _COLUMNS = [
     Column("area", "地区", show=as_area),
@@ -46,12 +46,12 @@ async def statistics(desk: Desk) -> None:
         shown.clear()
         with shown:
             try:
-                await _month(desk, area.value or area_of(desk), period.value, by.value)
+                await _month(desk, area.value or desk.place, period.value, by.value)
             except Refused as refusal:
                 problem(refusal)
 
     with ui.row().classes("lb-filters"):
-        area = ui.input("地区代码", value=area_of(desk)).props("outlined dense").classes("lb-field")
+        area = ui.input("地区代码", value=desk.place).props("outlined dense").classes("lb-field")
         period = ui.input("月份", value=str(this_month())).props("outlined dense").classes("lb-field")
         by = ui.select(_BY, value="county", label="汇总").props('outlined dense aria-label="汇总" behavior=menu')
         by.classes("lb-field")
@@ -64,7 +64,7 @@ async def statistics(desk: Desk) -> None:
                 desk,
                 "/v1/statistics-uploads",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("period", "月份", "month", initial=str(this_month())),
                 ],
                 button="上传",

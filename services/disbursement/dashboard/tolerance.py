@@ -23,7 +23,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import Field, form
 from libs.common.listing import listing
-from services.disbursement.dashboard.words import again, area_of
+from services.disbursement.dashboard.words import again
 
 _VERDICTS: Words = {
     "": ("待认定", "busy"),
@@ -43,7 +43,7 @@ _FACTORS = {
 
 async def tolerance(desk: Desk) -> None:
     heading("容错纠错", "清单分地区、分版本动态管理；认定须引用行为当日有效的条款")
-    lists = (await desk.rest.get("/v1/tolerance-lists", area=area_of(desk)))["items"]
+    lists = (await desk.rest.get("/v1/tolerance-lists", area=desk.place))["items"]
     with section("容错纠错清单"):
         table(
             [
@@ -63,7 +63,7 @@ async def tolerance(desk: Desk) -> None:
                 desk,
                 "/v1/tolerance-lists",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("document_no", "文号"),
                     Field("published_on", "公布日期", "date"),
                     Field("in_force_on", "施行日期", "date"),
@@ -79,7 +79,7 @@ async def tolerance(desk: Desk) -> None:
                 desk,
                 "/v1/deviations",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("handler", "经办人"),
                     Field("happened_on", "行为日期", "date"),
                     Field("found_in", "发现途径"),

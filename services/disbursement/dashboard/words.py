@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from libs.common.clock import business_today
-from libs.common.dashboard import Desk, Filter, Words, options_of
+from libs.common.dashboard import Filter, Words, options_of
 from libs.common.period import Period
 
 CYCLE_STATUSES: Words = {
@@ -31,8 +31,6 @@ OUTCOMES: Words = {
 }
 RECOVERY_STATUSES: Words = {"open": ("追回中", "busy"), "closed": ("已结案", "good")}
 CASE_STATUSES: Words = {"open": ("待处理", "bad"), "assigned": ("整改中", "busy"), "resolved": ("已销号", "good")}
-SUBSIDY_OPTIONS = {"living": "困难残疾人生活补贴", "care": "重度残疾人护理补贴"}
-OWNERS = {"finance": "财政", "civil_affairs": "民政", "cdpf": "残联", "township": "乡镇（街道）"}
 ACCOUNTS = {
     "appropriated": "下达",
     "brought_forward": "期初转入",
@@ -52,11 +50,6 @@ def status_filter(words: Words) -> Filter:
 
 def period_filter() -> Filter:
     return Filter("period", "月份", hint="例如 2026-03")
-
-
-def area_of(desk: Desk) -> str:
-    """The user's own area; a province for whoever sees the nation."""
-    return desk.area or "53"
 
 
 def this_month() -> Period:

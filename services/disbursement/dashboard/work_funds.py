@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.common.dashboard import Column, Desk, as_area, as_yuan, board, heading, section, table
 from libs.common.forms import Field, form
-from services.disbursement.dashboard.words import again, area_of, this_month
+from services.disbursement.dashboard.words import again, this_month
 
 _KINDS = {"budget": "预算", "spending": "支出", "contract": "购买服务", "workload": "工作量"}
 
@@ -17,7 +17,7 @@ async def work_funds(desk: Desk) -> None:
                 desk,
                 "/v1/work-funds",
                 [
-                    Field("area", "地区", initial=area_of(desk)),
+                    Field("area", "地区", initial=desk.place),
                     Field("year", "年度", "number", initial=str(this_month().year)),
                     Field("kind", "类别", options=_KINDS),
                     Field("title", "事项"),
@@ -29,7 +29,7 @@ async def work_funds(desk: Desk) -> None:
                 button="登记",
                 done=again,
             )
-    answer = await desk.rest.get("/v1/work-funds", area=area_of(desk), year=this_month().year)
+    answer = await desk.rest.get("/v1/work-funds", area=desk.place, year=this_month().year)
     with board():
         table(
             [

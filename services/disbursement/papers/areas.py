@@ -8,14 +8,14 @@ from datetime import date
 from typing import Any
 
 from libs.common.areas import name_of
+from libs.common.auth import ROLE_NAMES
 from libs.common.papers.lists import ListPaper, Titled
 from libs.common.period import SHANGHAI, Period
-from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES
+from libs.common.vocabulary import CATEGORY_NAMES, LEVEL_NAMES, SUBSIDY_NAMES
 from services.disbursement.case_kinds import kind_of
 from services.disbursement.words import GRANTED_BY, HOLDERS, cause_text
 
 Row = Mapping[str, Any]
-LEVELS = {1: "一级", 2: "二级", 3: "三级", 4: "四级"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def ledger(made: Made, persons: Sequence[Row]) -> ListPaper:
             name_of(item["area"], made.on),
             SUBSIDY_NAMES[item["subsidy"]],
             CATEGORY_NAMES.get(item["category"], ""),
-            LEVELS.get(item["level"], ""),
+            LEVEL_NAMES.get(item["level"], ""),
             item["amount_fen"],
             f"{item['first']:%Y-%m}",
             f"{item['last']:%Y-%m}" if item["last"] else "",
@@ -193,7 +193,6 @@ _CASE = (
     Titled("整改期限"),
     Titled("整改要求"),
 )
-_OFFICES = {"finance": "财政", "civil_affairs": "民政", "cdpf": "残联", "township": "乡镇（街道）"}
 
 
 def problems(made: Made, cases: Sequence[Row]) -> ListPaper:
@@ -235,7 +234,7 @@ def _case(number: int, case: Row) -> tuple[Any, ...]:
         case["area"],
         str(case["period"] or ""),
         _day(case["opened_at"]),
-        case["assigned_to"] or _OFFICES[kind.owner],
+        case["assigned_to"] or ROLE_NAMES[kind.owner],
         case["due_on"],
         case["demand"] or kind.remedy,
     )

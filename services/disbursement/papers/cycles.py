@@ -112,7 +112,7 @@ def concurrence(made: Made, by_subsidy: Sequence[Row]) -> ListPaper:
     cycle = made.cycle
     columns = (Titled("补贴项目"), Titled("处理"), Titled("人数"), Titled("人月数"), Titled("金额", money=True))
     rows = [
-        (SUBSIDY_NAMES[row["subsidy"]], _OUTCOME_NAMES[row["outcome"]], row["persons"], row["months"], row["fen"])
+        (SUBSIDY_NAMES[row["subsidy"]], OUTCOMES[row["outcome"]], row["persons"], row["months"], row["fen"])
         for row in by_subsidy
     ]
     steps = (
@@ -124,9 +124,6 @@ def concurrence(made: Made, by_subsidy: Sequence[Row]) -> ListPaper:
     return made.paper(
         "HQ", "发放会签单", "残疾人联合会", columns, rows, facts=steps, signed_by=("民政", "残联", "财政")
     )
-
-
-_OUTCOME_NAMES = {"payable": "应发", "held": "暂缓", "unpayable": "暂不能发放", "dropped": "提交前剔除"}
 
 
 def roster(made: Made, items: Sequence[Row]) -> ListPaper:
