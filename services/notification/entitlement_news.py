@@ -36,7 +36,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`amount_fen` a month from `first_month` on; None when it stops then."""
+    """`amount_fen` a month from `first_month` on; of a stop, what is no longer paid from then on."""
 
     kind: Literal["entitlement_stopped", "entitlement_resumed", "entitlement_changed"]
     first_month: Period
@@ -60,12 +60,14 @@ def news(told: Told | None, schedule: Sequence[Run], today: Period) -> tuple[New
 
 
 def _nothing_comes(told: Told | None, schedule: Sequence[Run], today: Period) -> tuple[News | None, Told | None]:
-    paid_until = max((run.last for run in schedule if run.last is not None and run.last <= today), default=None)
+    ended = {run.last: run.amount_fen for run in schedule if run.last is not None and run.last <= today}
+    paid_until = max(ended, default=None)
     if told is None:
         return None, None if paid_until is None else Told(None, paid_until.next)
     stopped_from = paid_until.next if paid_until is not None else told.since
     now = Told(None, stopped_from)
-    return (None, told) if now == told else (News("entitlement_stopped", stopped_from, None), now)
+    amount_fen = told.amount_fen if paid_until is None else ended[paid_until]
+    return (None, told) if now == told else (News("entitlement_stopped", stopped_from, amount_fen), now)
 
 
 def look_again(schedule: Sequence[Run], today: Period) -> Period | None:

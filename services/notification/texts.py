@@ -59,10 +59,10 @@ _SYSTEM_TEXTS: dict[Kind, str] = {
     "application_rejected": "【两补】您于{applied_on}提交的{subsidies}申请未获批准，原因见书面通知。{remedy}。",
     "application_withdrawn": "【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。",
     "entitlement_stopped": (
-        "【两补】您的{subsidy}自{first_month}起停发，原因：{reason}。符合条件后可再次申请。{remedy}。"
+        "【两补】您的{subsidy}自{first_month}起停发（原每月{amount}元），原因：{reason}。符合条件后可再次申请。{remedy}。"
     ),
     "entitlement_ended": (
-        "【两补】领取人去世，其{subsidy}自{first_month}起停发。"
+        "【两补】领取人去世，其{subsidy}自{first_month}起停发（原每月{amount}元）。"
         "此前应发未发的月份，继承人可凭证明向户籍地乡镇（街道）申领。{remedy}。"
     ),
     "entitlement_resumed": "【两补】您的{subsidy}自{first_month}起恢复发放，每月{amount}元。{remedy}。",

@@ -249,7 +249,7 @@ async def test_a_stop_is_told_with_month_and_reason_and_a_repeat_of_the_state_is
     await service.receive(entitlement(3, THIS_MONTH, because="certificate_current"))
     [message] = await service.messages()
     assert message["kind"] == "entitlement_stopped"
-    assert f"自{in_words(THIS_MONTH.next)}起停发" in message["text"]
+    assert f"自{in_words(THIS_MONTH.next)}起停发（原每月110.00元）" in message["text"]
     assert "残疾人证已过期" in message["text"]
 
 

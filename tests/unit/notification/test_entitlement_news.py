@@ -25,20 +25,26 @@ def test_the_first_grant_is_no_news_for_the_approval_told_it() -> None:
     assert news(None, [run("2026-02")], MARCH) == (None, told(10_000, "2026-02"))
 
 
+def test_a_stop_names_the_amount_that_was_paid_last() -> None:
+    schedule = [run("2025-06", "2025-12", 9_000), run("2026-01", "2026-03", 11_000)]
+    found, _ = news(told(9_000, "2025-06"), schedule, MARCH)
+    assert found == News("entitlement_stopped", month("2026-04"), 11_000)
+
+
 def test_a_stop_is_told_with_the_first_month_without_payment() -> None:
     found, now = news(told(10_000, "2025-06"), [run("2025-06", "2026-03")], MARCH)
-    assert found == News("entitlement_stopped", month("2026-04"), None)
+    assert found == News("entitlement_stopped", month("2026-04"), 10_000)
     assert now == told(None, "2026-04")
 
 
 def test_a_stop_found_late_is_told_from_its_own_month_not_from_today() -> None:
     found, _ = news(told(10_000, "2025-06"), [run("2025-06", "2025-12")], MARCH)
-    assert found == News("entitlement_stopped", month("2026-01"), None)
+    assert found == News("entitlement_stopped", month("2026-01"), 10_000)
 
 
 def test_a_schedule_that_was_emptied_stops_from_where_it_began() -> None:
     found, _ = news(told(10_000, "2025-06"), [], MARCH)
-    assert found == News("entitlement_stopped", month("2025-06"), None)
+    assert found == News("entitlement_stopped", month("2025-06"), 10_000)
 
 
 def test_a_certificate_that_expires_in_years_is_no_news_yet() -> None:
@@ -46,7 +52,7 @@ def test_a_certificate_that_expires_in_years_is_no_news_yet() -> None:
     assert news(told(10_000, "2025-06"), schedule, MARCH) == (None, told(10_000, "2025-06"))
     assert look_again(schedule, MARCH) == month("2030-08")
     found, _ = news(told(10_000, "2025-06"), schedule, month("2030-08"))
-    assert found == News("entitlement_stopped", month("2030-09"), None)
+    assert found == News("entitlement_stopped", month("2030-09"), 10_000)
 
 
 def test_a_resumption_is_told_with_its_first_month_and_amount() -> None:
