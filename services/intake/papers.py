@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from libs.common.areas import county_of, full_name_of
 from libs.common.events.eligibility import Reason
 from libs.common.identity import mask_id_number
-from libs.common.money import yuan_text
+from libs.common.papers.lists import ListPaper, Titled
 from libs.common.papers.printing import Facts, Grid, Heading, Items, Paper, Paragraph, Part, Signatures, day_text
 from libs.common.vocabulary import SUBSIDY_NAMES, Channel, Stage, Subsidy, in_chinese
 from services.intake.applications import Application
@@ -155,8 +155,8 @@ def _rejection(case: Case, maker: Maker) -> Paper:
         for reason in _failing(item.reasons)
     ]
     grounds: list[Part] = [Paragraph(f"理由：{application.reason}")] if application.reason else []
-    if reasons:
-        grounds.append(Grid(("补贴", "不符合的条件", "依据"), reasons))
+    # Whoever was refused before, or without, a rule that failed is told at least what the whole examination rests on.
+    grounds.append(Grid(("补贴", "不符合的条件", "依据"), reasons) if reasons else Paragraph(f"依据：{_BASIS}"))
     return _letter(
         "不予批准通知书",
         case,
@@ -206,7 +206,7 @@ def _approval_form(case: Case, maker: Maker) -> Paper:
                     else "—",
                 ),
                 ("批准补贴", outcome),
-                ("计发起始", day_text(application.accrues_from) if application.granted else "—"),
+                ("计发起始", f"{application.accrues_from:%Y-%m}" if application.granted else "—"),
             ]
         ),
         Heading("审核意见"),
@@ -245,33 +245,36 @@ class Listed:
     shown_until: date
 
 
-def public_list(area: str, period: str, listed: Sequence[Listed], hotline: str, maker: Maker) -> Paper:
+def public_list(area: str, period: str, listed: Sequence[Listed], hotline: str, maker: Maker) -> ListPaper:
     """公示: who was newly approved in a month."""
-    return Paper(
-        title="残疾人两项补贴公示",
+    return ListPaper(
+        name="残疾人两项补贴公示",
         number=f"{area}-{period}",
-        area_name=full_name_of(area, maker.on),
+        area=area,
         office=_civil_affairs(area, maker.on),
         dated=maker.on,
         made_by=maker.sub,
         made_on=maker.on,
-        parts=(
-            Grid(
-                ("姓名", "村（社区）所在乡镇", "补贴", "每月金额（元）", "计发起始", "公示至"),
-                [
-                    (
-                        item.name,
-                        full_name_of(item.area, maker.on),
-                        SUBSIDY_NAMES[item.subsidy],
-                        yuan_text(item.amount_fen),
-                        item.from_period,
-                        item.shown_until.isoformat(),
-                    )
-                    for item in listed
-                ],
-            ),
-            Paragraph(f"对公示内容有异议的，请拨打{hotline}或向所在乡镇（街道）、县级民政部门反映。"),
+        columns=(
+            Titled("姓名"),
+            Titled("村（社区）所在乡镇"),
+            Titled("补贴"),
+            Titled("每月金额（元）", money=True),
+            Titled("计发起始"),
+            Titled("公示至"),
         ),
+        rows=[
+            (
+                item.name,
+                full_name_of(item.area, maker.on),
+                SUBSIDY_NAMES[item.subsidy],
+                item.amount_fen,
+                item.from_period,
+                item.shown_until.isoformat(),
+            )
+            for item in listed
+        ],
+        notes=(f"对公示内容有异议的，请拨打{hotline}或向所在乡镇（街道）、县级民政部门反映。",),
     )
 
 
@@ -307,6 +310,7 @@ def _failing(reasons: Iterable[Reason]) -> list[Reason]:
     return [reason for reason in reasons if reason.outcome == "fail"]
 
 
+_BASIS = "《国务院关于全面建立困难残疾人生活补贴和重度残疾人护理补贴制度的意见》（国发〔2015〕52号）"
 DOCUMENT_NAMES: dict[DocumentKind, str] = {
     "id_card": "居民身份证或户口簿",
     "certificate": "残疾人证",

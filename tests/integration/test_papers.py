@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pypdfium2
 import pytest
+from python_calamine import CalamineWorkbook
 
 from libs.common.clock import business_today
 from libs.common.events.eligibility import PolicyChanged
@@ -87,6 +89,7 @@ async def test_refusal_says_reason_clause_and_how_to_object(office: Office) -> N
     await office.review(submitted["application_id"], "township", "reject", reason="<b>已享受特困供养</b>")
     page = await paper(office, submitted, "rejection")
     assert "&lt;b&gt;已享受特困供养" in page
+    assert "依据：《国务院关于全面建立困难残疾人生活补贴和重度残疾人护理补贴制度的意见》（国发〔2015〕52号）" in page
     assert "复核申请" in page
     assert submitted["receipt_no"] in page
 
@@ -115,6 +118,7 @@ async def test_approval_form_holds_three_opinions_and_a_rare_name_but_no_whole_i
     body["applicant"]["name"] = RARE
     submitted = await office.granted(body)
     printed = await paper(office, submitted, "approval-form", "pdf")
+    assert f"计发起始{office.declaration()['applied_on'][:7]}审核意见" in printed
     for expected in (RARE, "township clerk", "cdpf clerk", "civil_affairs clerk".replace(" ", ""), "同意"):
         assert expected.replace(" ", "") in printed
     assert body["applicant"]["id_number"] not in printed
@@ -150,6 +154,12 @@ async def test_public_list_shows_the_newly_approved_and_takes_itself_down(office
     assert all(item["name"].startswith("䶮") and "阿卜杜" not in item["name"] for item in first)
     whole = await office.get("/public-list.pdf", "township", params=query)
     assert RARE in words_of(whole.content)
+    assert RARE in (await office.get("/public-list.html", "township", params=query)).text
+    table = (await office.get("/public-list.xlsx", "township", params=query)).content
+    _, _, titles, *lines = CalamineWorkbook.from_filelike(io.BytesIO(table)).get_sheet_by_index(0).to_python()
+    assert titles[:4] == ["姓名", "村（社区）所在乡镇", "补贴", "每月金额（元）"]
+    assert [line[0] for line in lines[:2]] == [RARE, RARE]
+    assert [line[3] for line in lines[:2]] == [100.0, 100.0]
     await office.rows(
         "UPDATE applications SET decided_on = decided_on - 8, reviewed_on = reviewed_on - 8"
         f" WHERE application_id = '{submitted['application_id']}' RETURNING 1 AS one"

@@ -19,6 +19,7 @@ from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import InvalidInput
 from libs.common.identity import mask_name
 from libs.common.papers.answers import Form, answer_with
+from libs.common.papers.lists import ListForm, answer_with_list, as_paper
 from libs.common.period import Period
 from libs.common.web import Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys
@@ -154,23 +155,24 @@ async def show_list(tx: Tx, keys: Keys, area: Annotated[Area, Query()], period: 
 
 @api.get("/public-list.{form}")
 async def print_list(
-    form: Form, tx: Tx, keys: Keys, poster: Poster, area: Annotated[Area, Query()], period: InPeriod
+    form: Form | ListForm,
+    tx: Tx,
+    keys: Keys,
+    poster: Poster,
+    area: Annotated[Area, Query()],
+    period: InPeriod,
+    volume: Annotated[int, Query(ge=1)] = 1,
 ) -> Response:
     """The public list with whole names, to be put up in the village."""
     poster.require_area(area)
     today = business_today()
     listed = await _listed(tx, keys, area, period, today)
     await record(tx, poster, "print public list", f"{area}:{period}", form=form, names=len(listed))
-    return await answer_with(
-        public_list(
-            area,
-            str(period),
-            listed,
-            (await parameters_of(tx, area)).hotline(today),
-            Maker(poster.sub, today),
-        ),
-        form,
-    )
+    hotline = (await parameters_of(tx, area)).hotline(today)
+    paper = public_list(area, str(period), listed, hotline, Maker(poster.sub, today))
+    if form == "html":
+        return await answer_with(as_paper(paper, volume), form)
+    return await answer_with_list(paper, form, volume=volume)
 
 
 async def _case(tx: Transaction, keys: Vault, filed: Filed) -> Case:
