@@ -30,7 +30,7 @@ Role = StrEnum("Role", [(role, role) for role in auth.ROLES])  # type: ignore[mi
 
 
 def _area(text: str) -> str:
-    if text in ("", "00"):  # the nation
+    if text == "00":  # the nation
         return "00"
     try:
         return parse_area(text)
