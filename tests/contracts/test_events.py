@@ -12,7 +12,16 @@ from uuid import uuid4
 import jsonschema
 import pytest
 
-from libs.common.events.envelope import Envelope, UnreadableEvent, event_types, read_data, read_envelope, write_envelope
+from libs.common.events import envelope as envelopes
+from libs.common.events.envelope import (
+    Envelope,
+    UnreadableEvent,
+    event_types,
+    read_data,
+    read_envelope,
+    upcaster,
+    write_envelope,
+)
 from libs.common.events.matching import PersonDied
 from libs.common.events.schemas import breaking_changes, schema_of
 
@@ -135,3 +144,25 @@ def test_bad_data_names_its_field() -> None:
     )
     with pytest.raises(UnreadableEvent, match=r"occurred_on, known_at"):
         read_data(envelope)
+
+
+def test_an_old_version_of_an_event_stays_readable_by_its_upcasters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelopes, "_UPCASTERS", {})
+
+    @upcaster("person.deceased.v1", "person.deceased.v2")
+    def _renamed(data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "occurred_on": data["on"]}
+
+    @upcaster("person.deceased.v2", "person.died.v1")
+    def _with_source(data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "source": "deaths"}
+
+    data = {"person_id": "p1-0", "fact_id": str(uuid4()), "on": "2026-03-01", "known_at": "2026-03-02T00:00:00Z"}
+    moment = datetime(2026, 3, 2, tzinfo=UTC)
+    old = Envelope(
+        id=uuid4(), source="/liangbu/matching", type="person.deceased.v1", subject="p1-0", time=moment, data=data
+    )
+    read = read_data(old)
+    assert isinstance(read, PersonDied)
+    assert (read.occurred_on, read.source) == (date(2026, 3, 1), "deaths")
+    assert old.data == data, "the envelope stays as it came"
