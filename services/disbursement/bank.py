@@ -7,16 +7,16 @@ batch is asked for by its statement and sent again under the same keys, never un
 from __future__ import annotations
 
 import ssl
-from datetime import date, datetime
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal, Protocol, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
 import stamina
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from libs.common.period import Period
+from libs.common.period import DutyDay, Period
 from libs.common.vocabulary import ReturnCode
 
 _ATTEMPTS = 3
@@ -56,9 +56,9 @@ class StatementLine(_Message):
     amount_fen: int
     status: Literal["accepted", "settled", "failed", "returned"]
     bank_ref: str | None = None
-    settled_on: date | None = None
-    returned_on: date | None = None
-    failed_on: date | None = None
+    settled_on: DutyDay | None = None
+    returned_on: DutyDay | None = None
+    failed_on: DutyDay | None = None
     code: ReturnCode | None = None
 
 
@@ -79,6 +79,9 @@ class AcceptedTransfer(StatementLine):
 class _Accepted(_Message):
     items: tuple[AcceptedTransfer, ...]
     next_cursor: str | None = None
+
+
+_Answer = TypeVar("_Answer", bound=_Message)
 
 
 class OutcomeUnknown(Exception):
@@ -120,7 +123,7 @@ class OneCardPlatform:
             return None
         if response.status_code != httpx.codes.OK:
             raise OutcomeUnknown(f"the bank answered {response.status_code}")
-        return Statement.model_validate_json(response.content)
+        return _read(Statement, response)
 
     async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
         found: list[AcceptedTransfer] = []
@@ -130,7 +133,7 @@ class OneCardPlatform:
             response = await self._ask("GET", f"/v1/statement?{urlencode(asked)}")
             if response.status_code != httpx.codes.OK:
                 raise OutcomeUnknown(f"the bank answered {response.status_code}")
-            page = _Accepted.model_validate_json(response.content)
+            page = _read(_Accepted, response)
             found.extend(page.items)
         return found
 
@@ -153,6 +156,13 @@ class OneCardPlatform:
             base_url=self._url, auth=self._auth, timeout=self._timeout_s, verify=self._tls
         ) as client:
             return await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+
+
+def _read(expected: type[_Answer], response: httpx.Response) -> _Answer:
+    try:
+        return expected.model_validate_json(response.content)
+    except ValidationError as error:
+        raise OutcomeUnknown(f"the bank answered what cannot be read: {error.errors()[0]['msg']}") from error
 
 
 class _Busy(Exception):

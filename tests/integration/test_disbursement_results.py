@@ -205,6 +205,21 @@ async def test_a_webhook_that_is_no_event_of_the_platform_is_refused(here: World
     assert (await here.webhook("payment.failed", payment_id=str(uuid4()), code="mood")).status_code == 422
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+async def test_a_day_that_no_bank_can_mean_is_refused_however_it_is_told(here: World, day: str) -> None:
+    person = await entitled_person(here)
+    cycle = await here.paid(person.area, "2026-03")
+    [payment] = await person.payments()
+    payment_id = payment["payment_id"]
+    settled = await here.webhook("payment.settled", payment_id=payment_id, settled_on=day, bank_ref="R1")
+    returned = await here.webhook("payment.returned", payment_id=payment_id, returned_on=day, code="closed")
+    assert (settled.status_code, returned.status_code) == (422, 422)
+    line = {"payment_id": payment_id, "amount_fen": 10_000, "status": "returned", "returned_on": day, "code": "closed"}
+    file = await here.call("POST", f"/v1/cycles/{cycle['cycle_id']}/bank-results", "finance", items=[line])
+    assert file.status_code == 422
+    assert [p["status"] for p in await person.payments()] == ["settled"]
+
+
 async def test_a_settlement_after_a_failure_counts_as_paid_and_is_a_case(here: World) -> None:
     person = await entitled_person(here)
     await here.bank.post("/v1/faults", json={"fail_accounts": {person.account: "lost"}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from libs.common.clock import business_today
 from libs.common.database import is_transient
 from libs.common.errors import InvalidInput, Unavailable
-from libs.common.period import SHANGHAI
+from libs.common.period import SHANGHAI, DutyDay
 from libs.common.vocabulary import ReturnCode
 from libs.common.webhooks import verified
 from services.disbursement.handlers.deliveries import Delivery, Door
@@ -41,7 +41,7 @@ class _Event(BaseModel):
 
 class Settled(_Event):
     type: Literal["payment.settled"]
-    settled_on: date
+    settled_on: DutyDay
     bank_ref: str = Field(min_length=1, max_length=100, pattern=_NO_NUL)
 
 
@@ -54,7 +54,7 @@ class Failed(_Event):
 class Returned(_Event):
     type: Literal["payment.returned"]
     code: ReturnCode
-    returned_on: date
+    returned_on: DutyDay
 
 
 class SmsSent(_Event):
