@@ -21,7 +21,13 @@ from services.disbursement.handlers.cycles import load_cycle
 from services.disbursement.handlers.lifting import known_until, lift_answered_holds
 from services.disbursement.handlers.locks import is_locked
 from services.disbursement.ledger import Book
-from services.disbursement.queries import EVER, query
+from services.disbursement.queries import query
+
+_MONTHS = text(
+    "SELECT min(period), max(period) FROM payments WHERE cycle_id = :cycle_id AND status = 'pending'"
+    " AND (CAST(:payment_ids AS uuid[]) IS NULL OR payment_id = ANY(CAST(:payment_ids AS uuid[])))"
+)
+"""Of which there is something to drop."""
 
 
 async def cycles_waiting(tx: Transaction) -> list[UUID]:
@@ -65,11 +71,11 @@ async def drop_stopped(
     tx: Transaction, cycle_id: UUID, payment_ids: list[UUID] | None = None
 ) -> list[tuple[Book | None, int]]:
     """Drops what must not be sent (any more) from the cycle, or from some of its payments: the fen, per book."""
-    cycle = await load_cycle(tx, cycle_id)
-    dropped = await tx.connection.execute(
-        query("drop_stopped"),
-        {"cycle_id": cycle_id, "payment_ids": payment_ids, "since": EVER, "upto": cycle["period"].first_day},
-    )
+    narrowed = {"cycle_id": cycle_id, "payment_ids": payment_ids}
+    first, last = (await tx.connection.execute(_MONTHS, narrowed)).one()
+    if first is None:
+        return []
+    dropped = await tx.connection.execute(query("drop_stopped"), narrowed | {"since": first, "upto": last})
     return [
         (Book(row.book_area, row.subsidy, row.book_year) if row.book_area else None, row.amount_fen) for row in dropped
     ]
