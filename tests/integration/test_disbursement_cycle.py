@@ -6,14 +6,19 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import date
+from uuid import uuid4
 
 import pytest
 import python_calamine
+from sqlalchemy import text
 
 from libs.common.clock import business_today
 from libs.common.period import Period
+from services.disbursement.handlers.cycles import drawing
 from tests.conftest import Databases, Issuer
 from tests.integration.disbursement import World, world
+
+MARCH = date(2026, 3, 1)
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +302,16 @@ async def test_two_counties_that_draw_up_the_first_cycles_of_a_month_at_once_bot
     await here.heard()
     drawn = await asyncio.gather(*(here.drawn_up(area, "2027-05") for area in areas))
     assert [cycle["counts"]["payable"] for cycle in drawn] == [1, 1]
+
+
+@pytest.mark.parametrize("own_month", [True, False])
+async def test_months_are_drawn_up_by_a_plan_that_several_processors_can_share(here: World, own_month: bool) -> None:
+    given = {"area": "53", "subsidies": ["living"], "cycle_id": uuid4(), "since": MARCH, "upto": MARCH}
+    async with here.database.transaction() as tx:
+        # So told, the planner hands whatever is safe in a worker to one, however little it is.
+        await tx.connection.execute(text("SET LOCAL debug_parallel_query = on"))
+        plan = await tx.connection.execute(text(f"EXPLAIN {drawing('drawn', own_month=own_month).text}"), given)
+        assert plan.scalars().first().startswith("Gather")
 
 
 async def test_a_month_far_ahead_is_a_slip_of_the_pen(here: World) -> None:

@@ -4,10 +4,11 @@ by finance. What is due is entitled less paid and on the way, for every month up
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.common import audit
 from libs.common.areas import lineage
@@ -26,8 +27,9 @@ from services.disbursement.queries import query
 
 Channel = Literal["rest", "file"]
 
-_WORK_MEM = "128MB"
-"""For the joins over everybody in an area while its cycle is drawn up."""
+_PLANNING = {"work_mem": "128MB", "parallel_tuple_cost": "0"}
+"""For the joins over everybody in an area while its cycle is drawn up: by several processors, though they hand whatever
+they find to the one that writes."""
 
 _BEHIND = (
     "AND (person_id, subsidy) IN (SELECT person_id, subsidy FROM entitlements WHERE paid_up_to < CAST(:upto AS date))"
@@ -68,8 +70,8 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
 
 
 async def _begin_months(tx: Transaction, order: Order, since: Period) -> bool:
-    """Makes the partitions that the draft needs; of its own month only the table, to be loaded before it is indexed.
-    False if that has its partition. Before the draft is written: what attaches them locks `cycles` against writers."""
+    """Makes the partitions of the months before the draft's own: whether that has none yet, and it is ours to make.
+    Before the draft is written: what attaches them locks `cycles` against writers."""
     months = {"since": since.first_day, "month": order.period.first_day}
     await tx.connection.execute(
         text("SELECT ensure_payment_partitions(CAST(:since AS date), CAST(:month AS date) - 1)"), months
@@ -81,27 +83,51 @@ async def _begin_months(tx: Transaction, order: Order, since: Period) -> bool:
 
 
 async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, behind_since: Period | None, is_new: bool) -> None:
-    """Draws payments and exceptions up, arrears first, and attaches the month's table if it is new."""
-    await tx.connection.execute(text(f"SET LOCAL work_mem = '{_WORK_MEM}'"))
-    drawn = {"area": order.area, "subsidies": list(order.subsidies), "cycle_id": cycle_id}
+    """Draws payments and exceptions up, arrears first. A new month is drawn up into what becomes its partition."""
+    for setting, value in _PLANNING.items():
+        await tx.connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
     month = order.period.first_day
     if behind_since is not None:
-        await tx.connection.execute(
-            query("draw_up", payments="payments", behind=_BEHIND, ordered="ORDER BY period, person_id"),
-            drawn | {"since": behind_since.first_day, "upto": order.period.previous.first_day},
-        )
-    await tx.connection.execute(
-        query(
-            "draw_up",
-            payments=f"payments_{month:%Y_%m}",
-            behind="",
-            ordered="" if is_new else "ORDER BY person_id",
-        ),
-        drawn | {"since": month, "upto": month},
-    )
+        await _draw(tx, order, cycle_id, "drawn", since=behind_since.first_day, upto=order.period.previous.first_day)
+        await _enter(tx)
+    await _draw(tx, order, cycle_id, f"payments_{month:%Y_%m}" if is_new else "drawn", since=month, upto=month)
     if is_new:
         await tx.connection.execute(text("SELECT attach_payment_partition(CAST(:month AS date))"), {"month": month})
-    await tx.connection.execute(text("SET LOCAL work_mem TO DEFAULT"))
+    else:
+        await _enter(tx)
+    for setting in _PLANNING:
+        await tx.connection.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
+
+
+async def _draw(tx: Transaction, order: Order, cycle_id: UUID, table: str, *, since: date, upto: date) -> None:
+    """Draws months up into a table of their own, and notes the exceptions."""
+    await tx.connection.execute(
+        drawing(table, own_month=since == order.period.first_day),
+        {
+            "area": order.area,
+            "subsidies": list(order.subsidies),
+            "cycle_id": cycle_id,
+            "since": since,
+            "upto": upto,
+        },
+    )
+    await tx.connection.execute(query("except_drawn", drawn=table))
+    await tx.connection.execute(query("set_off_drawn", drawn=table))
+
+
+def drawing(table: str, *, own_month: bool) -> TextClause:
+    """The statement that draws a cycle's own month up, or those before it. A table called `drawn` is temporary."""
+    return query(
+        "draw_up",
+        table=f"TEMPORARY TABLE {table}" if table == "drawn" else f"TABLE {table}",
+        behind="" if own_month else _BEHIND,
+        entitled_and_recorded="/* entitled */" if own_month else "/* months */",
+    )
+
+
+async def _enter(tx: Transaction) -> None:
+    await tx.connection.execute(query("enter_drawn"))
+    await tx.connection.execute(text("DROP TABLE drawn"))
 
 
 async def _lock_area(tx: Transaction, area: str, subsidy: Subsidy) -> None:

@@ -414,35 +414,58 @@ DECLARE
 BEGIN
     WHILE month <= last LOOP
         IF begin_payment_partition(month) THEN
+            EXECUTE format('CREATE TABLE %I ()', payment_partition(month));
             PERFORM attach_payment_partition(month);
         END IF;
         month := month + interval '1 month';
     END LOOP;
 END $$;
 
--- Makes the table of a month that has no partition yet: loaded first and then indexed, as it is attached, it takes half
--- the time. False if there is one. Nobody else begins one until the end of the transaction; nobody else writes cycles, to
--- which its foreign key refers: taken here, at first, two who draw up at once cannot lock each other out.
+CREATE FUNCTION payment_partition(month date) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT to_char(month, '"payments_"YYYY_MM')
+$$;
+
+-- Whether the month has no partition yet, and is whose asks to make: loaded first and then indexed, as it is attached, it
+-- takes half the time. Nobody else begins one until the end of the transaction; nobody else writes cycles, to which its
+-- foreign key refers: taken here, at first, two who draw up at once cannot lock each other out.
 CREATE FUNCTION begin_payment_partition(month date) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    name text := to_char(month, '"payments_"YYYY_MM');
 BEGIN
-    IF to_regclass(name) IS NULL THEN
+    IF to_regclass(payment_partition(month)) IS NULL THEN
         PERFORM pg_advisory_xact_lock(7401);
         -- Before looking again, too: not an advisory lock, but this one makes what others committed meanwhile known.
         LOCK TABLE cycles IN SHARE ROW EXCLUSIVE MODE;
-        IF to_regclass(name) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I (LIKE payments INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
-            RETURN true;
-        END IF;
+        RETURN to_regclass(payment_partition(month)) IS NULL;
     END IF;
     RETURN false;
 END $$;
 
+-- Makes the month's table, with some columns of a payment in it, the month's partition: it gets the others, with their
+-- defaults, and every constraint, all looked at in one pass, and loses what a payment has not.
 CREATE FUNCTION attach_payment_partition(month date) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text := payment_partition(month);
 BEGIN
-    EXECUTE format('ALTER TABLE payments ATTACH PARTITION %I FOR VALUES IN (%L)',
-                   to_char(month, '"payments_"YYYY_MM'), date_trunc('month', month)::date);
+    EXECUTE (
+        WITH wanted AS (
+            SELECT attname, concat_ws(' DEFAULT ', format_type(atttypid, atttypmod), pg_get_expr(adbin, adrelid)) AS type
+            FROM pg_attribute LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
+            WHERE attrelid = 'payments'::regclass AND attnum > 0 AND NOT attisdropped
+        ),
+        drawn AS (
+            SELECT attname FROM pg_attribute WHERE attrelid = name::regclass AND attnum > 0 AND NOT attisdropped
+        )
+        SELECT format('ALTER TABLE %I ', name) || string_agg(change, ', ')
+        FROM (
+            SELECT format('DROP COLUMN %I', attname) FROM drawn WHERE attname NOT IN (SELECT attname FROM wanted)
+            UNION ALL
+            SELECT format('ADD COLUMN %I %s', attname, type) FROM wanted
+            WHERE attname NOT IN (SELECT attname FROM drawn)
+            UNION ALL
+            SELECT format('ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+            WHERE conrelid = 'payments'::regclass AND contype IN ('c', 'n')
+        ) AS changes (change)
+    );
+    EXECUTE format('ALTER TABLE payments ATTACH PARTITION %I FOR VALUES IN (%L)', name, date_trunc('month', month)::date);
 END $$;
 
 -- What a cycle does not pay, and why: nothing is silent.
