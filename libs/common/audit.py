@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import structlog
+from pydantic_core import to_json
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction
@@ -34,7 +34,7 @@ async def record(
             "object": subject,
             "person_id": person_id,
             "reason": reason,
-            "detail": json.dumps(detail, ensure_ascii=False, default=str),
+            "detail": to_json(detail, fallback=str).decode(),
             "request_id": structlog.contextvars.get_contextvars().get("request_id"),
         }
     )

@@ -19,9 +19,11 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
+from pydantic_core import to_json
 from sqlalchemy import Executable, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 from uuid_utils import uuid7
 
 from libs.common.clock import utc_now
@@ -70,7 +72,7 @@ class Filled:
         return f"INSERT INTO {self.table} ({columns}) SELECT {columns} FROM {rows} {where} {self.then}"  # noqa: S608 (constants)
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return [json.dumps(written, ensure_ascii=False, default=str)]
+        return [to_json(written).decode()]
 
 
 _OUTBOX = Appended(
@@ -172,7 +174,9 @@ class Transaction:
     @property
     def driver(self) -> Any:
         """The connection as asyncpg has it."""
-        return _driver_of(self.connection)
+        proxied = self.connection.sync_connection
+        assert proxied is not None
+        return proxied.connection.driver_connection
 
     async def lock(self, *keys: str) -> None:
         """Serialises writers of these persons or aggregates until the transaction ends; taken in a fixed order.
@@ -223,19 +227,13 @@ class Transaction:
         takes the locks that its answer needs to stay true, and those of the persons that events are about."""
         self._conditions.append((function, parameters))
 
-    async def write_alone(self, connection: AsyncConnection) -> None:
-        """Writes what was queued by one statement, a whole transaction. Unforeseen when a condition does not hold."""
+    async def write_alone(self, driver: Any) -> None:
+        """Writes what was queued by one statement, a whole transaction, through a connection as asyncpg has it.
+        Unforeseen when a condition does not hold."""
         tables = self._queued_tables()
         statement = _writing(tables, tuple((function, len(given)) for function, given in self._conditions))
         conditions = [value for _, given in self._conditions for value in given]
-        await connection.get_raw_connection()
-        driver = _driver_of(connection)
-        try:
-            holds = await driver.fetchval(statement, *conditions, *self._parameters(tables))
-        finally:
-            if driver.is_closed():  # SQLAlchemy, which was not asked, would hand it out again
-                await connection.invalidate()
-        if not holds:
+        if not await driver.fetchval(statement, *conditions, *self._parameters(tables)):
             raise Unforeseen
 
     async def flush(self) -> None:
@@ -259,12 +257,6 @@ class Transaction:
 
     def _parameters(self, tables: Sequence[Appended | Filled]) -> list[Any]:
         return [given for table in tables for given in table.parameters(self._queued[table])]
-
-
-def _driver_of(connection: AsyncConnection) -> Any:
-    proxied = connection.sync_connection
-    assert proxied is not None
-    return proxied.connection.driver_connection
 
 
 Opening = tuple[Executable, Mapping[str, Any]]
@@ -314,8 +306,14 @@ class Database:
         """
         transaction = Transaction(None, self.service, utc_now(), traceparent)
         yield transaction
-        async with self.engine.connect() as connection:
-            await transaction.write_alone(connection)
+        lent = await self.engine.raw_connection()
+        driver: Any = lent.driver_connection
+        try:
+            await transaction.write_alone(driver)
+        finally:
+            if driver.is_closed():  # SQLAlchemy, which was not asked, would hand it out again
+                lent.invalidate()
+            await greenlet_spawn(lent.close)
         self.tell_news()
 
     def tell_news(self) -> None:

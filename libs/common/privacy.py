@@ -77,7 +77,7 @@ class PersonKeys:
         return next(iter(self.keys))
 
     def _mac(self, version: str, purpose: str, text: str) -> str:
-        mac = hmac.HMAC(self.keys[version], hashes.SM3())
+        mac = _hmac_sm3(self.keys[version]).copy()
         mac.update(f"{purpose}\0{text}".encode())
         return mac.finalize().hex()
 
@@ -118,6 +118,12 @@ class Sealer:
             return (decryptor.update(body) + decryptor.finalize()).decode()
         except InvalidTag as error:
             raise UnsealingFailed("the sealed value does not belong here or is damaged") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _hmac_sm3(key: bytes) -> hmac.HMAC:
+    """Taking in the key costs more than the digest of a number: once is enough."""
+    return hmac.HMAC(key, hashes.SM3())
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -31,7 +32,8 @@ class AreaParameters:
 
     def value(self, name: str, on: date) -> Any:
         """The value in force on that day."""
-        return Parameters(BROUGHT, {self.area: self.told}).in_force(name, self.area, on).value
+        told = said_by(self.told, name, on)
+        return told[1] if told else _brought(name, self.area, on)
 
     def find(self, name: str, on: date) -> Any | None:
         """The value that was told and is in force on that day, None where nothing was told."""
@@ -51,3 +53,8 @@ class AreaParameters:
     def hotline(self, on: date) -> str:
         """Where the public may call."""
         return str(self.value("hotline.number", on))
+
+
+@functools.lru_cache(maxsize=1024)
+def _brought(name: str, area: str, on: date) -> Any:
+    return Parameters(BROUGHT).in_force(name, area, on).value

@@ -172,8 +172,7 @@ async def submit(declaration: Declaration, tx: Tx, keys: Keys, submitter: Submit
     """Files an application for one or both subsidies. A person's second one for a subsidy that is open or granted is
     answered 409 with the first one's id."""
     submission = await handlers.submit_application(tx, keys, submitter, declaration, on=business_today())
-    state = _state(submission.filed)
-    return Receipt(**state.model_dump(exclude={"version"}), account_warnings=list(submission.warnings))
+    return Receipt(**_stand(submission.filed), account_warnings=list(submission.warnings))
 
 
 @api.get("/applications")
@@ -278,16 +277,13 @@ _LISTED = (
 
 
 def _state(filed: Filed) -> State:
-    application = filed.application
-    return State(
-        application_id=application.application_id,
-        person_id=application.person_id,
-        receipt_no=filed.receipt_no,
-        status=application.status,
-        stage=application.stage,
-        due_on=application.due_on,
-        version=application.version,
-    )
+    return State(**_stand(filed), version=filed.application.version)
+
+
+def _stand(filed: Filed) -> dict[str, Any]:
+    """What both answers tell."""
+    names = ("application_id", "person_id", "status", "stage", "due_on")
+    return {name: getattr(filed.application, name) for name in names} | {"receipt_no": filed.receipt_no}
 
 
 async def _view(tx: Transaction, keys: Keys, filed: Filed, *, whole: bool, on: date) -> ApplicationView:

@@ -247,7 +247,7 @@ def _person_to_note(
     applicant = declaration.applicant
     if known is not None and known.payee_version > 0:
         return None
-    adult_on = comes_of_age_on(ResidentId.parse(applicant.id_number, on=on).birth_date)
+    adult_on = comes_of_age_on(ResidentId(applicant.id_number).birth_date)
     person = replace(
         known or Person(person_id, applicant.hukou_area, applicant.name, applicant.id_number),
         area=applicant.hukou_area,
