@@ -367,26 +367,57 @@ async def test_a_partner_is_told_of_each_status_by_a_signed_webhook(world: World
     assert {message["data"]["application_id"] for message in messages} == {person.application_id}
 
 
-async def test_who_is_newly_certified_is_reminded_on_paper_and_answers_by_applying(world: World) -> None:
+async def newly_certified(world: World, days_ago: int) -> Person:
     area = world.county()
     person = world.person(area)
-    certified_on = (business_today() - timedelta(days=5)).isoformat()
-    certificate = {"category": person.category, "level": person.level, "expires_on": "2036-03-14", "area": f"{area}001"}
-    pushed = await world.push(person, "certificate.issued", certified_on, **certificate)
+    certified_on = (business_today() - timedelta(days=days_ago)).isoformat()
+    certificate: dict[str, Any] = {"category": person.category, "level": person.level, "area": f"{area}001"}
+    pushed = await world.push(person, "certificate.issued", certified_on, expires_on="2036-03-14", **certificate)
     person.person_id = pushed["person_id"]
+    return person
 
-    async def outreach_in(*statuses: str) -> Any:
-        cases = (await world.get("matching", f"/v1/outreach?person_id={person.person_id}", area=area))["items"]
+
+async def outreach_to(world: World, person: Person, *statuses: str) -> Any:
+    """The outreach to a person once it stands like that."""
+
+    async def found() -> Any:
+        path = f"/v1/outreach?person_id={person.person_id}"
+        cases = (await world.get("matching", path, area=person.area))["items"]
         return next((case for case in cases if case["status"] in statuses), None)
 
+    return await until(found, f"an outreach that is {' or '.join(statuses)}")
+
+
+async def reminded_by_letter(world: World, person: Person) -> Any:
+    """The outreach, once the letter to who has no phone was handed over."""
+
     async def letters() -> Any:
-        found = await world.get("notification", f"/v1/messages?person_id={person.person_id}", area=area)
+        found = await world.get("notification", f"/v1/messages?person_id={person.person_id}", area=person.area)
         return [item for item in found["items"] if item["status"] == "letter_due"] or None
 
-    assert (await until(lambda: outreach_in("reminding"), "the pre-screening"))["eligible"] == ["care"]
     [letter] = await until(letters, "the letter to be written")
     delivery = {"delivered_on": business_today().isoformat()}
-    await world.post("notification", f"/v1/messages/{letter['message_id']}/delivery", "township", delivery, area=area)
-    assert (await until(lambda: outreach_in("reminded"), "its delivery"))["reminded_by"] == "letter"
+    path = f"/v1/messages/{letter['message_id']}/delivery"
+    await world.post("notification", path, "township", delivery, area=person.area)
+    return await outreach_to(world, person, "reminded")
+
+
+async def test_who_is_newly_certified_is_reminded_on_paper_and_answers_by_applying(world: World) -> None:
+    person = await newly_certified(world, days_ago=5)
+    assert (await outreach_to(world, person, "reminding"))["eligible"] == ["care"]
+    assert (await reminded_by_letter(world, person))["reminded_by"] == "letter"
     await world.apply(person, business_today().isoformat(), ["care"])
-    await until(lambda: outreach_in("applied"), "the end of the outreach")
+    await outreach_to(world, person, "applied")
+
+
+async def test_who_does_not_answer_has_waived_by_the_later_of_two_clocks_and_may_still_apply(world: World) -> None:
+    person = await newly_certified(world, days_ago=85)
+    case = await reminded_by_letter(world, person)
+    lapses_after = business_today() + timedelta(days=30)
+    assert case["lapses_after"] == lapses_after.isoformat(), "later than the three months"
+    for as_of, status in ((lapses_after, "reminded"), (lapses_after + timedelta(days=1), "lapsed")):
+        await world.post("matching", "/v1/daily-runs", "admin", {"as_of": as_of.isoformat()}, area="53")
+        await outreach_to(world, person, status)
+    filed = await world.apply(person, business_today().isoformat(), ["care"])
+    assert (await world.get("intake", path_of(filed), area=person.area))["status"] == "submitted"
+    await outreach_to(world, person, "applied")

@@ -16,9 +16,10 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from libs.common.clock import business_today
+from libs.common.period import Period
 from services.intake.handlers.store_checks import remove_strays
 from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.test_intake_applications import Office, open_intake, open_office, schedule
 
 PDF = b"%PDF-1.7\n" + b"commitment " * 50
 
@@ -200,6 +201,25 @@ async def test_the_archive_lists_what_is_there_and_what_is_missing(office: Offic
     for kind in archive["missing"]:
         await add(office, application_id, b"\xff\xd8\xff" + kind.encode(), kind)
     assert (await office.get(f"/applications/{application_id}/archive")).json()["complete"] is True
+
+
+async def test_an_archive_is_kept_for_years_once_nothing_more_is_paid(office: Office) -> None:
+    granted = await office.granted(subsidies=("living",))
+
+    async def retained_until() -> Any:
+        answer = await office.get(f"/applications/{granted['application_id']}/archive")
+        return answer.json()["retain_until"]
+
+    this = Period.of(business_today())
+    assert await retained_until() is None, "eligibility has not told yet what it made payable"
+    for version, last, until in ((1, None, None), (2, this, None), (3, this.previous, this.previous.year + 30)):
+        await office.tell(schedule(granted["person_id"], version, last=last))
+        assert await retained_until() == (until and f"{until}-12-31")
+
+    rejected = await office.submit()
+    await office.review(rejected["application_id"], "township", "reject", reason="户籍不符")
+    archive = (await office.get(f"/applications/{rejected['application_id']}/archive")).json()
+    assert archive["retain_until"] == f"{business_today().year + 30}-12-31"
 
 
 async def test_the_same_document_again_is_the_same_document(office: Office) -> None:

@@ -117,6 +117,18 @@ async def test_the_later_of_both_clocks_ends_in_a_waiver_and_a_later_application
     assert (await case_of(matching, person_id))["status"] == "applied"
 
 
+async def test_who_applied_in_time_and_is_heard_of_late_has_waived_nothing(matching: Matching) -> None:
+    person_id = await newly_certified(matching)
+    case = await case_of(matching, person_id)
+    await matching.hear(prescreened(case, "care"), delivered(case, TODAY))
+    case = await case_of(matching, person_id)
+    await daily(matching, _after(case["lapses_after"]))
+    await matching.hear(applied(person_id, date.fromisoformat(case["began_on"]) - timedelta(days=1)))
+    assert (await case_of(matching, person_id))["status"] == "lapsed", "an earlier application is no answer"
+    await matching.hear(applied(person_id, date.fromisoformat(case["lapses_after"])))
+    assert (await case_of(matching, person_id))["status"] == "applied"
+
+
 async def test_a_reminder_near_the_end_of_the_three_months_leaves_the_person_thirty_days(matching: Matching) -> None:
     person_id = await newly_certified(matching, TODAY - timedelta(days=85))
     case = await case_of(matching, person_id)

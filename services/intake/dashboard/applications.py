@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from libs.common.clock import business_today
 from libs.common.dashboard import (
     PERSON,
     SHORT_SUBSIDIES,
@@ -30,6 +31,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import paper, posted
 from libs.common.listing import listing
+from libs.common.period import Period
 from libs.common.vocabulary import in_chinese
 from services.intake.dashboard.words import (
     CHANNELS,
@@ -90,6 +92,11 @@ async def applications(desk: Desk) -> None:
         ],
         on_open=lambda row: _open(desk, row["application_id"]),
     )
+    if desk.role in ("township", "civil_affairs") and desk.area:
+        subheading("公示")
+        this = Period.of(business_today())
+        for period in (this, this.previous):
+            paper(desk, f"{period}新批准人员公示", "/v1/public-list", area=desk.area, period=period)
 
 
 async def _open(desk: Desk, application_id: str) -> None:

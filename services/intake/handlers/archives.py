@@ -15,6 +15,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import BodyTooLarge, InvalidInput, NotFound, Unavailable
+from libs.common.period import Period
 from services.intake.application_records import Filed, load_application
 from services.intake.archives import (
     STORED_SEGMENT_BYTES,
@@ -31,7 +32,6 @@ from services.intake.archives import (
     opened_key,
 )
 from services.intake.errors import ArchiveClosed
-from services.intake.parameters import AreaParameters
 from services.intake.policy_records import parameters_of
 from services.intake.stores import Store, TwoStores
 from services.intake.tables import completion_tasks, contents, documents, national_uploads
@@ -181,7 +181,7 @@ async def list_archive(
         "items": items,
         "missing": missing,
         "complete": not missing,
-        "retain_until": _retain_until(filed, await parameters_of(tx, filed.application.area), on),
+        "retain_until": await _retain_until(tx, filed, on),
     }
 
 
@@ -261,11 +261,26 @@ async def _require_open(tx: Transaction, filed: Filed, kind: DocumentKind) -> No
         raise ArchiveClosed(f"its status is {application.status}")
 
 
-def _retain_until(filed: Filed, parameters: AreaParameters, on: date) -> date | None:
-    """Counted from the last decision; None while there is none yet, or the subsidy may still be paid."""
+async def _retain_until(tx: Transaction, filed: Filed, on: date) -> date | None:
+    """Counted from the year in which it was rejected or withdrawn, or its last month was paid; None before that."""
     application = filed.application
-    ended_on = application.withdrawn_on or (application.decided_on if application.status == "rejected" else None)
+    if application.status == "approved":
+        asked = {"application_id": application.application_id, "this_period": Period.of(on).first_day}
+        ended_on = (await tx.connection.execute(_LAST_PERIOD, asked)).scalar_one()
+    else:
+        ended_on = application.withdrawn_on or (application.decided_on if application.status == "rejected" else None)
     if ended_on is None:
         return None
-    year = ended_on.year + parameters.days("archive.retention_years", on)
-    return date(year, 12, 31)
+    years = (await parameters_of(tx, application.area)).days("archive.retention_years", on)
+    return date(ended_on.year + years, 12, 31)
+
+
+_LAST_PERIOD = text(
+    """
+    SELECT CASE WHEN bool_and(COALESCE(e.version > s.granted_after_version AND NOT e.is_open, false))
+                     AND max(e.last_period) < :this_period THEN max(e.last_period) END
+    FROM applied_subsidies s LEFT JOIN entitlements e USING (person_id, subsidy)
+    WHERE s.application_id = :application_id AND s.state IN ('granted', 'ended')
+    """
+)
+"""The last month paid of what was granted, once all of it is over."""

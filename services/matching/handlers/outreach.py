@@ -125,12 +125,13 @@ async def note_failures(tx: Transaction, received: Sequence[Received]) -> None:
 
 
 async def answer_outreach(tx: Transaction, applied: Mapping[str, date]) -> None:
-    """Who applied (person_id → day of it) has answered, also after a lapse: an application is always welcome."""
+    """Who applied (person_id → day of it) has answered, also after a lapse: an application is always welcome, and one
+    that was made in time and is heard of late shows that nothing was waived."""
     found = await tx.connection.execute(
         select(outreach).where(among(outreach.c.person_id, applied), outreach.c.status.in_((*OPEN, "lapsed")))
     )
     for case in found.all():
-        if case.status in OPEN or applied[case.person_id] > case.lapsed_on:
+        if case.status in OPEN or applied[case.person_id] >= case.began_on:
             await _save(tx, case, status="applied", applied_on=applied[case.person_id])
 
 
