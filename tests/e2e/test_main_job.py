@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from libs.common.clock import business_today
+from libs.common.period import Period
 from tests.e2e.world import World, until
 
 
@@ -127,6 +129,42 @@ async def test_a_death_found_three_months_late_becomes_a_recovery_of_exactly_tho
         "care": {"2026-02": 11000, "2026-03": 11000, "2026-04": 11000},
     }
     assert {item["person_id"] for item in recoveries} == {dead.person_id}
+
+
+async def test_who_is_reported_missing_is_held_then_stopped_and_paid_again_on_return(world: World) -> None:
+    area = world.county()
+    await world.appropriate(area)
+    missing, declared = [await world.granted(area, subsidies=("care",)) for _ in range(2)]
+    lead = await world.push(missing, "person.missing", "2026-02-10", role="township")
+    assert lead["outcome"] == "finding", "a township only reports"
+    assert (await world.push(declared, "person.declared_dead", "2026-02-10"))["outcome"] == "fact"
+    await world.heard()
+    cycle = await world.draw_up(area, "2026-03")
+    assert (cycle["counts"]["payable"], cycle["counts"]["held"]) == (4, 1), "January and February of both"
+
+    await world.post(
+        "matching", f"/v1/findings/{lead['finding_id']}/verification", "township",
+        {"method": "visit", "outcome": "confirmed", "effective_on": "2026-02-10", "note": "派出所证明"}, area=area,
+    )  # fmt: skip
+    for person in (missing, declared):
+        await world.until_months(person, "care", [("2026-01", "2026-02", 11000)])
+        await world.push(person, "person.reappeared", "2026-04-20")
+    await world.until_months(missing, "care", [("2026-01", "2026-02", 11000), ("2026-04", "2030-04", 11000)])
+    await world.until_months(declared, "care", [("2026-01", "2030-04", 11000)])  # the declaration is annulled
+
+
+async def test_who_withdraws_on_the_day_of_the_approval_keeps_the_months_until_then(world: World) -> None:
+    area = world.county()
+    person = await world.granted(area, subsidies=("care",))
+    path = f"/v1/applications/{person.application_id}"
+    withdrawn = await world.post("intake", f"{path}/withdrawal", "partner", {"reason": "自愿退出"}, area=area)
+    assert withdrawn["status"] == "withdrawn"
+    await world.heard()
+    today = business_today()
+    last = (
+        Period.of(today).previous if today.day == 1 else Period.of(today)
+    )  # a withdrawal on the 1st leaves its month out
+    assert await world.months(person, "care") == [("2026-01", str(last), 11000)]
 
 
 async def test_a_dismissed_lead_releases_what_it_held(world: World) -> None:
