@@ -1,4 +1,4 @@
-"""The consumer: a poll batch of events takes effect in one transaction, each event once.
+"""The consumer: a poll batch of events takes effect in one transaction (some, if it is large), each event once.
 
 A whole batch is one transaction with its inbox marks. If a handler fails, the batch is rolled back and its events are
 handled one by one; those that still fail are dead-lettered with their reason and can be retried. Transient faults (a
@@ -15,7 +15,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +40,8 @@ from libs.common.watermark import WATERMARK_TYPE, Watermark, save_watermarks
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS = 500
+_BATCH_BYTES = 1 << 20
+"""A transaction takes less than this, and at least one record: some are of a hundred persons."""
 _POLL_S = 0.2
 _BULK_PATIENCE = 10
 """How many times longer than others a reader of a bulk lane waits for news: nothing there is urgent."""
@@ -283,7 +285,8 @@ class Consumer:
     async def _take(self, consumer: AIOKafkaConsumer, batch: _Batch) -> None:
         self._idle.clear()
         try:
-            await self._apply_patiently([record for fetched in batch.values() for record in fetched.records])
+            for records in _in_transactions([record for fetched in batch.values() for record in fetched.records]):
+                await self._apply_patiently(records)
             with suppress(IllegalStateError):  # a partition was revoked meanwhile; its new owner meets the inbox
                 await consumer.commit({place: fetched.records[-1].offset + 1 for place, fetched in batch.items()})
         finally:
@@ -415,6 +418,20 @@ class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         return
+
+
+def _in_transactions(records: Sequence[_Record]) -> Iterator[list[_Record]]:
+    """The records that one transaction after another takes."""
+    taken: list[_Record] = []
+    size = 0
+    for record in records:
+        if taken and size + len(record.value) > _BATCH_BYTES:
+            yield taken
+            taken, size = [], 0
+        taken.append(record)
+        size += len(record.value)
+    if taken:
+        yield taken
 
 
 def _incarnation_of(records: Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,8 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 from pydantic_core import to_json
-from sqlalchemy import Executable, text
+from sqlalchemy import ColumnElement, Executable, String, any_, literal, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -38,6 +39,11 @@ def new_id() -> UUID:
 
 class Unforeseen(Exception):
     """What a transaction took for granted does not hold, or it has to read after all. It wrote nothing."""
+
+
+def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that the column holds one of any number of values: one statement, however many they are."""
+    return column == any_(literal(list(values), ARRAY(String)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,13 @@ class Filled:
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
         return [to_json(written).decode()]
+
+
+def replacing(table: str, keys: Sequence[str], kept: Sequence[str], *, newest: bool = False) -> Filled:
+    """A table whose rows are replaced, key by key; with `newest`, by those of a greater version only."""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in kept)
+    then = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    return Filled(table, (*keys, *kept), f"{then} WHERE {table}.version < excluded.version" if newest else then)
 
 
 _OUTBOX = Appended(
@@ -221,6 +234,11 @@ class Transaction:
     def append(self, table: Appended | Filled, row: Mapping[str, Any]) -> None:
         """Queues a row; it is written with the commit, or by `flush` for whoever reads it before."""
         self._queued.setdefault(table, []).append(row)
+
+    async def fill(self, table: Filled, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes rows at once, in one statement; of several with one key none may be meant to replace another."""
+        if rows:
+            await self.fetch(table.insert(1), *table.parameters(rows))
 
     def provided(self, function: str, *parameters: Any) -> None:
         """Lets what is queued be written only if this function of the database is true; for one that `foresees`. It

@@ -37,7 +37,7 @@ CONFIDENCE: Words = {"V": ("已见原文", "good"), "K": ("通行做法", "quiet
 
 CAUSES: dict[str, str] = {
     "application.approved": "申请获批",
-    "recipient.listed": "存量接管",
+    "recipients.listed": "存量接管",
     "application.withdrawn": "本人撤回",
     "certificate.issued": "残疾人证核发",
     "certificate.renewed": "残疾人证换发",

@@ -26,7 +26,7 @@ _APPLICATIONS: tuple[type[EventData], ...] = (
 SUBSCRIPTIONS = [
     *(Subscription(payload, take_facts_and_reassess) for payload in _FACTS),
     *(Subscription(payload, follow_applications) for payload in _APPLICATIONS),
-    Subscription(intake.RecipientListed, take_over),
+    Subscription(intake.RecipientsListed, take_over),
     Subscription(matching.PersonMerged, merge_persons),
     Subscription(intake.PersonIdCorrected, merge_persons),
     Subscription(matching.CandidateIdentified, prescreen_candidates),

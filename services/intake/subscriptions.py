@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientJudged
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
@@ -29,7 +29,7 @@ def subscriptions(vault: Vault) -> list[Subscription]:
 
     return [
         Subscription(ApplicationAssessed, assessed),
-        Subscription(RecipientJudged, judged),
+        Subscription(RecipientsJudged, judged),
         Subscription(EntitlementChanged, note_entitlements),
         Subscription(PolicyChanged, policies_changed),
     ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import (
     Boolean,
     Column,
-    ColumnElement,
     Date,
     DateTime,
     Integer,
@@ -15,8 +12,6 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
-    any_,
-    literal,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, JSONB
 
@@ -328,8 +323,3 @@ escalations = Table(
     Column("raised_on", Date),
     Column("closed_on", Date),
 )
-
-
-def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """The condition that the column holds one of any number of values."""
-    return column == any_(literal(list(values), ARRAY(String)))

@@ -41,7 +41,7 @@ CHANGE_NAMES: Mapping[str, str] = {"new": "新增", "changed": "变更", "stoppe
 
 CAUSE_NAMES: Mapping[str, str] = {
     "application.approved": "申请获批",
-    "recipient.listed": "存量接管",
+    "recipients.listed": "存量接管",
     "spell.resumed": "恢复发放",
     "person.moved": "户籍迁移",
     "certificate.reassessed": "残疾等级变化",

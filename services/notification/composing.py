@@ -12,7 +12,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
-from libs.common.database import Transaction, new_id
+from libs.common.database import Transaction, among, new_id
 from libs.common.parameters import Parameters
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
@@ -44,7 +44,7 @@ def cause_of(item: Received) -> str:
 
 async def survivors_of(tx: Transaction, person_ids: Collection[str]) -> dict[str, str]:
     """Those of the ids that were merged, with the id under which each goes now."""
-    merged = select(merged_persons).where(merged_persons.c.person_id.in_(person_ids))
+    merged = select(merged_persons).where(among(merged_persons.c.person_id, person_ids))
     return {row.person_id: row.into_person_id for row in await tx.connection.execute(merged)}
 
 
@@ -76,7 +76,7 @@ async def _shared_phones(tx: Transaction, person_ids: Collection[str]) -> dict[s
     other = contacts.alias()
     shared = exists().where(other.c.phone_token == contacts.c.phone_token, other.c.person_id != contacts.c.person_id)
     found = await tx.connection.execute(
-        select(contacts.c.person_id, contacts.c.phone_token).where(contacts.c.person_id.in_(person_ids), shared)
+        select(contacts.c.person_id, contacts.c.phone_token).where(among(contacts.c.person_id, person_ids), shared)
     )
     return {row.person_id: row.phone_token for row in found}
 

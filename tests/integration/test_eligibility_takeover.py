@@ -15,7 +15,13 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import roster_csv
 from libs.common.database import new_id, rows
 from libs.common.events.envelope import EventData
-from libs.common.events.intake import ApplicationApproved, ApplicationWithdrawn, ListedApplication, RecipientListed
+from libs.common.events.intake import (
+    ApplicationApproved,
+    ApplicationWithdrawn,
+    ListedApplication,
+    ListedRecipient,
+    RecipientsListed,
+)
 from libs.common.events.matching import CertificateExpired, LowIncomeExited, PersonDied
 from services.intake.roster_words import column_named
 from services.intake.takeover import BadRow, Entry, read_row
@@ -40,13 +46,10 @@ def entries(persons: int, seed: int = 3) -> list[Entry]:
     return sound
 
 
-def listed(entry: Entry, person: str, *, import_id: UUID = IMPORT) -> RecipientListed:
+def recipient(entry: Entry, person: str) -> ListedRecipient:
     first = entry.declarations[0]
-    return RecipientListed(
+    return ListedRecipient(
         person_id=person,
-        version=1,
-        import_id=import_id,
-        imported_on=ON,
         area=first.applicant.hukou_area,
         facts=entry.facts(first),
         applications=tuple(
@@ -54,6 +57,20 @@ def listed(entry: Entry, person: str, *, import_id: UUID = IMPORT) -> RecipientL
             for item in entry.declarations
         ),
     )
+
+
+def listed(*recipients: ListedRecipient, import_id: UUID = IMPORT) -> RecipientsListed:
+    return RecipientsListed(
+        version=1,
+        import_id=import_id,
+        portion=f"{import_id}:{recipients[0].person_id}",
+        imported_on=ON,
+        recipients=recipients,
+    )
+
+
+async def judged(eligibility: Eligibility) -> list[dict[str, Any]]:
+    return [item for told in await eligibility.published("recipients.judged.v1") for item in told["recipients"]]
 
 
 def approved(entry: Entry, person: str, granted: Sequence[str]) -> list[EventData]:
@@ -107,18 +124,25 @@ async def test_who_is_taken_over_gets_the_schedules_that_approved_applications_w
         kind, on = facts[i % 3]
         return fact(kind, on, person)  # type: ignore[no-any-return]
 
-    async def tell(way: str, events: Callable[[Entry, str], list[EventData]]) -> None:
-        people = [(i, f"p1-{way}{i}", entry) for i, entry in enumerate(some)]
-        await eligibility.take(*(news(i, person) for i, person, _ in people if i % 5 == 0))
-        await eligibility.take(*(event for _, person, entry in people for event in events(entry, person)))
-        await eligibility.take(*(news(i, person) for i, person, _ in people if i % 7 == 0))
+    async def tell(way: str, events: Callable[[list[tuple[str, Entry]]], list[EventData]]) -> None:
+        people = [(f"p1-{way}{i}", entry) for i, entry in enumerate(some)]
+        await eligibility.take(*(news(i, person) for i, (person, _) in enumerate(people) if i % 5 == 0))
+        await eligibility.take(*events(people))
+        await eligibility.take(*(news(i, person) for i, (person, _) in enumerate(people) if i % 7 == 0))
 
-    await tell("a", lambda entry, person: [listed(entry, person)])
+    def in_portions(people: list[tuple[str, Entry]]) -> list[EventData]:
+        entered = [recipient(entry, person) for person, entry in people]
+        return [listed(*entered[first : first + 40]) for first in range(0, len(entered), 40)]
+
+    await tell("a", in_portions)
+    assert {len(told["recipients"]) for told in await eligibility.published("recipients.judged.v1")} >= {40}
     granted = {
         item["person_id"].replace("p1-a", "p1-b"): [d["subsidy"] for d in item["decisions"] if d["eligible"]]
-        for item in await eligibility.published("recipient.judged.v1")
+        for item in await judged(eligibility)
     }
-    await tell("b", lambda entry, person: approved(entry, person, granted[person]))
+    await tell(
+        "b", lambda people: [told for person, entry in people for told in approved(entry, person, granted[person])]
+    )
     stored = await schedules(eligibility)
     taken_over = {person[4:]: found for person, found in stored.items() if person.startswith("p1-a")}
     as_applied = {person[4:]: found for person, found in stored.items() if person.startswith("p1-b")}
@@ -129,12 +153,12 @@ async def test_who_is_taken_over_gets_the_schedules_that_approved_applications_w
 
 async def test_what_is_refused_is_told_with_its_rules_and_nothing_of_it_is_in_force(eligibility: Eligibility) -> None:
     some = entries(60)
-    await eligibility.take(*(listed(entry, f"p1-{i}") for i, entry in enumerate(some)))
-    judged = {item["person_id"]: item["decisions"] for item in await eligibility.published("recipient.judged.v1")}
-    assert len(judged) == len(some)
+    await eligibility.take(listed(*(recipient(entry, f"p1-{i}") for i, entry in enumerate(some))))
+    told = {item["person_id"]: item["decisions"] for item in await judged(eligibility)}
+    assert len(told) == len(some)
     stored = await schedules(eligibility)
     refused = 0
-    for person, decisions in judged.items():
+    for person, decisions in told.items():
         granted = {decision["subsidy"] for decision in decisions if decision["eligible"]}
         assert granted == {subsidy for subsidy, months, _ in stored.get(person, []) if months}
         for decision in decisions:
@@ -148,34 +172,34 @@ async def test_what_is_refused_is_told_with_its_rules_and_nothing_of_it_is_in_fo
 
 async def test_told_twice_a_recipient_is_taken_over_once(eligibility: Eligibility) -> None:
     entry = entries(5)[0]
-    event = listed(entry, "p1-twice")
+    event = listed(recipient(entry, "p1-twice"))
     await eligibility.take(event, event)
     await eligibility.take(event)
-    await eligibility.take(listed(entry, "p1-twice", import_id=uuid4()))
+    await eligibility.take(listed(recipient(entry, "p1-twice"), import_id=uuid4()))
     async with eligibility.database.transaction() as tx:
         versions = rows(await tx.connection.execute(text("SELECT max(version) AS last FROM entitlements")))
     assert versions == [{"last": 1}]
-    assert len(await eligibility.published("recipient.judged.v1")) == 2, "another import is judged, and changes nothing"
+    assert len(await judged(eligibility)) == 2, "another import is judged, and changes nothing"
 
 
 async def test_what_was_taken_over_may_be_withdrawn_as_anything_granted(eligibility: Eligibility) -> None:
     entry = next(some for some in entries(60) if some.certificate.level <= 2 and "care" in some.received)
-    event = listed(entry, "p1-gone")
-    await eligibility.take(event)
+    gone = recipient(entry, "p1-gone")
+    await eligibility.take(listed(gone))
     assert (await eligibility.months("care", "p1-gone"))[-1][1] != "2026-02"
-    application = next(item for item in event.applications if "care" in item.subsidies)
+    application = next(item for item in gone.applications if "care" in item.subsidies)
     await eligibility.take(
         ApplicationWithdrawn(
             person_id="p1-gone",
             version=3,
             application_id=application.application_id,
-            area=event.area,
+            area=gone.area,
             channel="roster",
             subsidies=application.subsidies,
             applied_on=application.applied_on,
             status="withdrawn",
             stage=None,
-            facts=event.facts,
+            facts=gone.facts,
             withdrawn_on=date(2026, 2, 9),
         )
     )

@@ -18,7 +18,7 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
 from libs.common.consumer import Projection, Received
 from libs.common.database import copy_rows, new_id, rows
-from libs.common.events.eligibility import EntitledMonths, RecipientJudged, SubsidyDecision
+from libs.common.events.eligibility import EntitledMonths, JudgedRecipient, RecipientsJudged, SubsidyDecision
 from libs.common.events.envelope import Envelope
 from libs.common.period import Period
 from libs.common.settings import Settings
@@ -67,7 +67,9 @@ async def stored(started: Running) -> dict[str, list[Any]]:
         "subsidies": "SELECT person_id, subsidy, state FROM applied_subsidies ORDER BY 1, 2",
         "entries": "SELECT row, person_id, received, state FROM roster_entries ORDER BY 1, 2",
         "rejects": "SELECT row, field, kind, reason FROM roster_rejects ORDER BY 1, 2, 4",
-        "told": "SELECT topic, type, key FROM outbox WHERE type <> 'roster.imported.v1' ORDER BY 1, 2, 3",
+        "told": "SELECT topic, type, split_part(key, ':', 2) AS first_row,"
+        " jsonb_path_query_array(body::jsonb, '$.data.recipients[*].person_id') AS persons"
+        " FROM outbox WHERE type <> 'roster.imported.v1' ORDER BY 1, 2, seq",
         "persons": "SELECT person_id, area, phone_token, adult_on FROM persons ORDER BY 1",
         "imports": "SELECT rows, position, read_at IS NOT NULL AS is_read FROM roster_imports",
     }
@@ -183,12 +185,11 @@ async def judged(started: Running, eligible: bool) -> None:
             SubsidyDecision(subsidy=subsidy, eligible=eligible, reasons=(), months=_MONTHS if eligible else ())
             for subsidy in entry["received"]
         )
-        data = RecipientJudged(
-            person_id=entry["person_id"],
+        data = RecipientsJudged(
             version=1,
             import_id=entry["import_id"],
-            policy_version="test",
-            decisions=decisions,
+            portion="test",
+            recipients=(JudgedRecipient(person_id=entry["person_id"], policy_version="test", decisions=decisions),),
         )
         envelope = Envelope(
             id=new_id(), source="/liangbu/eligibility", type=data.type, subject=data.key, time=tx.now, data={}
@@ -263,7 +264,7 @@ async def test_nothing_of_who_is_refused_is_told_and_another_roster_may_list_the
             )
             assert kept.mappings().one() == {"payee_version": 0, "contact_version": 0, "accounts": 0}
             told = await tx.connection.execute(text("SELECT type FROM outbox"))
-            assert set(told.scalars()) == {"roster.imported.v1", "recipient.listed.v1"}
+            assert set(told.scalars()) == {"roster.imported.v1", "recipients.listed.v1"}
         again = (await sent(started, issuer, as_csv([{**row, "备注": "更正"}]))).json()
         assert (again["accepted"], again["known"]) == (1, 0)
         await invariants_hold(started, issuer)

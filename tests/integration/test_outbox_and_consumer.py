@@ -145,6 +145,23 @@ async def test_many_events_of_one_transaction_leave_whole_and_in_their_order(run
     assert [name for name in await running_bus.seen() if name in {*few, *many}] == [*few, *many]
 
 
+async def test_what_is_too_large_for_one_transaction_is_taken_in_several_and_in_its_order(
+    running_bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.common.consumer._BATCH_BYTES", 2_000)
+    large = [f"large {number}" for number in range(40)]
+    await running_bus.publish(*large, person="p1-c")
+    await eventually(lambda: _has(running_bus, large))
+    assert [name for name in await running_bus.seen() if name in large] == large
+    async with running_bus.reader.transaction() as tx:
+        found = await tx.connection.execute(
+            text(
+                "SELECT max(taken) FROM (SELECT count(*) AS taken FROM seen WHERE source LIKE 'large %' GROUP BY xmin)"
+            )
+        )
+    assert 1 < found.scalar_one() < 10
+
+
 async def test_what_is_rolled_back_is_never_published(running_bus: Bus) -> None:
     with suppress(RuntimeError):
         async with running_bus.producer.transaction() as tx:

@@ -92,21 +92,34 @@ class ApplicationAssessed(StateEvent):
         return f"assessment:{self.application_id}"
 
 
-@event
-class RecipientJudged(StateEvent):
-    """Answers `recipient.listed`, of the subsidies listed: what is granted with its months, and is in force from now on
-    (`entitlement.changed`); what is refused with the rules that fail."""
+class JudgedRecipient(_Value):
+    """Of the subsidies listed: what is granted with its months, what is refused with the rules that fail."""
 
-    type: ClassVar[str] = "recipient.judged.v1"
-    producer: ClassVar[str] = "eligibility"
-
-    import_id: UUID
+    person_id: str
     policy_version: str
     decisions: tuple[SubsidyDecision, ...]
 
+
+@event
+class RecipientsJudged(StateEvent):
+    """Answers a portion of `recipients.listed`. What is granted is in force from now on (`entitlement.changed`).
+    `person_id` is empty."""
+
+    type: ClassVar[str] = "recipients.judged.v1"
+    producer: ClassVar[str] = "eligibility"
+
+    person_id: str = ""
+    import_id: UUID
+    portion: str
+    recipients: tuple[JudgedRecipient, ...] = Field(min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.portion
+
     @property
     def aggregate(self) -> str:
-        return f"judged:{self.import_id}:{self.person_id}"
+        return f"judged:{self.portion}"
 
 
 @event

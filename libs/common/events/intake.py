@@ -234,23 +234,36 @@ class ListedApplication(_Value):
     applied_on: date = Field(description="the first day of the first month")
 
 
-@event
-class RecipientListed(StateEvent):
-    """A recipient on a roster that is taken over (存量接管), with the facts as it has them. No office reviews the
-    applications: the judgement on these facts, as of `imported_on`, decides."""
+class ListedRecipient(_Value):
+    """A recipient on a roster, with the facts as it has them."""
 
-    type: ClassVar[str] = "recipient.listed.v1"
-    producer: ClassVar[str] = "intake"
-
-    import_id: UUID
-    imported_on: date
+    person_id: str
     area: str
     facts: ApplicationFacts
     applications: tuple[ListedApplication, ...] = Field(min_length=1, description="by their first months")
 
+
+@event
+class RecipientsListed(StateEvent):
+    """A portion of a roster that is taken over (存量接管). No office reviews the applications: the judgement on these
+    facts, as of `imported_on`, decides. `person_id` is empty."""
+
+    type: ClassVar[str] = "recipients.listed.v1"
+    producer: ClassVar[str] = "intake"
+
+    person_id: str = ""
+    import_id: UUID
+    portion: str = Field(description="names it among all portions of all rosters")
+    imported_on: date
+    recipients: tuple[ListedRecipient, ...] = Field(min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.portion
+
     @property
     def aggregate(self) -> str:
-        return f"listed:{self.import_id}:{self.person_id}"
+        return f"listed:{self.portion}"
 
 
 @event

@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, copy_rows
-from libs.common.events.eligibility import RecipientJudged, SubsidyDecision
-from libs.common.events.intake import ListedApplication, RecipientListed
+from libs.common.events.eligibility import JudgedRecipient, RecipientsJudged, SubsidyDecision
+from libs.common.events.intake import ListedApplication, ListedRecipient, RecipientsListed
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.claims import assertions_of
@@ -29,15 +29,16 @@ from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.schedules import Schedule
 from services.eligibility.sources import ROSTER
 
-_CAUSE = "recipient.listed"
+_CAUSE = "recipients.listed"
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
     """A recipient as a roster lists them, and what is known of them with it."""
 
-    event: RecipientListed
+    portion: RecipientsListed
     told_at: datetime
+    entry: ListedRecipient
     claims: list[Assertion]
     person: Person
     facts: Facts
@@ -57,28 +58,22 @@ class _Judged:
 async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     """Judges them on what is known and on the roster's word, tells each its decisions, and puts in force what is
     granted: the facts, the applications, the schedules."""
-    await tx.lock(*{item.data.person_id for item in received})
+    portions = [item.data for item in received]
+    await tx.lock(
+        *(portion.key for portion in portions),
+        *(entry.person_id for portion in portions for entry in portion.recipients),
+    )
     listed = await _new_ones(tx, received)
     if not listed:
         return
     policy = await load_policy(tx)
     judged = await asyncio.to_thread(_judge, listed, policy)
-    for item in judged:
-        tx.publish(
-            RecipientJudged(
-                person_id=item.listed.event.person_id,
-                version=1,
-                import_id=item.listed.event.import_id,
-                policy_version=policy.version(item.listed.event.area),
-                decisions=tuple(item.decisions.values()),
-            ),
-            bulk=True,
-        )
+    _tell_judgements(tx, judged, policy)
     await _save_applications(tx, judged)
     taken = [item for item in judged if any(decision.eligible for decision in item.decisions.values())]
-    await store_assertions(tx, ((i.listed.event.person_id, ROSTER, claim) for i in taken for claim in i.listed.claims))
+    await store_assertions(tx, ((i.listed.entry.person_id, ROSTER, claim) for i in taken for claim in i.listed.claims))
     persons = [item.listed.person for item in taken]
-    areas = {item.listed.event.person_id: item.listed.event.area for item in taken}
+    areas = {item.listed.entry.person_id: item.listed.entry.area for item in taken}
     await save_areas(tx, persons, [item.listed.facts for item in taken], areas)
     schedules = [(item.listed.person, item.schedules) for item in taken]
     await tell_schedules(tx, schedules, {person.person_id: _CAUSE for person in persons}, bulk=True)
@@ -86,25 +81,24 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
 
 async def _new_ones(tx: Transaction, received: Sequence[Received]) -> list[_Listed]:
     """Those not taken yet, of each person one, each with everything known of the person."""
-    told = {item.data.person_id: item for item in reversed(received)}
-    first_ids = [item.data.applications[0].application_id for item in told.values()]
+    told = {entry.person_id: (item, entry) for item in reversed(received) for entry in item.data.recipients}
+    first_ids = [entry.applications[0].application_id for _, entry in told.values()]
     taken = set((await tx.connection.execute(_TAKEN, {"ids": first_ids})).scalars())
     persons = {member: person for person in await load_persons(tx, told) for member in person.members if member in told}
     listed = []
-    for person_id, item in told.items():
-        event: RecipientListed = item.data
-        first, person = event.applications[0], persons[person_id]
+    for person_id, (item, entry) in told.items():
+        first, person = entry.applications[0], persons[person_id]
         if first.application_id in taken:
             continue
-        at = item.envelope.time
-        claims = assertions_of(first.application_id, first.applied_on, event.facts, at, source=ROSTER, approved=True)
+        at, portion = item.envelope.time, item.data
+        claims = assertions_of(first.application_id, first.applied_on, entry.facts, at, source=ROSTER, approved=True)
         person.assertions += claims
         person.applications += [
-            Application(subsidy, application.applied_on, event.imported_on)
-            for application in event.applications
+            Application(subsidy, application.applied_on, portion.imported_on)
+            for application in entry.applications
             for subsidy in application.subsidies
         ]
-        listed.append(_Listed(event, at, claims, person, person.facts()))
+        listed.append(_Listed(portion, at, entry, claims, person, person.facts()))
     return listed
 
 
@@ -115,7 +109,7 @@ def _judge(listed: Sequence[_Listed], policy: PolicySet) -> list[_Judged]:
         schedules = {subsidy: determination.schedule(i, subsidy) for subsidy in SUBSIDIES}
         decisions = {
             subsidy: _decision(determination, i, item, subsidy, application, schedules[subsidy], policy)
-            for application in item.event.applications
+            for application in item.entry.applications
             for subsidy in application.subsidies
         }
         judged.append(_Judged(item, schedules, decisions))
@@ -152,29 +146,47 @@ def _decision(
     )
 
 
+def _tell_judgements(tx: Transaction, judged: Sequence[_Judged], policy: PolicySet) -> None:
+    """Portion by portion, as they were listed."""
+    answers: dict[str, list[_Judged]] = {}
+    for item in judged:
+        answers.setdefault(item.listed.portion.portion, []).append(item)
+    for portion, items in answers.items():
+        recipients = tuple(
+            JudgedRecipient.model_construct(
+                person_id=item.listed.entry.person_id,
+                policy_version=policy.version(item.listed.entry.area),
+                decisions=tuple(item.decisions.values()),
+            )
+            for item in items
+        )
+        import_id = items[0].listed.portion.import_id
+        tx.publish(RecipientsJudged(version=1, import_id=import_id, portion=portion, recipients=recipients), bulk=True)
+
+
 async def _save_applications(tx: Transaction, judged: Sequence[_Judged]) -> None:
     rows: list[tuple[Any, ...]] = []
     for item in judged:
-        event = item.listed.event
-        facts = event.facts.model_dump_json(by_alias=True)
-        for application in event.applications:
+        entry, portion = item.listed.entry, item.listed.portion
+        facts = entry.facts.model_dump_json(by_alias=True)
+        for application in entry.applications:
             granted = item.granted(application)
             rows.append(
                 (
                     application.application_id,
-                    event.person_id,
-                    event.version,
-                    event.area,
+                    entry.person_id,
+                    portion.version,
+                    entry.area,
                     "roster",
                     "approved" if granted else "rejected",
                     list(application.subsidies),
                     application.applied_on,
                     facts,
                     item.listed.told_at,
-                    event.imported_on,
+                    portion.imported_on,
                     True,
                     granted,
-                    event.imported_on,
+                    portion.imported_on,
                 )
             )
     await copy_rows(tx, "applications", _COLUMNS, rows)

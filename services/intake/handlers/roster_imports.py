@@ -21,7 +21,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Database, Transaction, copy_rows, new_id
 from libs.common.errors import NotFound, Unavailable
-from libs.common.events.intake import ListedApplication, RecipientListed, RosterImported
+from libs.common.events.intake import ListedApplication, ListedRecipient, RecipientsListed, RosterImported
 from libs.common.working_days import working_days_after
 from services.intake.application_records import account_token, sealed_declaration
 from services.intake.archives import STORED_SEGMENT_BYTES, decrypted, digest_of, encrypted, new_key, opened_key
@@ -38,6 +38,8 @@ from services.intake.takeover import BadRow, Entry, Problem, read_row
 from services.intake.vault import Vault
 
 CHUNK_ROWS = 1000
+_PORTION = 100
+"""Of recipients in one event: at 20 KiB each still less than the megabyte that brokers take by default."""
 _HEARD_WITHIN = timedelta(minutes=15)
 """So long a takeover waits to hear of every schedule; then what is missing no longer holds up the others' payments."""
 
@@ -200,11 +202,12 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
     ]
     sound = {row.person_id: row for row in reversed(parsed) if row.entry is not None}
     person_ids = list(sound)
-    await tx.lock(*person_ids)
+    portions = [f"{import_id}:{row.number}" for row in parsed[::_PORTION]]
+    await tx.lock(*person_ids, *portions)
     stored = await tx.connection.execute(_STORED, {"person_ids": person_ids})
     is_known = {row.person_id: row.is_known for row in stored}
-    listed = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": person_ids})
-    first_rows = {row.person_id: row.row for row in listed}
+    entered = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": person_ids})
+    first_rows = {row.person_id: row.row for row in entered}
     taken: list[_Parsed] = []
     for row in parsed:
         if row.entry is None:
@@ -221,7 +224,8 @@ async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequen
             if (unpayable := row.entry.unpayable) is not None:
                 rejects.append((import_id, row.number, unpayable.field, "unpayable", unpayable.reason))
     persons = await _save_persons(tx, vault, taken, is_known.keys(), on=found["imported_on"])
-    await _save_applications(tx, vault, found, taken)
+    listed = await _save_applications(tx, vault, found, taken)
+    _tell_listed(tx, found, portions, listed)
     await _save_entries(tx, vault, found, taken, persons)
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), rejects)
 
@@ -270,19 +274,23 @@ def _as_told(person: Person) -> Person:
     return replace(person, payee_version=person.payee_version + 1, contact_version=person.contact_version + 1)
 
 
-async def _save_applications(tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed]) -> None:
-    """An application for each month that a subsidy of a recipient began in, waiting for its judgement."""
+async def _save_applications(
+    tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed]
+) -> list[ListedRecipient]:
+    """An application for each month that a subsidy of a recipient began in, waiting for its judgement; the recipients
+    as eligibility is told of them."""
     import_id, on = found["import_id"], found["imported_on"]
     deadlines = (await parameters_of(tx, found["area"])).deadlines(on)
     due_on = working_days_after(on, deadlines.review["civil_affairs"])
     applications: list[tuple[Any, ...]] = []
     subsidies: list[tuple[Any, ...]] = []
+    listed: list[ListedRecipient] = []
     for row in taken:
         entry = row.entry
         assert entry is not None
         token = account_token(vault, entry.declarations[0])
         facts = [entry.facts(declaration) for declaration in entry.declarations]
-        listed: list[ListedApplication] = []
+        told: list[ListedApplication] = []
         for declaration, known in zip(entry.declarations, facts, strict=True):
             application_id = new_id()
             area, applied_on = declaration.applicant.hukou_area, declaration.applied_on
@@ -309,22 +317,29 @@ async def _save_applications(tx: Transaction, vault: Vault, found: RowMapping, t
             }
             applications.append(tuple(values.values()))
             subsidies += [(application_id, subsidy, row.person_id, "open") for subsidy in declaration.subsidies]
-            listed.append(
+            told.append(
                 ListedApplication(application_id=application_id, subsidies=declaration.subsidies, applied_on=applied_on)
             )
-        told = RecipientListed(
-            person_id=row.person_id,
-            version=1,
-            import_id=import_id,
-            imported_on=on,
-            area=area,
-            facts=facts[0],
-            applications=tuple(listed),
-        )
-        tx.publish(told, bulk=True)
+        listed.append(ListedRecipient(person_id=row.person_id, area=area, facts=facts[0], applications=tuple(told)))
     if applications:
         await copy_rows(tx, "applications", tuple(values), applications)
     await copy_rows(tx, "applied_subsidies", ("application_id", "subsidy", "person_id", "state"), subsidies)
+    return listed
+
+
+def _tell_listed(
+    tx: Transaction, found: RowMapping, portions: Sequence[str], listed: Sequence[ListedRecipient]
+) -> None:
+    """Asks for the judgement, some of them in each event."""
+    for place, portion in zip(range(0, len(listed), _PORTION), portions, strict=False):
+        told = RecipientsListed(
+            version=1,
+            import_id=found["import_id"],
+            portion=portion,
+            imported_on=found["imported_on"],
+            recipients=tuple(listed[place : place + _PORTION]),
+        )
+        tx.publish(told, bulk=True)
 
 
 async def _save_entries(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.consumer import Received as ReceivedEvent
 from libs.common.database import Transaction, copy_rows, new_id
-from libs.common.events.eligibility import RecipientJudged
+from libs.common.events.eligibility import JudgedRecipient
 from libs.common.events.intake import ContactChanged, PaidMonths, PayeeChanged, RecipientTakenOver
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy, in_chinese
@@ -90,7 +90,8 @@ class _Decided:
 
     entry: RowMapping
     applications: Sequence[Application]
-    judged: RecipientJudged
+    judged: JudgedRecipient
+    judged_at: datetime
 
     @property
     def granted(self) -> list[Application]:
@@ -109,7 +110,11 @@ class _Decided:
 
 async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[ReceivedEvent], *, on: date) -> None:
     """Decides on those who await just this: their applications, what is put in force, and what the report says."""
-    judged = {(item.data.import_id, item.data.person_id): item for item in received}
+    judged = {
+        (item.data.import_id, recipient.person_id): (recipient, item.envelope.time)
+        for item in received
+        for recipient in item.data.recipients
+    }
     found = await tx.connection.execute(
         _WAITING,
         {"import_ids": [import_id for import_id, _ in judged], "person_ids": [person_id for _, person_id in judged]},
@@ -121,14 +126,14 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     decided = [
         _Decided(
             filed[0],
-            [taken_over(filed_in(row).application, judged[key].data.decisions, on=on) for row in filed],
-            judged[key].data,
+            [taken_over(filed_in(row).application, judged[key][0].decisions, on=on) for row in filed],
+            *judged[key],
         )
         for key, filed in waiting.items()
     ]
     if not decided:
         return
-    await _save(tx, decided, {key: item.envelope.time for key, item in judged.items()})
+    await _save(tx, decided)
     granted = [item for item in decided if item.granted]
     for item in granted:
         prepared = item.entry["prepared"]
@@ -136,7 +141,7 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
             RecipientTakenOver(
                 person_id=item.judged.person_id,
                 version=1,
-                import_id=item.judged.import_id,
+                import_id=item.entry["import_id"],
                 area=item.granted[0].area,
                 applications=tuple(approval_of(application) for application in item.granted),
                 payee=PayeeChanged.model_validate(prepared["payee"]),
@@ -149,7 +154,7 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     await _tell_what_changed_meanwhile(tx, vault, granted, on=on)
 
 
-async def _save(tx: Transaction, decided: Sequence[_Decided], judged_at: Mapping[tuple[UUID, str], Any]) -> None:
+async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
     """What became of each application, of its subsidies and of its row, the judgement that it rests on, and what is put
     in force; what was refused goes into the report."""
     applications = [application for item in decided for application in item.applications]
@@ -170,7 +175,7 @@ async def _save(tx: Transaction, decided: Sequence[_Decided], judged_at: Mapping
     ]
     entries = [
         {
-            "import_id": item.judged.import_id,
+            "import_id": item.entry["import_id"],
             "person_id": item.judged.person_id,
             "state": "granted" if item.granted else "refused",
             "cannot_act": item.entry["prepared"]["payee"]["cannot_act"],
@@ -184,17 +189,23 @@ async def _save(tx: Transaction, decided: Sequence[_Decided], judged_at: Mapping
         await tx.connection.execute(statement, entered)
     assessments = []
     for item in decided:
-        at = judged_at[item.judged.import_id, item.judged.person_id]
         for application in item.applications:
             decisions = [decision for decision in item.judged.decisions if decision.subsidy in application.subsidies]
             stored = to_json(decisions, by_alias=False).decode()
             assessments.append(
-                (application.application_id, 1, application.version - 1, item.judged.policy_version, stored, at)
+                (
+                    application.application_id,
+                    1,
+                    application.version - 1,
+                    item.judged.policy_version,
+                    stored,
+                    item.judged_at,
+                )
             )
     await copy_rows(tx, "assessments", _ASSESSMENTS, assessments)
     refusals = [
         (
-            item.judged.import_id,
+            item.entry["import_id"],
             item.entry["row"],
             refusal.subsidy,
             "refused",

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.database import Transaction
+from libs.common.database import Transaction, among
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
@@ -20,7 +20,7 @@ from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
 from services.matching.kinds import DEATH, kind_of
-from services.matching.tables import among, findings
+from services.matching.tables import findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Row, insert, select, text, update
 from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.consumer import Received
-from libs.common.database import Transaction, new_id
+from libs.common.database import Transaction, among, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import CandidateIdentified, OutreachLapsed, ReminderRequested
@@ -33,7 +33,7 @@ from services.matching.outreach import (
     remind_by,
 )
 from services.matching.parameters import load_parameters
-from services.matching.tables import among, feeds, outreach
+from services.matching.tables import feeds, outreach
 
 Told = tuple[FactEvent, str, UUID | None]
 """A fact, the area that it was told for, and the feed that told it."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from libs.common.database import Transaction, rows
+from libs.common.database import Transaction, among, rows
 from libs.common.period import Period
 from libs.common.privacy import Sealer
 from services.matching.deadlines import months_after
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.names import names_of
-from services.matching.tables import among, claims, escalations, findings
+from services.matching.tables import claims, escalations, findings
 
 MOST = 5000
 """Rows of one paper: nobody prints more."""

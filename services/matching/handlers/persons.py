@@ -7,10 +7,9 @@ from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import case, func, literal, select, union_all
-from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.auth import Principal
-from libs.common.database import Transaction, rows
+from libs.common.database import Filled, Transaction, rows
 from libs.common.errors import NotFound
 from libs.common.period import SHANGHAI
 from services.matching.tables import applications, facts, findings, outreach, persons, proofs_of_life, roster
@@ -37,15 +36,14 @@ async def area_of(tx: Transaction, person_id: str) -> str | None:
 
 async def note_birth_years(tx: Transaction, years: Mapping[str, int]) -> None:
     """Keeps the year of birth (person_id → year) where it was not known."""
-    if years:
-        statement = insert(persons).values([{"person_id": person, "birth_year": years[person]} for person in years])
-        await tx.connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["person_id"],
-                set_={"birth_year": statement.excluded.birth_year},
-                where=persons.c.birth_year.is_(None),
-            )
-        )
+    await tx.fill(_BIRTH_YEARS, [{"person_id": person, "birth_year": year} for person, year in years.items()])
+
+
+_BIRTH_YEARS = Filled(
+    "persons",
+    ("person_id", "birth_year"),
+    "ON CONFLICT (person_id) DO UPDATE SET birth_year = excluded.birth_year WHERE persons.birth_year IS NULL",
+)
 
 
 async def survivor_of(tx: Transaction, person_id: str) -> str:

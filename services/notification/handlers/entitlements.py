@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, select, text, update
 
 from libs.common.consumer import Received
-from libs.common.database import Transaction, rows
+from libs.common.database import Transaction, among, replacing, rows
 from libs.common.events.eligibility import EntitlementChanged
 from libs.common.money import yuan_text
 from libs.common.period import Period, business_date
@@ -29,11 +28,8 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
     for item in sorted(received, key=lambda item: item.data.version):
         newest[item.data.person_id, item.data.subsidy] = item
     await tx.lock(*{person_id for person_id, _ in newest})
-    key = tuple_(schedules.c.person_id, schedules.c.subsidy)
-    known = {
-        (row["person_id"], row["subsidy"]): row
-        for row in rows(await tx.connection.execute(select(schedules).where(key.in_(list(newest)))))
-    }
+    of_them = select(schedules).where(among(schedules.c.person_id, {person_id for person_id, _ in newest}))
+    known = {(row["person_id"], row["subsidy"]): row for row in rows(await tx.connection.execute(of_them))}
     drafts: list[Draft] = []
     changed: list[dict[str, Any]] = []
     for place, item in newest.items():
@@ -57,19 +53,15 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
             if before is not None and data.cause != "application.approved":  # the approval tells of its months
                 drafts += _arrears_draft(row, before)
         changed.append(row)
-    if changed:
-        upsert = insert(schedules)
-        kept = ("version", "area", "runs", "because", "told_amount_fen", "told_since", "look_again_on")
-        await tx.connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=[schedules.c.person_id, schedules.c.subsidy],
-                set_={name: upsert.excluded[name] for name in kept},
-            ),
-            changed,
-        )
+    await tx.fill(_SCHEDULES, changed)
     await compose(tx, drafts, sealer)
 
 
+_SCHEDULES = replacing(
+    "schedules",
+    ("person_id", "subsidy"),
+    ("version", "area", "runs", "because", "told_amount_fen", "told_since", "look_again_on"),
+)
 _TOLD = ("told_amount_fen", "told_since")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
-from libs.common.database import Transaction, rows
+from libs.common.database import Filled, Transaction, rows
 from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import ApplicationApproved
 from libs.common.papers.printing import day_text
@@ -56,15 +56,21 @@ def _row(fact_id: UUID, person_id: str, kind: str, occurred_on: date, expires_on
         "kind": kind,
         "occurred_on": occurred_on,
         "expires_on": expires_on,
+        "retracted": False,
     }
 
 
 async def _keep(tx: Transaction, made: Sequence[dict[str, Any]]) -> None:
-    if not made:
-        return
-    upsert = insert(facts)
-    told = {name: upsert.excluded[name] for name in ("kind", "occurred_on", "expires_on")}
-    await tx.connection.execute(upsert.on_conflict_do_update(index_elements=["fact_id"], set_=told), list(made))
+    await tx.fill(_FACTS, list({row["fact_id"]: row for row in made}.values()))
+
+
+# What was retracted before it was heard of stays retracted.
+_FACTS = Filled(
+    "facts",
+    ("fact_id", "person_id", "kind", "occurred_on", "expires_on", "retracted"),
+    "ON CONFLICT (fact_id) DO UPDATE SET kind = excluded.kind, occurred_on = excluded.occurred_on,"
+    " expires_on = excluded.expires_on",
+)
 
 
 async def note_retractions(tx: Transaction, received: Sequence[Received]) -> None:

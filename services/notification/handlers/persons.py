@@ -7,10 +7,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
-from libs.common.database import Transaction, rows
+from libs.common.database import Transaction, among, replacing, rows
 from libs.common.events.intake import ContactChanged, PayeeChanged
 from libs.common.papers.printing import day_text
 from libs.common.period import business_date
@@ -34,7 +33,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
     person_ids = {item.data.person_id for item in standing}
     known = {
         row["person_id"]: row
-        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
+        for row in rows(await tx.connection.execute(select(contacts).where(among(contacts.c.person_id, person_ids))))
     }
     parameters = await load_parameters(tx)
     changed: dict[str, dict[str, Any]] = {}
@@ -53,15 +52,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         elif before is not None:
             row |= {name: before[name] for name in ("old_phone", "old_phone_until")}
         known[data.person_id] = changed[data.person_id] = row
-    if changed:
-        upsert = insert(contacts)
-        await tx.connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=[contacts.c.person_id],
-                set_={column.name: upsert.excluded[column.name] for column in contacts.c if not column.primary_key},
-            ),
-            list(changed.values()),
-        )
+    await tx.fill(_CONTACTS, list(changed.values()))
     await compose(tx, drafts, sealer)
 
 
@@ -108,11 +99,11 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
     person_ids = {item.data.person_id for item in standing}
     known = {
         row.person_id: (row.version, row.number_token)
-        for row in await tx.connection.execute(select(payees).where(payees.c.person_id.in_(person_ids)))
+        for row in await tx.connection.execute(select(payees).where(among(payees.c.person_id, person_ids)))
     }
     reached = {
         row["person_id"]: row
-        for row in rows(await tx.connection.execute(select(contacts).where(contacts.c.person_id.in_(person_ids))))
+        for row in rows(await tx.connection.execute(select(contacts).where(among(contacts.c.person_id, person_ids))))
     }
     drafts: list[Draft] = []
     for item in standing:
@@ -128,19 +119,20 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
         contact = reached.get(data.person_id)
         if contact is not None and contact["old_phone"] and contact["old_phone_until"] >= business_date(tx.now):
             drafts.append(_payee_draft(item, f"{cause_of(item)}:old phone", _open(sealer, contact, "old_phone")))
-    if known:
-        upsert = insert(payees)
-        await tx.connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=[payees.c.person_id],
-                set_={name: upsert.excluded[name] for name in ("version", "number_token")},
-            ),
-            [
-                {"person_id": person_id, "version": version, "number_token": token}
-                for person_id, (version, token) in known.items()
-            ],
-        )
+    told = [
+        {"person_id": person_id, "version": version, "number_token": token}
+        for person_id, (version, token) in known.items()
+    ]
+    await tx.fill(_PAYEES, told)
     await compose(tx, drafts, sealer)
+
+
+_CONTACTS = replacing(
+    "contacts",
+    ("person_id",),
+    ("version", "area", "phone", "phone_token", "name", "guardian_phone", "old_phone", "old_phone_until"),
+)
+_PAYEES = replacing("payees", ("person_id",), ("version", "number_token"))
 
 
 def _payee_draft(item: Received, cause: str, phone: str | None) -> Draft:

@@ -1,0 +1,139 @@
+"""A roster taken over by a running system: `python -m benchmarks.takeover_running [--persons N] [--every SECONDS]`.
+
+All services side by side on this machine, each a process of its own, on a durable PostgreSQL. Told are the rows a
+second from the upload until every service has everything, and on the way there; the core time a row of each process, of
+PostgreSQL by database; and the most memory of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.home import Home
+from deploy.local.launcher import Launcher
+from deploy.local.processes import accepts_connections
+from deploy.local.rest import Caller, Rest
+from deploy.local.sample.county import build_county
+from deploy.local.sample.roster import roster_csv
+from libs.common.database import asyncpg_dsn
+from libs.common.settings import PORT_OFFSETS
+
+AREA = "530102"
+_LOOK_S = 1.0
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+_ARRIVED = {
+    "intake": "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM entitlements)",
+    "disbursement": "SELECT (SELECT count(*) FROM payees), (SELECT count(*) FROM entitlements)",
+    "matching": "SELECT (SELECT count(DISTINCT person_id) FROM applications), (SELECT count(*) FROM roster)",
+    "notification": "SELECT (SELECT count(*) FROM contacts), (SELECT count(*) FROM schedules)",
+}
+"""How many recipients and schedules a service has: as many as intake, once it has everything."""
+
+
+class Used:
+    """The core seconds of every process below this one, and the most memory it had."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        assert launcher.broker.process is not None
+        self._names = {child.process.pid: name for name, child in launcher.children.items()}
+        self._names[launcher.broker.process.pid] = "broker"
+        self._seconds: dict[tuple[str, int], float] = {}
+        self.peak_mib: dict[str, float] = {}
+
+    def look(self) -> None:
+        parents = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        ours = {os.getpid()}
+        while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+            ours |= more
+        for pid in ours - {os.getpid()}:
+            with suppress(OSError):
+                self._look_at(pid)
+
+    def _look_at(self, pid: int) -> None:
+        folder = Path(f"/proc/{pid}")
+        words = (folder / "cmdline").read_text().replace("\0", " ").split()
+        name = self._names.get(pid)
+        if name is None:  # `postgres: postgres intake 127.0.0.1(50000) idle` serves a database
+            name = f"PostgreSQL, {words[2]}" if words[:2] == ["postgres:", "postgres"] else "PostgreSQL itself"
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        self._seconds[name, pid] = (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        if pid in self._names:
+            memory = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM"))
+            self.peak_mib[name] = int(memory.split()[1]) / 1024
+
+    def seconds(self) -> dict[str, float]:
+        total: dict[str, float] = defaultdict(float)
+        for (name, _), seconds in self._seconds.items():
+            total[name] += seconds
+        return total
+
+
+async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: float) -> None:
+    used = Used(launcher)
+    used.look()
+    before = used.seconds()
+    databases = {name: await asyncpg.connect(asyncpg_dsn(launcher.postgres.url(name))) for name in _ARRIVED}
+    caller = Caller("civil_affairs", AREA)
+    async with Rest(launcher.base_port, launcher.keys.jwt_private_key) as rest:
+        began = time.perf_counter()
+        report = await rest.upload("intake", "/v1/roster-imports", caller, content, area=AREA)
+        told_at, told, path = began, 0, f"/v1/roster-imports/{report['import_id']}"
+        while report["status"] != "finished":
+            await asyncio.sleep(_LOOK_S)
+            used.look()
+            if (now := time.perf_counter()) - told_at >= every_s:
+                report = await rest.get("intake", path, caller)
+                decided = report["read"] - report["waiting"]
+                print(f"{now - began:6.0f} s: {report['read']:9,} read, {decided:9,} decided,"
+                      f" {(decided - told) / (now - told_at):6,.0f} a second", flush=True)  # fmt: skip
+                told_at, told = now, decided
+        finished_s = time.perf_counter() - began
+        while len({await database.fetchrow(_ARRIVED[name]) for name, database in databases.items()}) > 1:
+            await asyncio.sleep(_LOOK_S / 4)
+        arrived_s = time.perf_counter() - began
+    used.look()
+    for database in databases.values():
+        await database.close()
+    print(f"{report['granted']:,} granted; finished after {finished_s:.1f} s: {rows / finished_s:,.0f} rows a second")
+    print(f"everywhere after {arrived_s:.1f} s: {rows / arrived_s:,.0f} rows a second")
+    spent = {name: seconds - before.get(name, 0) for name, seconds in used.seconds().items()}
+    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        memory = f"{used.peak_mib[name]:7.0f} MiB" if name in used.peak_mib else ""
+        print(f"{name:26} {seconds / rows * 1000:6.2f} ms a row {seconds / arrived_s:6.2f} cores {memory}")
+    print(f"{'all':26} {sum(spent.values()) / rows * 1000:6.2f} ms a row")
+
+
+async def main(persons: int, every_s: float) -> None:
+    content = roster_csv(build_county(AREA, persons, 1)).encode()
+    base_port = next(
+        base for base in range(20_000, 30_000, 20)
+        if not any(accepts_connections(base + offset) for offset in PORT_OFFSETS.values())
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="liangbu-bench-") as folder:
+        launcher = Launcher(Home(Path(folder)), base_port, daily_runs=False)
+        try:
+            await launcher.start()
+            await take_over(launcher, content, persons, every_s)
+        finally:
+            launcher.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--persons", type=int, default=20_000)
+    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks at how far it is")
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.persons, arguments.every))
