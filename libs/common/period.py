@@ -6,6 +6,7 @@ Inside the system a month is a `Period`, never a string; at the edges it is `YYY
 from __future__ import annotations
 
 import calendar
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,10 +42,7 @@ class Period:
     @classmethod
     def parse(cls, text: str) -> Period:
         """The period written as `YYYY-MM`; ValueError names the text otherwise."""
-        match = _TEXT.fullmatch(text)
-        if match is None:
-            raise ValueError(f"not a period (YYYY-MM): {text!r}")
-        return cls(int(match[1]), int(match[2]))
+        return _parsed(text)
 
     @classmethod
     def of(cls, day: date) -> Period:
@@ -110,6 +108,15 @@ class Period:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": _TEXT.pattern, "examples": ["2026-03"]}
+
+
+@functools.lru_cache(maxsize=2048)
+def _parsed(text: str) -> Period:
+    """Cached, for events are full of months and there are few."""
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a period (YYYY-MM): {text!r}")
+    return Period(int(match[1]), int(match[2]))
 
 
 def business_date(moment: datetime) -> date:

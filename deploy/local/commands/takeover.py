@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from deploy.local.home import Home, RunningState
 from deploy.local.rest import Caller, Refused, Rest
 
 _LOOK_AGAIN_S = 0.5
+_LOOKING_SHARE = 0.05
+"""Of the time at most: counting a million rows takes a while, and holds up what is counted."""
 _REJECTS_SHOWN = 20
 _COUNTS = (
     ("rows", "rows on the roster"),
@@ -51,14 +54,17 @@ async def _followed(rest: Rest, caller: Caller, report: dict[str, Any]) -> dict[
     with Progress(*columns, console=output) as progress:
         reading = progress.add_task("read", total=report["rows"])
         judging = progress.add_task("decided", total=report["rows"])
+        looked_s = 0.0
         while True:
             undecided = report["rows"] - report["read"] + report["waiting"]
             progress.update(reading, completed=report["read"])
             progress.update(judging, completed=report["rows"] - undecided)
             if report["status"] == "finished":
                 return report
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(max(_LOOK_AGAIN_S, looked_s / _LOOKING_SHARE))
+            began = time.monotonic()
             report = await rest.get("intake", f"/v1/roster-imports/{report['import_id']}", caller)
+            looked_s = time.monotonic() - began
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ class RosterReading:
             if found["read_at"] is None:
                 await self.read(found["import_id"])
                 return True
-        finished = [await self._finish(found["import_id"]) for found in under_way]
+        finished = [await self._finish(found["import_id"]) for found in under_way if not found["is_waiting"]]
         return any(finished)
 
     async def read(self, import_id: UUID) -> None:
@@ -377,7 +377,13 @@ async def _has_come_to(tx: Transaction, import_id: UUID, position: int) -> bool:
     return bool(found.scalar_one() == position)
 
 
-_UNDER_WAY = text("SELECT import_id, read_at FROM roster_imports WHERE decided_at IS NULL ORDER BY import_id")
+_UNDER_WAY = text(
+    """
+    SELECT import_id, read_at, EXISTS (
+        SELECT FROM roster_entries e WHERE e.import_id = i.import_id AND e.state = 'waiting') AS is_waiting
+    FROM roster_imports i WHERE decided_at IS NULL ORDER BY import_id
+    """
+)
 _ADVANCE = text("UPDATE roster_imports SET position = :position WHERE import_id = :import_id")
 _READ = text("UPDATE roster_imports SET read_at = :now WHERE import_id = :import_id AND read_at IS NULL")
 _FINISH = text(

@@ -140,6 +140,7 @@ CREATE TABLE roster_entries (
     PRIMARY KEY (import_id, person_id),
     CHECK ((state = 'waiting') = (prepared IS NOT NULL))
 );
+ALTER TABLE roster_entries ALTER prepared SET STORAGE EXTERNAL; -- sealed texts cannot be compressed
 CREATE INDEX roster_entries_waiting ON roster_entries (person_id) WHERE state = 'waiting';
 
 -- What became of each subsidy applied for. Open or granted, a person has each at most once.
