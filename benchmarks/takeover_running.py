@@ -2,7 +2,7 @@
 
 All services side by side on this machine, each a process of its own, on a durable PostgreSQL. Told are the rows a
 second from the upload until every service has everything, and on the way there; the core time a row of each process, of
-PostgreSQL by database; and the most memory of each.
+PostgreSQL by database, without what it takes at rest; and the most memory of each.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from libs.common.settings import PORT_OFFSETS
 
 AREA = "530102"
 _LOOK_S = 1.0
+_SETTLED_S = 3.0
+_AT_REST_S = 8.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 _ARRIVED = {
@@ -81,9 +83,19 @@ class Used:
         return total
 
 
+async def cores_at_rest(used: Used) -> dict[str, float]:
+    """What runs costs while nothing happens."""
+    await asyncio.sleep(_SETTLED_S)
+    used.look()
+    before = used.seconds()
+    await asyncio.sleep(_AT_REST_S)
+    used.look()
+    return {name: (seconds - before.get(name, 0)) / _AT_REST_S for name, seconds in used.seconds().items()}
+
+
 async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: float) -> None:
     used = Used(launcher)
-    used.look()
+    at_rest = await cores_at_rest(used)
     before = used.seconds()
     databases = {name: await asyncpg.connect(asyncpg_dsn(launcher.postgres.url(name))) for name in _ARRIVED}
     caller = Caller("civil_affairs", AREA)
@@ -91,15 +103,18 @@ async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: floa
         began = time.perf_counter()
         report = await rest.upload("intake", "/v1/roster-imports", caller, content, area=AREA)
         told_at, told, path = began, 0, f"/v1/roster-imports/{report['import_id']}"
+        spent_before = sum(before.values())
         while report["status"] != "finished":
             await asyncio.sleep(_LOOK_S)
             used.look()
             if (now := time.perf_counter()) - told_at >= every_s:
                 report = await rest.get("intake", path, caller)
                 decided = report["read"] - report["waiting"]
+                so_far = sum(used.seconds().values())
                 print(f"{now - began:6.0f} s: {report['read']:9,} read, {decided:9,} decided,"
-                      f" {(decided - told) / (now - told_at):6,.0f} a second", flush=True)  # fmt: skip
-                told_at, told = now, decided
+                      f" {(decided - told) / (now - told_at):6,.0f} a second,"
+                      f" {(so_far - spent_before) / (now - told_at):.2f} cores", flush=True)  # fmt: skip
+                told_at, told, spent_before = now, decided, so_far
         finished_s = time.perf_counter() - began
         while len({await database.fetchrow(_ARRIVED[name]) for name, database in databases.items()}) > 1:
             await asyncio.sleep(_LOOK_S / 4)
@@ -110,10 +125,11 @@ async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: floa
     print(f"{report['granted']:,} granted; finished after {finished_s:.1f} s: {rows / finished_s:,.0f} rows a second")
     print(f"everywhere after {arrived_s:.1f} s: {rows / arrived_s:,.0f} rows a second")
     spent = {name: seconds - before.get(name, 0) for name, seconds in used.seconds().items()}
-    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+    net = {name: seconds - at_rest.get(name, 0) * arrived_s for name, seconds in spent.items()}
+    for name, seconds in sorted(net.items(), key=lambda item: -item[1]):
         memory = f"{used.peak_mib[name]:7.0f} MiB" if name in used.peak_mib else ""
-        print(f"{name:26} {seconds / rows * 1000:6.2f} ms a row {seconds / arrived_s:6.2f} cores {memory}")
-    print(f"{'all':26} {sum(spent.values()) / rows * 1000:6.2f} ms a row")
+        print(f"{name:26} {seconds / rows * 1000:6.2f} ms a row; at rest {at_rest.get(name, 0):5.3f} cores; {memory}")
+    print(f"{'all':26} {sum(net.values()) / rows * 1000:6.2f} ms a row; at rest {sum(at_rest.values()):5.3f} cores")
 
 
 async def main(persons: int, every_s: float) -> None:

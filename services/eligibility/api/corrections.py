@@ -101,7 +101,7 @@ def _kin(one: str, other: str) -> bool:
 
 def _require_kin(own: str, area: str) -> None:
     if not _kin(own, area):
-        raise Forbidden(f"area {area} is outside your area {own}")
+        raise Forbidden(f"{area} 不在您的管辖地区 {own} 内 (is outside your area)")
 
 
 _CASES = text(

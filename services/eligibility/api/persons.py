@@ -110,7 +110,7 @@ def parse_period(text_: str) -> Period:
     try:
         return Period.parse(text_)
     except ValueError as error:
-        raise NotFound("no such period") from error
+        raise NotFound("没有这个月份 (no such period)") from error
 
 
 async def _visible(tx: Transaction, caller: Principal, person_id: str, as_known_on: date | None = None) -> Person:
@@ -118,7 +118,7 @@ async def _visible(tx: Transaction, caller: Principal, person_id: str, as_known_
     known_before = None if as_known_on is None else end_of(as_known_on)
     [person] = await load_persons(tx, [person_id], known_before)
     if person.area is None or not any(caller.covers(area) for area in (person.area, *person.lived_in)):
-        raise NotFound("no such person")
+        raise NotFound("没有此人 (no such person)")
     return person
 
 

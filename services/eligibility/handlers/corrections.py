@@ -75,7 +75,7 @@ async def find_case(tx: Transaction, case_id: UUID) -> Mapping[str, Any]:
     found = await tx.connection.execute(_CASE, {"case_id": case_id})
     row = found.mappings().one_or_none()
     if row is None:
-        raise NotFound("no such correction case")
+        raise NotFound("没有这项纠正事项 (no such correction case)")
     return dict(row)
 
 
@@ -91,7 +91,7 @@ async def assign_case(tx: Transaction, case_id: UUID, assignment: Assignment) ->
         },
     )
     if found.rowcount == 0:
-        raise Conflict("this case is resolved")
+        raise Conflict("此纠正事项已经办结 (this case is resolved)")
 
 
 async def resolve_case(
@@ -102,7 +102,7 @@ async def resolve_case(
     StillAtOdds where nothing replaces it, Conflict once it is resolved.
     """
     if case["status"] == "resolved":
-        raise Conflict("this case is resolved")
+        raise Conflict("此纠正事项已经办结 (this case is resolved)")
     later = max(
         (
             (parameter.since, layer.policy_id)

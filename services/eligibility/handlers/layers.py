@@ -59,7 +59,7 @@ async def find_policy(tx: Transaction, policy_id: UUID) -> Any:
     )
     row = found.one_or_none()
     if row is None:
-        raise NotFound("no such policy")
+        raise NotFound("没有这份政策文件 (no such policy)")
     return row
 
 
@@ -69,9 +69,9 @@ async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) ->
     proposed it, LayerRefused where other layers have changed meanwhile."""
     row = await find_policy(tx, policy_id)
     if row.status != "proposed":
-        raise Conflict("this policy is already approved")
+        raise Conflict("此政策文件已经批准 (this policy is already approved)")
     if row.proposed_by == by:
-        raise FourEyes("who proposed a policy cannot approve it")
+        raise FourEyes("提出的人不能自己批准 (who proposed a policy cannot approve it)")
     # Held against the day of its proposal: while it waits for approval a value does not become a backdated one.
     _refuse(check_layer(row.layer, await load_policy(tx), min(on, business_date(row.proposed_at))))
     await tx.connection.execute(

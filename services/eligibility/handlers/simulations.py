@@ -53,7 +53,7 @@ async def find_simulation(tx: Transaction, simulation_id: UUID) -> Any:
     """The stored simulation. NotFound."""
     row = (await tx.connection.execute(_FIND, {"simulation_id": simulation_id})).one_or_none()
     if row is None:
-        raise NotFound("no such simulation")
+        raise NotFound("没有这次测算 (no such simulation)")
     return row
 
 
