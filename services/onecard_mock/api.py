@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from libs.common.clock import utc_now
-from services.onecard_mock.books import Batch, BatchChanged, Books, PaymentChanged
+from services.onecard_mock.books import Appropriation, BalanceShort, Batch, BatchChanged, Books, PaymentChanged
 from services.onecard_mock.outcomes import Faults
 
 _SILENCE_S = 60.0
@@ -54,13 +54,16 @@ test_side = APIRouter(prefix="/v1", tags=["test endpoints"])
 
 @bank_side.post("/batches", status_code=status.HTTP_202_ACCEPTED)
 async def accept_batch(batch: Batch, books: BooksOf, faults: FaultsSuffered, request: Request) -> dict[str, Any]:
-    """Accepts a batch. The same batch, or a payment known from any batch, again: nothing more happens."""
+    """Accepts a batch. The same batch, or a payment known from any batch, again: nothing more happens. Once a
+    department transferred money here, it is paid for out of that alone."""
     try:
         duplicates = await books.accept(batch, utc_now())
     except BatchChanged:
         raise HTTPException(status.HTTP_409_CONFLICT, "batch_id was used with another content") from None
     except PaymentChanged:
         raise HTTPException(status.HTTP_409_CONFLICT, "a payment_id was used with another account or amount") from None
+    except BalanceShort:
+        raise HTTPException(status.HTTP_409_CONFLICT, "the department's account does not hold as much") from None
     request.app.state.wake.set()
     if _DICE.random() < faults.timeout_after_accept_rate:
         await stay_silent(request)
@@ -96,6 +99,19 @@ async def read_whole_statement(books: BooksOf, since: str = "", cursor: str = ""
 async def list_transfers(books: BooksOf, status: str | None = None, payment_id: str | None = None) -> dict[str, Any]:
     """Every transfer, oldest first, with its status."""
     return {"items": await books.transfers(status=status, payment_id=payment_id), "next_cursor": None}
+
+
+@test_side.post("/appropriations", status_code=status.HTTP_201_CREATED)
+async def receive_appropriation(given: Appropriation, books: BooksOf) -> list[dict[str, Any]]:
+    """A department's transfer to its account here (拨款), once by its document; what the accounts hold then."""
+    await books.appropriate(given, utc_now())
+    return await books.accounts()
+
+
+@test_side.get("/accounts")
+async def list_accounts(books: BooksOf) -> dict[str, Any]:
+    """Of each department that ever transferred money: appropriated, paid (or accepted to be), and the balance."""
+    return {"items": await books.accounts(), "next_cursor": None}
 
 
 @test_side.get("/sms")

@@ -47,6 +47,18 @@ class Batch(BaseModel):
     items: list[Item] = Field(min_length=1, max_length=5000)
 
 
+class Appropriation(BaseModel):
+    """Money that a department has the bank pay from."""
+
+    department: Text
+    amount_fen: int = Field(gt=0, le=10**15)
+    document_no: Text
+
+
+class BalanceShort(Exception):
+    """The batch comes to more than its department's account holds."""
+
+
 class BatchChanged(Exception):
     """This batch_id was accepted with another content."""
 
@@ -73,10 +85,13 @@ class Books:
         )
 
     async def accept(self, batch: Batch, now: datetime) -> list[str]:
-        """Accepts what is new in the batch; the payments that were known already. `BatchChanged`, `PaymentChanged`."""
+        """Accepts what is new in the batch; the payments that were known already. `BalanceShort`, `BatchChanged`,
+        `PaymentChanged`."""
         digest = hashlib.sha256(batch.model_dump_json().encode()).hexdigest()
         columns = list(zip(*[(i.payment_id, i.account, i.amount_fen) for i in batch.items], strict=True))
         async with self._pool.acquire() as connection, connection.transaction():
+            # Of two batches of a department each sees what the other takes out of its account.
+            await connection.execute("SELECT FROM appropriations WHERE department = $1 FOR UPDATE", batch.department)
             is_new = await connection.fetchval(
                 "INSERT INTO batches (batch_id, digest, period, department, project, accepted_at)"
                 " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING true",
@@ -104,6 +119,10 @@ class Books:
             )
             if changed:
                 raise PaymentChanged
+            if await connection.fetchval(
+                "SELECT balance_fen < 0 FROM accounts WHERE department = $1", batch.department
+            ):
+                raise BalanceShort
             await connection.execute(
                 "INSERT INTO batch_items (batch_id, position, payment_id)"
                 " SELECT $1, position, payment_id FROM unnest($2::text[]) WITH ORDINALITY AS i (payment_id, position)",
@@ -111,6 +130,17 @@ class Books:
             )
         accepted = {row["payment_id"] for row in new}
         return [item.payment_id for item in batch.items if item.payment_id not in accepted]
+
+    async def appropriate(self, given: Appropriation, now: datetime) -> None:
+        """The same document again is the same transfer."""
+        await self._pool.execute(
+            "INSERT INTO appropriations (department, document_no, amount_fen, received_at) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT DO NOTHING",
+            *(given.department, given.document_no, given.amount_fen, now),
+        )
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        return _dicts(await self._pool.fetch("SELECT * FROM accounts ORDER BY department"))
 
     async def settle_due(self, now: datetime, faults: Faults) -> int:
         """Settles, fails and returns what is due by `now`, with webhooks and SMS; how many transfers moved."""

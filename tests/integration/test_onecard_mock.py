@@ -49,11 +49,13 @@ class OneCard:
     receiver: Receiver
     settings: Settings
 
-    async def hand_over(self, *items: dict[str, Any], batch_id: str | None = None) -> httpx.Response:
+    async def hand_over(
+        self, *items: dict[str, Any], batch_id: str | None = None, department: str = "民政局"
+    ) -> httpx.Response:
         body = {
             "batch_id": batch_id or str(uuid4()),
             "period": "2026-03",
-            "department": "民政局",
+            "department": department,
             "project": "困难残疾人生活补贴",
             "items": list(items),
         }
@@ -136,6 +138,22 @@ async def test_a_payment_is_made_once_however_many_batches_ask_for_it(bank: OneC
     assert [answer.status_code for answer in (first, same, other)] == [202, 202, 202]
     assert other.json() | {"batch_id": ""} == {"batch_id": "", "accepted": 1, "duplicates": [wanted["payment_id"]]}
     assert (await bank.transfer(wanted["payment_id"]))["batch_id"] == batch_id
+
+
+async def test_a_department_that_transferred_money_is_paid_for_out_of_it_alone(bank: OneCard) -> None:
+    given = {"department": "丽江市民政局", "amount_fen": 15_000, "document_no": "拨〔2026〕1号"}
+    for _ in range(2):
+        assert (await bank.http.post("/v1/appropriations", json=given)).status_code == 201
+    failing, paid, more = item(account="none"), item(), item()
+    assert (await bank.hand_over(failing, department="丽江市民政局")).status_code == 202
+    await bank.reaches(failing["payment_id"], "failed")
+    assert (await bank.hand_over(paid, department="丽江市民政局")).status_code == 202
+    short = await bank.hand_over(more, department="丽江市民政局")
+    assert (short.status_code, short.headers["content-type"]) == (409, "application/problem+json")
+    assert (await bank.http.get(f"/v1/transfers?payment_id={more['payment_id']}")).json()["items"] == []
+    await bank.reaches(paid["payment_id"], "settled")
+    [account] = (await bank.http.get("/v1/accounts")).json()["items"]
+    assert (account["appropriated_fen"], account["paid_fen"], account["balance_fen"]) == (15_000, 10_000, 5_000)
 
 
 async def test_the_same_key_with_another_content_is_refused(bank: OneCard) -> None:

@@ -40,6 +40,26 @@ CREATE TABLE batch_items (
     PRIMARY KEY (batch_id, position)
 );
 
+-- What departments transferred to the bank to pay from (拨款), each once by its document.
+CREATE TABLE appropriations (
+    department   text NOT NULL,
+    document_no  text NOT NULL,
+    amount_fen   bigint NOT NULL CHECK (amount_fen > 0),
+    received_at  timestamptz NOT NULL,
+    PRIMARY KEY (department, document_no)
+);
+
+-- Their accounts: what failed or came back is theirs again.
+CREATE VIEW accounts AS
+SELECT department, appropriated_fen, paid_fen, appropriated_fen - paid_fen AS balance_fen
+FROM (SELECT department, sum(amount_fen)::bigint AS appropriated_fen FROM appropriations GROUP BY department) AS a
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(t.amount_fen), 0)::bigint AS paid_fen
+    FROM batches b
+    JOIN transfers t USING (batch_id)
+    WHERE b.department = a.department AND t.status IN ('accepted', 'settled')
+) AS p;
+
 CREATE TABLE sms (
     sms_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     payment_id text NOT NULL REFERENCES transfers,
