@@ -187,7 +187,11 @@ def tell_reviewed(tx: Transaction, application: Application, outcome: Any, *, on
     else:
         tx.publish(
             ApplicationReviewed(
-                **_told(application), outcome=outcome, final=application.awaits_assessment, reviewed_on=on
+                **_told(application),
+                outcome=outcome,
+                final=application.awaits_assessment,
+                reviewed_on=on,
+                complete_by=application.due_on if outcome == "return" else None,
             )
         )
 

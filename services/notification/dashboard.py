@@ -45,9 +45,12 @@ STATUSES: Words = {
     "suppressed": ("不再告知", "quiet"),
 }
 KINDS: Words = {
+    "application_returned": ("补正通知", "quiet"),
     "application_approved": ("批准通知", "quiet"),
     "application_rejected": ("不予批准通知", "quiet"),
     "application_withdrawn": ("撤回通知", "quiet"),
+    "objection_upheld": ("复核成立答复", "quiet"),
+    "objection_dismissed": ("复核维持答复", "quiet"),
     "entitlement_stopped": ("停发通知", "quiet"),
     "entitlement_ended": ("终止通知", "quiet"),
     "entitlement_resumed": ("恢复通知", "quiet"),

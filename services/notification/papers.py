@@ -10,9 +10,12 @@ from libs.common.papers.printing import Facts, Heading, Paper, Paragraph, Signat
 from services.notification.texts import Kind
 
 _TITLES: dict[Kind, str] = {
+    "application_returned": "补正通知书",
     "application_approved": "批准通知书",
     "application_rejected": "不予批准告知书",
     "application_withdrawn": "撤回申请告知书",
+    "objection_upheld": "复核申请答复书",
+    "objection_dismissed": "复核申请答复书",
     "entitlement_stopped": "停发通知书",
     "entitlement_ended": "终止发放通知书",
     "entitlement_resumed": "恢复发放通知书",
@@ -31,9 +34,11 @@ _TITLES: dict[Kind, str] = {
 _NATION = "《国务院关于全面建立困难残疾人生活补贴和重度残疾人护理补贴制度的意见》（国发〔2015〕52号）"
 _NOTICE = "残疾人两项补贴精准管理通知"
 _BASES: dict[Kind, str] = {
+    "application_returned": f"{_NATION}（自递交申请当月计发）",
     "application_approved": f"{_NATION}（自递交申请当月计发）",
     "application_rejected": _NATION,
     "application_withdrawn": f"{_NATION}（自愿申请）",
+    "objection_dismissed": _NATION,
     "entitlement_stopped": f"{_NATION}；{_NOTICE}第三条（每月比对，及时停发）",
     "entitlement_ended": f"{_NATION}；{_NOTICE}第三条（每月比对，及时停发）",
     "entitlement_resumed": f"{_NATION}；{_NOTICE}第三条（动态管理）",

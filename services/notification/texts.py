@@ -17,9 +17,12 @@ from libs.common.errors import InvalidInput
 from libs.common.vocabulary import CATEGORY_NAMES, ReturnCode
 
 Kind = Literal[
+    "application_returned",
     "application_approved",
     "application_rejected",
     "application_withdrawn",
+    "objection_upheld",
+    "objection_dismissed",
     "entitlement_stopped",
     "entitlement_ended",
     "entitlement_resumed",
@@ -52,12 +55,20 @@ class Template:
 
 
 _SYSTEM_TEXTS: dict[Kind, str] = {
+    "application_returned": (
+        "【两补】您于{applied_on}提交的{subsidies}申请需要补正。请在{due_on}前补齐，仍自首次申请当月起计发；"
+        "逾期补齐的，自补齐当月起计发。需要补正什么，见补正通知书，也可向受理单位询问。"
+    ),
     "application_approved": (
         "【两补】您于{applied_on}提交的{subsidies}申请已获批准，自申请当月起按符合条件的月份计发，"
         "发放到您登记的社保卡，到账以银行短信为准。{remedy}。"
     ),
     "application_rejected": "【两补】您于{applied_on}提交的{subsidies}申请未获批准，原因见书面通知。{remedy}。",
     "application_withdrawn": "【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。",
+    "objection_upheld": "【两补】您于{filed_on}提出的复核申请已办结：意见成立，将重新办理，结果另行告知。",
+    "objection_dismissed": (
+        "【两补】您于{filed_on}提出的复核申请已办结：维持原决定，理由可向户籍地县级民政部门询问。{remedy}。"
+    ),
     "entitlement_stopped": (
         "【两补】您的{subsidy}自{first_month}起停发（原每月{amount}元），原因：{reason}。符合条件后可再次申请。{remedy}。"
     ),
@@ -173,6 +184,7 @@ def naming(text: str, names: Sequence[str]) -> str:
 SAMPLE_VALUES: dict[str, str] = {
     "applied_on": "2026年3月2日",
     "withdrawn_on": "2026年3月2日",
+    "filed_on": "2026年3月16日",
     "subsidies": "困难残疾人生活补贴、重度残疾人护理补贴",
     "subsidy": "重度残疾人护理补贴",
     "first_month": "2026年4月",

@@ -215,8 +215,9 @@ async def test_progress_is_shown_to_who_knows_receipt_and_last_four_and_to_nobod
 
 
 async def test_each_office_has_its_days_and_what_is_late_comes_before_the_office_above(world: World) -> None:
-    area = world.county()
-    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    area, phone = world.county(), "13700005672"
+    person = world.person(area)
+    await world.apply(person, "2026-01-10", ["care"], **with_phone(world, person, phone))
 
     async def due() -> tuple[str, str, str]:
         shown = await world.get("intake", path_of(person), area=area)
@@ -225,6 +226,7 @@ async def test_each_office_has_its_days_and_what_is_late_comes_before_the_office
     assert await due() == ("submitted", "township", working_days(3))
     await world.review(person, "township", outcome="return", reason="缺少承诺书")
     assert await due() == ("returned", "township", working_days(20))
+    assert await texts_to(world, phone, holding="需要补正")
     await world.post("intake", f"{path_of(person)}/completion", "partner", area=area)
     assert await due() == ("in_review", "township", working_days(3))
     assert (await world.get("intake", path_of(person), area=area))["accrues_from"] == "2026-01-10", "in time"
@@ -237,8 +239,9 @@ async def test_each_office_has_its_days_and_what_is_late_comes_before_the_office
 
 
 async def test_an_objection_is_answered_within_its_days_or_comes_before_the_office_above(world: World) -> None:
-    area = world.county()
-    person = await world.apply(world.person(area), "2026-01-10", ["care"])
+    area, phone = world.county(), "13700005671"
+    person = world.person(area)
+    await world.apply(person, "2026-01-10", ["care"], **with_phone(world, person, phone))
     await world.review(person, "township", outcome="reject", reason="材料与本人不符")
     objection = {"application_id": person.application_id, "text": "材料是本人的，请复核"}
     filed = await world.post("intake", "/v1/objections", "township", objection, area=area)
@@ -256,6 +259,7 @@ async def test_an_objection_is_answered_within_its_days_or_comes_before_the_offi
     )
     assert await open_ones() == []
     assert await late_after(world, area, due_on) == []
+    assert await texts_to(world, phone, holding="维持原决定")
 
 
 async def test_what_a_spot_check_misses_is_completed_within_its_days_or_comes_before_the_office_above(

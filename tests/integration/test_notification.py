@@ -23,7 +23,13 @@ from libs.common.database import new_id
 from libs.common.events.disbursement import OverpaidMonth, PaymentFailed, RecoveryOpened
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.events.envelope import Envelope, EventData
-from libs.common.events.intake import ApplicationApproved, ApplicationFacts, ContactChanged
+from libs.common.events.intake import (
+    ApplicationApproved,
+    ApplicationFacts,
+    ApplicationReviewed,
+    ContactChanged,
+    ObjectionAnswered,
+)
 from libs.common.events.matching import ReminderRequested
 from libs.common.period import Period
 from libs.common.privacy import Sealer
@@ -207,6 +213,43 @@ async def test_an_approval_becomes_one_delivered_text_to_the_persons_phone(servi
     assert phone == PHONE
     assert "重度残疾人护理补贴" in said
     assert "困难残疾人生活补贴" not in said, "only what was granted"
+
+
+async def test_what_is_sent_back_says_until_when_to_complete_it_and_other_opinions_say_nothing(
+    service: Notification,
+) -> None:
+    application_id = new_id()
+
+    def opinion(version: int, outcome: str, complete_by: date | None = None) -> tuple[EventData, UUID]:
+        data = ApplicationReviewed(
+            person_id=PERSON, version=version, application_id=application_id, area=AREA, channel="online",
+            subsidies=("care",), applied_on=date(2026, 3, 2), status="returned" if complete_by else "in_review",
+            stage="township", facts=ApplicationFacts(residence_area=AREA), outcome=outcome,  # type: ignore[arg-type]
+            reviewed_on=date(2026, 3, 16), complete_by=complete_by,
+        )  # fmt: skip
+        return data, new_id()
+
+    sent_back = opinion(2, "return", date(2026, 4, 14))
+    await service.receive(service.contact(), sent_back, opinion(3, "complete"), opinion(4, "approve"), sent_back)
+    await service.send_all()
+    [(_, said)] = service.provider.texts.values()
+    assert "2026年4月14日前补齐" in said
+    [message] = await service.messages()
+    assert (message["kind"], message["status"]) == ("application_returned", "delivered")
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("upheld", "意见成立"), ("dismissed", "维持原决定")])
+async def test_an_objection_is_answered_to_the_person(service: Notification, outcome: Any, words: str) -> None:
+    answered = ObjectionAnswered(
+        person_id=PERSON, version=1, objection_id=new_id(), area=AREA, outcome=outcome, filed_on=date(2026, 3, 16),
+        answered_on=date(2026, 3, 20),
+    )  # fmt: skip
+    await service.receive(service.contact(), (answered, new_id()))
+    await service.send_all()
+    [(_, said)] = service.provider.texts.values()
+    assert "您于2026年3月16日提出的复核申请已办结" in said
+    assert words in said
+    assert ("行政复议" in said) == (outcome == "dismissed"), "and what is left to do against it"
 
 
 async def test_events_delivered_twice_and_shuffled_make_the_same_messages(

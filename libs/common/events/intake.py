@@ -110,6 +110,7 @@ class ApplicationReviewed(ApplicationState):
     outcome: Literal["approve", "return", "reject", "complete"]
     final: bool = False
     reviewed_on: date
+    complete_by: date | None = Field(default=None, description="of a return: until then completed it keeps its date")
 
 
 @event
@@ -137,6 +138,24 @@ class ApplicationWithdrawn(ApplicationState):
     type: ClassVar[str] = "application.withdrawn.v1"
 
     withdrawn_on: date
+
+
+@event
+class ObjectionAnswered(StateEvent):
+    """An objection (复核申请) was answered: `upheld`, what it was against is dealt with anew."""
+
+    type: ClassVar[str] = "objection.answered.v1"
+    producer: ClassVar[str] = "intake"
+
+    objection_id: UUID
+    area: str
+    outcome: Literal["upheld", "dismissed"]
+    filed_on: date
+    answered_on: date
+
+    @property
+    def aggregate(self) -> str:
+        return f"objection:{self.objection_id}"
 
 
 class PayeeAccount(_Value):

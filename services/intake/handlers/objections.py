@@ -12,6 +12,7 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import FourEyes, NotFound
+from libs.common.events.intake import ObjectionAnswered
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from libs.common.working_days import working_days_after
@@ -115,6 +116,17 @@ async def decide_objection(
         await settle_subsidies(tx, application)
         await follow_decision(tx, application, on=on)
         tell_reviewed(tx, application, "complete", on=on)
+    tx.publish(
+        ObjectionAnswered(
+            person_id=objection.person_id,
+            version=1,
+            objection_id=objection_id,
+            area=objection.area,
+            outcome=outcome,
+            filed_on=objection.filed_on,
+            answered_on=on,
+        )
+    )
     await record(
         tx, caller, "decide objection", str(objection_id), person_id=objection.person_id, reason=reason, outcome=outcome
     )

@@ -9,7 +9,13 @@ from sqlalchemy import select, tuple_
 from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.disbursement import PaymentState, RecoveryState
-from libs.common.events.intake import ApplicationApproved, ApplicationState, ApplicationWithdrawn
+from libs.common.events.intake import (
+    ApplicationApproved,
+    ApplicationReviewed,
+    ApplicationState,
+    ApplicationWithdrawn,
+    ObjectionAnswered,
+)
 from libs.common.events.matching import FindingOpened, FindingState
 from libs.common.money import yuan_text
 from libs.common.papers.printing import day_text
@@ -25,10 +31,11 @@ from services.notification.wording import month_text, months_text, subsidies_tex
 
 
 async def note_decisions(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
-    """Approved, rejected, withdrawn."""
+    """Approved, rejected, withdrawn; of opinions before that only the one that sends the application back."""
     await tx.lock(*{item.data.person_id for item in received})
     await note_certificates(tx, [item.data for item in received if isinstance(item.data, ApplicationApproved)])
-    await compose(tx, [_decision(item) for item in received], sealer)
+    told = [item for item in received if not (isinstance(item.data, ApplicationReviewed) and not item.data.complete_by)]
+    await compose(tx, [_decision(item) for item in told], sealer)
 
 
 def _decision(item: Received) -> Draft:
@@ -39,7 +46,23 @@ def _decision(item: Received) -> Draft:
         kind, values["subsidies"] = "application_approved", subsidies_text(data.granted)
     elif isinstance(data, ApplicationWithdrawn):
         kind, values["withdrawn_on"] = "application_withdrawn", day_text(data.withdrawn_on)
+    elif isinstance(data, ApplicationReviewed):
+        assert data.complete_by is not None
+        kind, values["due_on"] = "application_returned", day_text(data.complete_by)
     return Draft(kind, cause_of(item), data.person_id, data.area, values, data.application_id)
+
+
+async def note_answers(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """An objection was answered."""
+    await tx.lock(*{item.data.person_id for item in received})
+    await compose(tx, [_answer(item) for item in received], sealer)
+
+
+def _answer(item: Received) -> Draft:
+    data: ObjectionAnswered = item.data
+    kind: Kind = "objection_upheld" if data.outcome == "upheld" else "objection_dismissed"
+    values = {"filed_on": day_text(data.filed_on)}
+    return Draft(kind, cause_of(item), data.person_id, data.area, values, data.objection_id)
 
 
 async def note_findings(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
