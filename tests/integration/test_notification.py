@@ -33,6 +33,7 @@ from libs.common.events.intake import (
 from libs.common.events.matching import ReminderRequested
 from libs.common.period import Period
 from libs.common.privacy import Sealer
+from libs.common.vocabulary import Subsidy
 from services.notification.main import build
 from services.notification.sending import NO_PROVIDER, Sending
 from services.notification.sms import HttpSmsProvider
@@ -130,7 +131,7 @@ def received(data: EventData, event_id: UUID) -> Received:
     return Received(envelope, data)
 
 
-def approval() -> tuple[EventData, UUID]:
+def approval(subsidies: tuple[Subsidy, ...] = ("care",)) -> tuple[EventData, UUID]:
     return (
         ApplicationApproved(
             person_id=PERSON,
@@ -138,7 +139,7 @@ def approval() -> tuple[EventData, UUID]:
             application_id=new_id(),
             area=AREA,
             channel="online",
-            subsidies=("living", "care"),
+            subsidies=subsidies,
             applied_on=date(2026, 3, 2),
             status="approved",
             stage=None,
@@ -212,7 +213,15 @@ async def test_an_approval_becomes_one_delivered_text_to_the_persons_phone(servi
     [(phone, said)] = service.provider.texts.values()
     assert phone == PHONE
     assert "重度残疾人护理补贴" in said
-    assert "困难残疾人生活补贴" not in said, "only what was granted"
+
+
+async def test_of_two_subsidies_the_one_that_was_not_granted_is_told_too(service: Notification) -> None:
+    await service.receive(approval(("living", "care")), service.contact())
+    granted, refused = await service.messages()
+    assert (granted["kind"], refused["kind"]) == ("application_approved", "application_rejected")
+    assert "困难残疾人生活补贴申请未获批准" in refused["text"]
+    assert "行政复议" in refused["text"]
+    assert "困难残疾人生活补贴" not in granted["text"], "only what was granted"
 
 
 async def test_what_is_sent_back_says_until_when_to_complete_it_and_other_opinions_say_nothing(
@@ -220,11 +229,11 @@ async def test_what_is_sent_back_says_until_when_to_complete_it_and_other_opinio
 ) -> None:
     application_id = new_id()
 
-    def opinion(version: int, outcome: str, complete_by: date | None = None) -> tuple[EventData, UUID]:
+    def opinion(version: int, outcome: Any, complete_by: date | None = None) -> tuple[EventData, UUID]:
         data = ApplicationReviewed(
             person_id=PERSON, version=version, application_id=application_id, area=AREA, channel="online",
             subsidies=("care",), applied_on=date(2026, 3, 2), status="returned" if complete_by else "in_review",
-            stage="township", facts=ApplicationFacts(residence_area=AREA), outcome=outcome,  # type: ignore[arg-type]
+            stage="township", facts=ApplicationFacts(residence_area=AREA), outcome=outcome,
             reviewed_on=date(2026, 3, 16), complete_by=complete_by,
         )  # fmt: skip
         return data, new_id()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select, tuple_
 
@@ -11,6 +11,7 @@ from libs.common.database import Transaction
 from libs.common.events.disbursement import PaymentState, RecoveryState
 from libs.common.events.intake import (
     ApplicationApproved,
+    ApplicationRejected,
     ApplicationReviewed,
     ApplicationState,
     ApplicationWithdrawn,
@@ -21,7 +22,7 @@ from libs.common.money import yuan_text
 from libs.common.papers.printing import day_text
 from libs.common.period import Period
 from libs.common.privacy import Sealer
-from libs.common.vocabulary import SUBSIDY_NAMES
+from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.notification import texts
 from services.notification.composing import Draft, cause_of, compose
 from services.notification.handlers.facts import note_certificates
@@ -34,22 +35,27 @@ async def note_decisions(tx: Transaction, received: Sequence[Received], sealer: 
     """Approved, rejected, withdrawn; of opinions before that only the one that sends the application back."""
     await tx.lock(*{item.data.person_id for item in received})
     await note_certificates(tx, [item.data for item in received if isinstance(item.data, ApplicationApproved)])
-    told = [item for item in received if not (isinstance(item.data, ApplicationReviewed) and not item.data.complete_by)]
-    await compose(tx, [_decision(item) for item in told], sealer)
+    await compose(tx, [draft for item in received for draft in _decided(item)], sealer)
 
 
-def _decision(item: Received) -> Draft:
+def _decided(item: Received) -> Iterator[Draft]:
+    """What is told of it: of an approval also what was not granted."""
+
+    def draft(kind: Kind, subsidies: Sequence[Subsidy], **values: str) -> Draft:
+        values |= {"applied_on": day_text(data.applied_on), "subsidies": subsidies_text(subsidies)}
+        return Draft(kind, cause_of(item), data.person_id, data.area, values, data.application_id)
+
     data: ApplicationState = item.data
-    values = {"applied_on": day_text(data.applied_on), "subsidies": subsidies_text(data.subsidies)}
-    kind: Kind = "application_rejected"
     if isinstance(data, ApplicationApproved):
-        kind, values["subsidies"] = "application_approved", subsidies_text(data.granted)
+        yield draft("application_approved", data.granted)
+        if refused := [subsidy for subsidy in data.subsidies if subsidy not in data.granted]:
+            yield draft("application_rejected", refused)
+    elif isinstance(data, ApplicationRejected):
+        yield draft("application_rejected", data.subsidies)
     elif isinstance(data, ApplicationWithdrawn):
-        kind, values["withdrawn_on"] = "application_withdrawn", day_text(data.withdrawn_on)
-    elif isinstance(data, ApplicationReviewed):
-        assert data.complete_by is not None
-        kind, values["due_on"] = "application_returned", day_text(data.complete_by)
-    return Draft(kind, cause_of(item), data.person_id, data.area, values, data.application_id)
+        yield draft("application_withdrawn", data.subsidies, withdrawn_on=day_text(data.withdrawn_on))
+    elif isinstance(data, ApplicationReviewed) and data.complete_by is not None:
+        yield draft("application_returned", data.subsidies, due_on=day_text(data.complete_by))
 
 
 async def note_answers(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
