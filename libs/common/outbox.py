@@ -39,6 +39,10 @@ from libs.common.watermark import WATERMARK_TYPE, Watermark
 log = structlog.get_logger(__name__)
 
 _CHUNK_ROWS = 5000
+_CHUNK_BYTES = 16 << 20
+"""Of events that are held in memory at once; some are of a hundred persons."""
+_FETCHED_ROWS = 200
+"""At once by a replay, which asks for no sizes beforehand."""
 _LEADER_LOCK = 7002
 _HELD_BACK_S = 0.002
 """Before events are looked at again that are committed, and wait for an older transaction to end; doubled each time."""
@@ -155,31 +159,37 @@ class Relay:
             high, seq = row["xmin"], first - 1
         self._held_back_s = 0
         batch = await connection.fetch(
-            "SELECT seq, topic, key, body FROM outbox"
-            " WHERE seq > $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 ORDER BY seq LIMIT $4",
-            seq, str(low), str(high), _CHUNK_ROWS,
+            "SELECT seq, topic, key, body FROM ("
+            "  SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_before FROM ("
+            "    SELECT seq, topic, key, body FROM outbox"
+            "    WHERE seq > $1 AND xid >= $2::text::xid8 AND xid < $3::text::xid8 ORDER BY seq LIMIT $4) AS rows"
+            ") AS sized WHERE bytes_before < $5 ORDER BY seq",
+            seq, str(low), str(high), _CHUNK_ROWS, _CHUNK_BYTES,
         )  # fmt: skip
         if len(batch) > min(self._offsets.values(), default=len(batch)):
             # Into an empty log that has replaced this one we would write past its end. If we die before we are told,
             # the next offset shows nothing; so whoever comes after us shall fill that log.
             await connection.execute("UPDATE relay_position SET replaying = true")
-        await self._send(producer, batch)
-        if len(batch) < _CHUNK_ROWS:
+        size = await self._send(producer, batch)
+        if len(batch) < _CHUNK_ROWS and size < _CHUNK_BYTES:
             await self._save_position(connection, high, high, 0)
             self._advance_watermark(high)
         else:
             await self._save_position(connection, low, high, batch[-1]["seq"])
         return len(batch)
 
-    async def _send(self, producer: AIOKafkaProducer, batch: list[Any]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, batch: list[Any]) -> int:
+        """Sends them, and waits until the broker has them; how many bytes."""
         headers = [(INCARNATION_HEADER, self._incarnation.encode())]
-        sent = [
-            await producer.send(row["topic"], row["body"].encode(), key=row["key"].encode(), headers=headers)
-            for row in batch
-        ]
+        sent, size = [], 0
+        for row in batch:
+            value = row["body"].encode()
+            size += len(value)
+            sent.append(await producer.send(row["topic"], value, key=row["key"].encode(), headers=headers))
         for acknowledgement in await asyncio.gather(*sent):
             self._remember(acknowledgement.topic, acknowledgement.partition, acknowledgement.offset)
         OUTBOX_PUBLISHED.labels(self._service).inc(len(batch))
+        return size
 
     def _remember(self, topic: str, partition: int, offset: int) -> None:
         place = f"{topic}/{partition}"
@@ -212,14 +222,16 @@ class Relay:
             cursor = connection.cursor(
                 "SELECT seq, topic, key, body FROM (SELECT DISTINCT ON (aggregate) seq, topic, key, body FROM outbox"
                 " ORDER BY aggregate, version DESC, seq DESC) AS latest ORDER BY seq",
-                prefetch=_CHUNK_ROWS,
+                prefetch=_FETCHED_ROWS,
             )
             chunk: list[Any] = []
+            size = 0
             async for row in cursor:
                 chunk.append(row)
-                if len(chunk) == _CHUNK_ROWS:
+                size += len(row["body"])
+                if len(chunk) == _CHUNK_ROWS or size >= _CHUNK_BYTES:
                     await self._send(producer, chunk)
-                    chunk = []
+                    chunk, size = [], 0
             if chunk:
                 await self._send(producer, chunk)
 

@@ -145,9 +145,10 @@ async def test_many_events_of_one_transaction_leave_whole_and_in_their_order(run
     assert [name for name in await running_bus.seen() if name in {*few, *many}] == [*few, *many]
 
 
-async def test_what_is_too_large_for_one_transaction_is_taken_in_several_and_in_its_order(
+async def test_what_is_too_large_to_be_had_at_once_is_sent_and_taken_in_parts_and_in_its_order(
     running_bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("libs.common.outbox._CHUNK_BYTES", 3_000)
     monkeypatch.setattr("libs.common.consumer._BATCH_BYTES", 2_000)
     large = [f"large {number}" for number in range(40)]
     await running_bus.publish(*large, person="p1-c")
