@@ -151,7 +151,7 @@ async def test_the_federation_s_list_tells_what_changed_of_certificates_and_why(
     for number in (renewed, moved, frozen, before):
         await matching.push("certificate.issued", number, "2016-06-01", **{**ISSUE, **by})
     await matching.push("certificate.renewed", renewed, "2026-04-02", **{**ISSUE, **by, "expires_on": "2036-04-01"})
-    await matching.push("certificate.moved_out", moved, "2026-04-03", in_transit=True, **by)
+    await matching.push("certificate.moved_out", moved, "2026-04-03", in_transit=True, cause="迁往省外", **by)
     await matching.push("certificate.frozen", frozen, "2026-04-04", cause="补录错误", **by)
     await matching.push("certificate.frozen", before, "2026-03-04", **by)
     query = {"area": COUNTY, "period": "2026-04"}
@@ -160,6 +160,7 @@ async def test_the_federation_s_list_tells_what_changed_of_certificates_and_why(
     changes = [dict(zip(sheet[2], row, strict=True)) for row in sheet[3:6]]
     assert [row["变更"] for row in changes] == ["残疾人证换发", "残疾人证迁移中", "残疾人证冻结"]
     assert (changes[2]["残疾类别"], changes[2]["残疾等级"], changes[2]["原因"]) == ("肢体", 2, "补录错误")
+    assert changes[1]["原因"] == "迁往省外"
     paper = await printed(matching, "/v1/papers/certificate-changes.pdf", "cdpf", **query)
     assert all(word in paper for word in ("换证、迁移、冻结清单", "残疾人证迁移中", "2036-04-01"))
 

@@ -68,11 +68,12 @@ class CertificateCancelled(_Certificate):
 
 @event
 class CertificateMovedOut(_Certificate):
-    """`arrived` is null while in transit (迁移中)."""
+    """In transit (迁移中): the certificate is on its way, and valid nowhere yet."""
 
     type: ClassVar[str] = "certificate.moved_out.v1"
 
     in_transit: bool = False
+    cause: str | None = None
 
 
 @event
