@@ -7,6 +7,7 @@ of its arrival, so that one event has one place however late it is delivered aga
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -213,3 +214,10 @@ def create(connection: Connection) -> None:
     """Creates the platform's tables: the first step of every service's first migration."""
     for statement in PLATFORM_V1_STATEMENTS:
         connection.exec_driver_sql(statement)
+
+
+def run_script(connection: Connection, script: Path) -> None:
+    """All statements of an SQL file; through asyncpg itself, which takes many at once."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    driver.run_async(lambda asyncpg: asyncpg.execute(script.read_text("utf-8")))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from libs.common.clock import business_today
-from libs.common.database import Database, is_transient
+from libs.common.database import Database
 from libs.common.privacy import Sealer
+from libs.common.repeating import Repeating
 from libs.common.settings import Settings
 from services.disbursement.bank import Bank, OutcomeUnknown
 from services.disbursement.handlers import dispatch, lifting, reconciliation, statements, submission
@@ -22,54 +19,7 @@ from services.disbursement.handlers.restoring import write_back
 
 log = structlog.get_logger(__name__)
 
-_IDLE_S = 0.25
-_QUIET_S = 1.0
-"""How much longer after `_QUIET_AFTER_S` without work or news: a request, a webhook, an event."""
-_QUIET_AFTER_S = 5.0
-_LONGEST_PAUSE_S = 10.0
 _ASK_AGAIN_S = 1.0
-
-Step = Callable[[], Awaitable[bool]]
-"""Does some of what there is to do; True if there may be more."""
-
-
-class Steps:
-    """A worker that repeats its steps for as long as there is something to do, and then looks again in a moment."""
-
-    def __init__(self, name: str, database: Database, steps: Sequence[Step]) -> None:
-        self.name = name
-        self._database = database
-        self._steps = steps
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Until `stop`; a database that is away is waited for."""
-        pause_s, stirred_at = _IDLE_S, time.monotonic()
-        while not self._stopping.is_set():
-            news = self._database.next_news
-            try:
-                busy = [await step() for step in self._steps]
-                pause_s = 0.0 if any(busy) else _IDLE_S
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("worker_waits", worker=self.name, error=type(error).__name__)
-                pause_s = min(2 * max(pause_s, _IDLE_S), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
-            await _wait(self._stopping, pause_s)
-            if pause_s and time.monotonic() - stirred_at > _QUIET_AFTER_S:
-                await _wait(news, _QUIET_S)
-            if not pause_s or news.is_set():
-                stirred_at = time.monotonic()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._database.tell_news()
-
-
-async def _wait(for_it: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await for_it.wait()
 
 
 class Sending:
@@ -129,12 +79,12 @@ class Sending:
         await dispatch.hand_over(self._database, self._bank, self._sealer, claimed)
         return bool(claimed)
 
-    def preparing(self) -> Steps:
-        return Steps("preparing", self._database, [self.submit, self.prepare])
+    def preparing(self) -> Repeating:
+        return Repeating("preparing", self._database, self.submit, self.prepare)
 
-    def handing_over(self) -> Steps:
+    def handing_over(self) -> Repeating:
         """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
-        return Steps("handing over", self._database, [self.hand_over])
+        return Repeating("handing over", self._database, self.hand_over)
 
 
 class Following:
@@ -172,9 +122,9 @@ class Following:
                 await reconciliation.close_if_clean(tx, cycle_id)
         return False
 
-    def following(self) -> Steps:
-        return Steps("following", self._database, [self.lift, self.follow])
+    def following(self) -> Repeating:
+        return Repeating("following", self._database, self.lift, self.follow)
 
-    def closing(self) -> Steps:
+    def closing(self) -> Repeating:
         """Beside `following`: to compare a large cycle takes long, and the next one's results do not wait for it."""
-        return Steps("closing", self._database, [self.close])
+        return Repeating("closing", self._database, self.close)

@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from libs.common.daily import DailyTask
 from libs.common.database import Database, Transaction
 from libs.common.invariants import Invariant
+from libs.common.repeating import chunk_by_chunk
 from libs.common.service import Service, create_app, serve
 from libs.common.settings import Settings
 from services.eligibility.api import assessments, corrections, persons, policies, publication, simulations
 from services.eligibility.handlers.blocked import tell_blocked
-from services.eligibility.handlers.chunks import ChunkWorker
 from services.eligibility.handlers.corrections import open_cases
 from services.eligibility.handlers.policies import load_policy, tell_policies
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
@@ -75,8 +75,8 @@ SERVICE = Service(
     on_start=_tell_policies,
     on_set_aside=tell_blocked,
     workers=[
-        lambda app: ChunkWorker(app.state.database, reevaluate_chunk),
-        lambda app: ChunkWorker(app.state.database, simulate_chunk),
+        lambda app: chunk_by_chunk("re-evaluation", app.state.database, reevaluate_chunk),
+        lambda app: chunk_by_chunk("simulation", app.state.database, simulate_chunk),
     ],
 )
 

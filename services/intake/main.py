@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import httpx
 from fastapi import FastAPI
 
 from libs.common.daily import DailyTask
+from libs.common.repeating import Repeating
 from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
 from services.intake.api import (
@@ -37,7 +37,7 @@ from services.intake.rate import RateLimit, Throttle
 from services.intake.stores import TwoStores
 from services.intake.subscriptions import REBUILDABLES, subscriptions
 from services.intake.vault import Vault
-from services.intake.workers import WEBHOOK_TIMEOUT_S, NationalUploads, PartnerWebhooks, Repeating
+from services.intake.workers import WEBHOOK_TIMEOUT_S, NationalUploads, PartnerWebhooks
 
 
 def build(settings: Settings) -> FastAPI:
@@ -100,16 +100,18 @@ def build(settings: Settings) -> FastAPI:
 def _workers(settings: Settings, vault: Vault, stores: TwoStores) -> list[Callable[[FastAPI], Worker]]:
     def webhooks_out(app: FastAPI) -> Worker:
         client = httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S)
-        return Repeating("partner webhooks", PartnerWebhooks(app.state.database, vault, client).deliver_due, client)
+        database = app.state.database
+        deliveries = PartnerWebhooks(database, vault, client)
+        return Repeating("partner webhooks", database, deliveries.deliver_due, client=client)
 
     def national_uploads(app: FastAPI) -> Worker:
         client = httpx.AsyncClient(timeout=NATIONAL_TIMEOUT_S)
         national = HttpNationalArchive(settings.national_archive_url, client)
         uploads = NationalUploads(app.state.database, stores, vault, national)
-        return Repeating("national uploads", uploads.upload_due, client)
+        return Repeating("national uploads", app.state.database, uploads.upload_due, client=client)
 
     def rosters_taken_over(app: FastAPI) -> Worker:
-        return Repeating("rosters taken over", app.state.roster_reading.step, nullcontext())
+        return Repeating("rosters taken over", app.state.database, app.state.roster_reading.step)
 
     always: list[Callable[[FastAPI], Worker]] = [webhooks_out, rosters_taken_over]
     return [*always, national_uploads] if settings.national_archive_url else always

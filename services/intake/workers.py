@@ -5,28 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import structlog
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from libs.common.clock import utc_now
-from libs.common.database import Database, Transaction, is_transient
+from libs.common.database import Database, Transaction
 from services.intake.handlers.archives import content_in, found_in
 from services.intake.handlers.store_checks import is_sound
 from services.intake.national import NationalArchive, NationalDocument, NationalRefusal
 from services.intake.stores import TwoStores
 from services.intake.vault import Vault
 
-log = structlog.get_logger(__name__)
-
-_IDLE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
 _LEASE_S = 120
 """So long one process has for what it took; then another may take it."""
 
@@ -37,42 +30,6 @@ WEBHOOK_PAUSES_S = (5, 30, 120, 600, 3600, 3 * 3600, 12 * 3600, 24 * 3600)
 
 _UPLOAD_PAUSES_S = (30, 300, 3600, 6 * 3600, 24 * 3600)
 """The last one is repeated for ever: a document is owed to the national system."""
-
-Step = Callable[[], Awaitable[bool]]
-"""Does some of what there is to do; True if there may be more."""
-
-
-class Repeating:
-    """A worker that repeats a step while there is something to do, and then looks again in a moment. At its end it
-    closes the client that the step uses."""
-
-    def __init__(self, name: str, step: Step, client: AbstractAsyncContextManager[object]) -> None:
-        self.name = name
-        self._step = step
-        self._client = client
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Until `stop`; a database that is away is waited for."""
-        async with self._client:
-            await self._repeat()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    async def _repeat(self) -> None:
-        pause_s = _IDLE_S
-        while not self._stopping.is_set():
-            try:
-                pause_s = 0.0 if await self._step() else _IDLE_S
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("worker_waits", worker=self.name, error=type(error).__name__)
-                pause_s = min(2 * max(pause_s, _IDLE_S), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._stopping.wait()
 
 
 class NationalUploads:
@@ -162,12 +119,12 @@ def _outcome(attempts: int, problem: str | None) -> dict[str, Any]:
 def _later(attempts: int, pauses_s: tuple[int, ...]) -> Any:
     """When to try again after so many attempts, with jitter, so that all do not come at once."""
     pause_s = pauses_s[min(attempts, len(pauses_s)) - 1]
-    return utc_now() + timedelta(seconds=pause_s * random.uniform(0.8, 1.2))  # noqa: S311
+    return utc_now() + timedelta(seconds=pause_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
 
 
 async def _note(tx: Transaction, table: str, key: str, value: Any, values: dict[str, Any]) -> None:
     changes = ", ".join(f"{name} = :{name}" for name in values)
-    await tx.connection.execute(text(f"UPDATE {table} SET {changes} WHERE {key} = :key"), {**values, "key": value})  # noqa: S608
+    await tx.connection.execute(text(f"UPDATE {table} SET {changes} WHERE {key} = :key"), {**values, "key": value})  # noqa: S608 (names of this module)
 
 
 _TAKE_UPLOADS = text(

@@ -21,12 +21,13 @@ PERSONS = 300
 WORKER = """
 import asyncio, sys
 from libs.common.database import Database
+from libs.common.repeating import chunk_by_chunk
 from services.eligibility.handlers import reevaluation
-from services.eligibility.handlers.chunks import ChunkWorker
 
 async def work():
     reevaluation._CHUNK_PERSONS = 10
-    await ChunkWorker(Database(sys.argv[1], service="eligibility"), reevaluation.reevaluate_chunk).run()
+    database = Database(sys.argv[1], service="eligibility")
+    await chunk_by_chunk("re-evaluation", database, reevaluation.reevaluate_chunk).run()
 
 asyncio.run(work())
 """

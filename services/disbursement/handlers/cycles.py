@@ -254,7 +254,7 @@ async def load_cycle(tx: Transaction, cycle_id: UUID, *, lock: bool = False) -> 
     """The cycle's row. NotFound."""
     found = rows(
         await tx.connection.execute(
-            text(f"SELECT * FROM cycles WHERE cycle_id = :id{' FOR UPDATE' if lock else ''}"),  # noqa: S608
+            text(f"SELECT * FROM cycles WHERE cycle_id = :id{' FOR UPDATE' if lock else ''}"),  # noqa: S608 (constants)
             {"id": cycle_id},
         )
     )

@@ -35,12 +35,12 @@ _LATE = """
 """
 
 _RESOLVE = text(
-    f"WITH late AS ({_LATE}) UPDATE escalations e SET resolved_on = :as_of WHERE e.resolved_on IS NULL"  # noqa: S608
+    f"WITH late AS ({_LATE}) UPDATE escalations e SET resolved_on = :as_of WHERE e.resolved_on IS NULL"  # noqa: S608 (joins constants of this module)
     " AND NOT EXISTS (SELECT FROM late WHERE (late.kind, late.subject_id, late.office, late.due_on)"
     " = (e.kind, e.subject_id, e.office, e.due_on))"
 )
 _ESCALATE = text(
-    f"WITH late AS ({_LATE}) INSERT INTO escalations"  # noqa: S608
+    f"WITH late AS ({_LATE}) INSERT INTO escalations"  # noqa: S608 (joins constants of this module)
     " (kind, subject_id, office, area, escalated_to, due_on, escalated_on)"
     " SELECT kind, subject_id, office, area,"
     " left(area, CASE WHEN length(area) > 6 THEN 6 WHEN length(area) > 4 THEN 4 ELSE 2 END), due_on, :as_of FROM late"

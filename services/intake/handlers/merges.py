@@ -97,7 +97,7 @@ async def _move(tx: Transaction, vault: Vault, wrong: Person, right: Person) -> 
         text("UPDATE changes SET status = 'replaced' WHERE person_id = :wrong AND status = 'pending'"), both
     )
     for name in ("applications", "applied_subsidies", "accounts", "guardians", "changes", "objections", "transfers"):
-        await tx.connection.execute(text(f"UPDATE {name} SET person_id = :right WHERE person_id = :wrong"), both)  # noqa: S608
+        await tx.connection.execute(text(f"UPDATE {name} SET person_id = :right WHERE person_id = :wrong"), both)  # noqa: S608 (tables)
     await tx.connection.execute(
         update(persons).where(persons.c.person_id == wrong.person_id).values(merged_into=right.person_id)
     )

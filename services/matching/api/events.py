@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import Depends
@@ -149,4 +149,4 @@ async def push_event(body: PushedEvent, tx: Tx, sender: Reporter, parts: PartsOf
     )
 
 
-assert set(KINDS) | {RETRACTION} == set(EventKind.__args__)  # type: ignore[attr-defined]
+assert set(KINDS) | {RETRACTION} == set(get_args(EventKind))

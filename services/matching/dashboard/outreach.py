@@ -24,7 +24,7 @@ from libs.common.dashboard import (
     options_of,
     word,
 )
-from libs.common.forms import posted
+from libs.common.forms import Field, form
 from libs.common.listing import listing
 from libs.common.vocabulary import in_chinese
 
@@ -109,15 +109,14 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
 
 
 def _outcome(desk: Desk, case: Mapping[str, Any], opened: ui.dialog) -> None:
-    outcome = ui.select(_OUTCOMES, value="reminded", label="结果").props('outlined dense aria-label="结果"')
-    method = ui.select(_METHODS, value="phone", label="方式").props('outlined dense aria-label="方式"')
-    note = ui.input("说明").props("outlined dense")
-    refused = ui.column().classes("w-full")
-
-    async def save() -> None:
-        body = {"outcome": outcome.value, "method": method.value, "note": note.value or ""}
-        if await posted(desk, f"/v1/outreach/{case['outreach_id']}/outcome", body, refused):
-            opened.close()
-            ui.notify("已记录")
-
-    ui.button("记录", on_click=save).props("unelevated no-caps")
+    form(
+        desk,
+        f"/v1/outreach/{case['outreach_id']}/outcome",
+        [
+            Field("outcome", "结果", options=_OUTCOMES, initial="reminded"),
+            Field("method", "方式", options=_METHODS, initial="phone"),
+            Field("note", "说明", required=False),
+        ],
+        button="记录",
+        done=opened.close,
+    )

@@ -23,7 +23,7 @@ from libs.common.dashboard import (
     table,
     word,
 )
-from libs.common.forms import posted
+from libs.common.forms import Field, form
 from libs.common.listing import listing
 from services.matching.dashboard.findings import METHODS
 
@@ -93,15 +93,14 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
 
 def _attempt(desk: Desk, proof: Mapping[str, Any], opened: ui.dialog) -> None:
     outcomes = {key: chinese for key, (chinese, _) in OUTCOMES.items() if key != "stopped"}
-    method = ui.select(METHODS, value="visit", label="验证方式").props('outlined dense aria-label="验证方式"')
-    outcome = ui.select(outcomes, value="alive", label="结果").props('outlined dense aria-label="结果"')
-    note = ui.input("说明").props("outlined dense")
-    refused = ui.column().classes("w-full")
-
-    async def save() -> None:
-        body = {"method": method.value, "outcome": outcome.value, "note": note.value or ""}
-        if await posted(desk, f"/v1/proofs-of-life/{proof['proof_id']}", body, refused):
-            opened.close()
-            ui.notify("已记录")
-
-    ui.button("记录", on_click=save).props("unelevated no-caps")
+    form(
+        desk,
+        f"/v1/proofs-of-life/{proof['proof_id']}",
+        [
+            Field("method", "验证方式", options=METHODS, initial="visit"),
+            Field("outcome", "结果", options=outcomes, initial="alive"),
+            Field("note", "说明", required=False),
+        ],
+        button="记录",
+        done=opened.close,
+    )

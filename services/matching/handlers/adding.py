@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from libs.common.database import Transaction
 
 _FEW = 50
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
 
 
 async def add_rows(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -18,7 +18,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    bind = op.get_bind()
-    platform_schema.create(bind)
-    script = (Path(__file__).parents[1] / "schema_v1.sql").read_text("utf-8")
-    bind.connection.dbapi_connection.run_async(lambda driver: driver.execute(script))  # type: ignore[union-attr]
+    platform_schema.create(op.get_bind())
+    platform_schema.run_script(op.get_bind(), Path(__file__).parents[1] / "schema_v1.sql")

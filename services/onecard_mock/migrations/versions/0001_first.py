@@ -9,6 +9,8 @@ from pathlib import Path
 
 from alembic import op
 
+from libs.common import platform_schema
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -16,7 +18,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    script = (Path(__file__).parents[1] / "schema_v1.sql").read_text("utf-8")
-    op.get_bind().connection.dbapi_connection.run_async(  # type: ignore[union-attr]
-        lambda driver: driver.execute(script)
-    )
+    platform_schema.run_script(op.get_bind(), Path(__file__).parents[1] / "schema_v1.sql")
