@@ -53,7 +53,7 @@ class Service:
     """What one service consists of.
 
     `upstreams`: services whose facts this one passes on; its watermark is never ahead of theirs. `listens_to`: the
-    services whose topics it reads. `bulk`: also read the bulk lanes of what it listens to, as consumers of their own.
+    services whose topics it reads; `bulk_from`: whose bulk lanes too, by a consumer of their own.
     `workers` are built with the app's state; `larger_bodies` maps path prefixes to body limits in bytes.
     """
 
