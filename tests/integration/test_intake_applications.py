@@ -3,196 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event
 
 from libs.common.auth import Role
-from libs.common.clock import business_today, utc_now
-from libs.common.consumer import Received
-from libs.common.database import new_id, rows
-from libs.common.events.eligibility import (
-    ApplicationAssessed,
-    EntitledMonths,
-    EntitlementChanged,
-    PolicyChanged,
-    SubsidyDecision,
-)
-from libs.common.events.envelope import Envelope, EventData
+from libs.common.clock import business_today
+from libs.common.events.eligibility import PolicyChanged
 from libs.common.period import Period
-from libs.common.settings import Settings
 from libs.common.working_days import working_days_after
-from services.intake.main import build
-from tests.conftest import Databases, Issuer, Running, running
-from tests.unit.intake.samples import declaration, guardian, guardian_account, id_number
-
-_versions = itertools.count(1)
-
-
-@dataclass
-class Office:
-    """Intake with everybody who works with it; `eligible` is what eligibility answers."""
-
-    running: Running
-    issuer: Issuer
-    area: str
-
-    def token(self, role: Role, sub: str | None = None, area: str | None = None) -> dict[str, str]:
-        return self.issuer.bearer(role, area or self.area, sub)
-
-    def declaration(self, **changes: Any) -> dict[str, Any]:
-        """Somebody of this county applies."""
-        return declaration(**{"area": f"{self.area}001", **changes})
-
-    async def post(self, path: str, role: Role, body: Any = None, sub: str | None = None, **options: Any) -> Any:
-        headers = self.token(role, sub, options.pop("area", None)) | options.pop("headers", {})
-        return await self.running.http.post(f"/v1{path}", json=body, headers=headers, **options)
-
-    async def put(self, path: str, role: Role, body: Any, sub: str | None = None) -> httpx.Response:
-        return await self.running.http.put(f"/v1{path}", json=body, headers=self.token(role, sub))
-
-    async def get(self, path: str, role: Role = "civil_affairs", **options: Any) -> httpx.Response:
-        headers = self.token(role, options.pop("sub", None), options.pop("area", None))
-        return await self.running.http.get(f"/v1{path}", headers=headers, **options)
-
-    async def submit(self, body: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-        answer = await self.post("/applications", "partner", body or self.declaration(**changes))
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
-
-    async def review(self, application_id: str, stage: Role, outcome: str = "approve", **more: Any) -> httpx.Response:
-        sub = more.pop("sub", f"{stage} clerk")
-        body = {"stage": stage, "outcome": outcome, **more}
-        answer: httpx.Response = await self.post(f"/applications/{application_id}/reviews", stage, body, sub)
-        return answer
-
-    async def approve_by_three(self, application_id: str, **more: dict[str, Any]) -> None:
-        for stage in ("township", "cdpf", "civil_affairs"):
-            answer = await self.review(application_id, stage, **more.get(stage, {}))
-            assert answer.status_code == 200, answer.text
-
-    async def read(self, application_id: str) -> dict[str, Any]:
-        answer = await self.get(f"/applications/{application_id}")
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    async def tell(self, *events: EventData) -> None:
-        """Eligibility tells this, as if over the bus."""
-        received = [
-            Received(Envelope(id=new_id(), source="/test", type=told.type, subject="", time=utc_now(), data={}), told)
-            for told in events
-        ]
-        async with self.running.app.state.database.transaction() as tx:
-            await self.running.app.state.projection.apply(tx, received)
-
-    async def assess(self, application_id: str, *eligible: str, version: int | None = None) -> None:
-        """Eligibility answers for the application's present version: `eligible` subsidies are payable."""
-        if version is None:
-            found = await self.rows(f"SELECT version FROM applications WHERE application_id = '{application_id}'")
-            version = found[0]["version"]
-        await self.tell(assessed(application_id, *eligible, version=version))
-
-    async def granted(self, body: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-        """A person whose application was approved for all it asked for."""
-        submitted = await self.submit(body, **changes)
-        await self.approve_by_three(submitted["application_id"])
-        await self.assess(submitted["application_id"], "living", "care")
-        return submitted
-
-    async def rows(self, sql: str) -> list[dict[str, Any]]:
-        async with self.running.app.state.database.transaction() as tx:
-            return list(rows(await tx.connection.execute(text(sql))))
-
-    async def told(self, event_type: str, person_id: str) -> list[dict[str, Any]]:
-        """The events of a type about a person, oldest first."""
-        found = await self.rows(
-            f"SELECT CAST(body AS jsonb) -> 'data' AS data FROM outbox WHERE type = '{event_type}.v1'"
-            f" AND key = '{person_id}' ORDER BY seq"
-        )
-        return [row["data"] for row in found]
-
-
-def assessed(application_id: str, *eligible: str, version: int) -> ApplicationAssessed:
-    decisions = [
-        SubsidyDecision.model_validate(
-            {
-                "subsidy": subsidy,
-                "eligible": subsidy in eligible,
-                "first_period": "2026-03" if subsidy in eligible else None,
-                "amount_fen": 10000 if subsidy in eligible else 0,
-                "reasons": [
-                    {
-                        "rule": "in scope",
-                        "outcome": "pass" if subsidy in eligible else "fail",
-                        "citation": "国发〔2015〕52号",
-                        "detail": f"{subsidy} judged",
-                    }
-                ],
-            }
-        )
-        for subsidy in ("living", "care")
-    ]
-    return ApplicationAssessed(
-        person_id="",
-        version=next(_versions),
-        application_id=UUID(application_id),
-        application_version=version,
-        policy_version="test",
-        decisions=tuple(decisions),
-    )
-
-
-_counties = itertools.count(1)
-
-
-@asynccontextmanager
-async def open_intake(databases: Databases, issuer: Issuer, **changes: Any) -> AsyncIterator[Running]:
-    """Intake on a new database, for many tests: each has a county of its own."""
-    settings = Settings(
-        database_url=await databases.fresh("intake"),
-        roles="api",
-        jwt_public_key=issuer.public_key,
-        person_keys="1:" + "5a" * 32,
-        sealing_keys="k1:" + "a5" * 16,
-        **changes,
-    )
-    with tempfile.TemporaryDirectory(prefix="liangbu-archives-") as folder:
-        settings.data_dir = Path(folder)
-        async with running(build(settings), settings) as started:
-            yield started
-
-
-@asynccontextmanager
-async def open_office(started: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    """The offices of a new county. At the end the invariants hold."""
-    office = Office(started, issuer, f"99{next(_counties):04d}")
-    yield office
-    held = await office.get("/invariants", "admin", area="00")
-    assert held.json()["holds"], held.json()
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
+from tests.integration.intake import Office, schedule
+from tests.unit.intake.samples import guardian, guardian_account, id_number
 
 
 async def test_an_application_is_approved_by_three_offices_and_eligibility(office: Office) -> None:
@@ -658,23 +484,6 @@ async def test_a_person_who_is_paid_is_reached_as_before_until_a_new_application
     await office.assess(second["application_id"], "care")
     contacts = await office.told("contact.changed", person_id)
     assert [contact["version"] for contact in contacts] == list(range(1, before + 2))
-
-
-def schedule(person_id: str, version: int, *, last: Period | None) -> EntitlementChanged:
-    months = EntitledMonths.model_validate(
-        {
-            "from": Period(2026, 3),
-            "to": last,
-            "amount_fen": 10000,
-            "area": "530102",
-            "level": 1,
-            "policy_version": "test",
-            "cause": "application.approved",
-        }
-    )
-    return EntitlementChanged(
-        person_id=person_id, version=version, subsidy="living", schedule=(months,), cause="test", area="530102"
-    )
 
 
 async def test_a_deadline_follows_the_policy_of_the_area(office: Office) -> None:

@@ -18,22 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from libs.common.clock import business_today
 from libs.common.period import Period
 from services.intake.handlers.store_checks import remove_strays
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office, schedule
+from tests.integration.intake import Office, schedule
 
 PDF = b"%PDF-1.7\n" + b"commitment " * 50
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 def stored_files(office: Office, content: bytes = PDF) -> list[list[Path]]:

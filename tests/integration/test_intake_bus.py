@@ -12,7 +12,7 @@ from libs.common.platform_schema import ensure_month_partitions
 from libs.common.settings import Settings
 from services.intake.main import build
 from tests.conftest import Databases, Issuer, eventually, running
-from tests.integration.test_intake_applications import Office, assessed
+from tests.integration.intake import Office, assessed
 
 
 async def test_an_assessment_from_the_bus_decides_once(

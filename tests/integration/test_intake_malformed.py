@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.intake import Office
 from tests.unit.intake.samples import guardian, guardian_account, id_number
 
 AT_LEAST = 500
@@ -23,18 +21,6 @@ _TEXTS = st.text(st.characters(), max_size=40) | st.sampled_from(
 )
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXTS
 _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3))
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

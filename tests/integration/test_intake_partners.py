@@ -15,21 +15,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from libs.common.clock import business_today
 from services.intake.national import HttpNationalArchive
 from services.intake.workers import WEBHOOK_PAUSES_S, NationalUploads, PartnerWebhooks
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.conftest import Databases, Issuer
+from tests.integration.intake import Office, open_intake, open_office
 from tests.integration.test_intake_archives import PDF, add
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 async def bulk(office: Office, lines: list[bytes], **headers: str) -> httpx.Response:

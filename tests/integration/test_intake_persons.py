@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from libs.common.clock import business_today
 from libs.common.period import Period
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.intake import Office
 from tests.unit.intake.samples import guardian, guardian_account, id_number
 
 OWN = {"holder": "own", "bank": "富滇银行", "number": "6217009999999990777", "status": "active"}
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 async def propose(office: Office, person_id: str, kind: str, body: dict[str, Any], sub: str = "proposer") -> str:

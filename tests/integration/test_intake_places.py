@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from libs.common.clock import business_today
 from libs.common.working_days import working_days_after
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.intake import Office
 
 FAR = "110105"
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 async def accepted_far_away(office: Office) -> dict[str, Any]:

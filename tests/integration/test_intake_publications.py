@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-import pytest
-
 from libs.common.clock import business_today
 from libs.common.events.eligibility import PolicyChanged
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.intake import Office
 from tests.integration.test_papers import words_of
 
 TODAY = business_today()
 SIGNED_ON = TODAY - timedelta(days=30)
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 def policy(area: str, version: int, amounts: Mapping[date, int], **more: Any) -> PolicyChanged:

@@ -19,17 +19,7 @@ from services.matching.handlers import comparisons as steps
 from services.matching.ledger import broken_at
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import (
-    CERTIFICATES,
-    COUNTY,
-    TOWNSHIP,
-    Matching,
-    deaths_csv,
-    invariants_hold,
-    matching,
-)
-
-__all__ = ["matching"]  # the fixture
+from tests.integration.matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, invariants_hold
 
 LOW_INCOME = "name,id_number,category,grace,household_id,from,to,last_paid_period,area\n"
 

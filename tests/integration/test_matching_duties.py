@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from libs.common.events.eligibility import PolicyChanged, PolicyValue
-from libs.common.settings import Settings
 from libs.common.working_days import working_days_after
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import COUNTY, Matching
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
+from tests.integration.matching import COUNTY, Matching
 
 
 async def plan(matching: Matching, kind: str, area: str, planned_on: str, **more: Any) -> httpx.Response:

@@ -16,9 +16,7 @@ import pytest
 from services.matching.apart import DiedApart, apart
 from services.matching.feeds import FeedFolder
 from tests.conftest import eventually
-from tests.integration.test_matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, matching
-
-__all__ = ["matching"]  # the fixture
+from tests.integration.matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv
 
 
 def people(matching: Matching, count: int) -> list[tuple[str, str, str]]:

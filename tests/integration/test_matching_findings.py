@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs.common.settings import Settings
 from libs.common.working_days import working_days_after
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import COUNTY, TOWNSHIP, Matching, invariants_hold
+from tests.integration.matching import COUNTY, TOWNSHIP, Matching, invariants_hold
 
 JPEG = b"\xff\xd8\xff\xe0 a picture of a person at home"
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
 
 
 async def lead(matching: Matching, kind: str = "person.died", area: str = TOWNSHIP, **more: Any) -> dict[str, Any]:

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-
-import pytest
-
 from libs.common.events.intake import PersonIdCorrected
-from libs.common.settings import Settings
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import TOWNSHIP, Matching, invariants_hold
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
+from tests.integration.matching import TOWNSHIP, Matching, invariants_hold
 
 
 async def test_facts_findings_and_later_news_follow_to_the_survivor(matching: Matching) -> None:

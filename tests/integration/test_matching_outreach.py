@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,22 +13,10 @@ from libs.common.events.eligibility import CandidatePrescreened, Reason, Subsidy
 from libs.common.events.intake import ApplicationFacts, ApplicationSubmitted, CertificateClaim
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.period import SHANGHAI, Period
-from libs.common.settings import Settings
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import ISSUE, TOWNSHIP, Matching, entitled, invariants_hold
+from tests.integration.matching import ISSUE, TOWNSHIP, Matching, entitled, invariants_hold
 
 TODAY = business_today()
 RECENTLY = TODAY - timedelta(days=10)
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
 
 
 async def newly_certified(matching: Matching, on: date = RECENTLY) -> str:

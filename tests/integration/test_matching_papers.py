@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pypdfium2
-import pytest
 from python_calamine import CalamineWorkbook
 
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import Period
-from libs.common.settings import Settings
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import CERTIFICATES, COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
+from tests.integration.matching import CERTIFICATES, COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
 
 
 async def sheets(

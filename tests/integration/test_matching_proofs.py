@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +10,8 @@ import pytest
 
 from libs.common.events.intake import ApplicationFacts, ApplicationSubmitted
 from libs.common.period import Period
-from libs.common.settings import Settings
-from services.matching.main import build
-from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import TOWNSHIP, Matching, Recipient, invariants_hold
+from tests.integration.matching import TOWNSHIP, Matching, Recipient, invariants_hold
 from tests.integration.test_matching_findings import JPEG
-
-
-@pytest.fixture
-async def matching(
-    databases: Databases, issuer: Issuer, make_settings: Callable[..., Settings], tmp_path: Path
-) -> AsyncIterator[Matching]:
-    settings = make_settings(await databases.fresh("matching"), data_dir=tmp_path)
-    async with running(build(settings), settings) as started:
-        yield Matching(started, issuer)
 
 
 async def recipient(matching: Matching, *, born: int, applied_on: str = "2025-06-10", **more: Any) -> Recipient:

@@ -16,7 +16,7 @@ from services.eligibility.main import build as build_eligibility
 from services.matching.main import build as build_matching
 from services.notification.main import build as build_notification
 from tests.conftest import Databases, Issuer, eventually, running
-from tests.integration.test_matching import TOWNSHIP, Matching, invariants_hold
+from tests.integration.matching import TOWNSHIP, Matching, invariants_hold
 
 BUILDS: dict[str, Any] = {
     "matching": build_matching,

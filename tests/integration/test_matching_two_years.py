@@ -18,7 +18,7 @@ from libs.common.settings import Settings
 from services.matching.kinds import KINDS, hold_from
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
-from tests.integration.test_matching import ISSUE, Matching, Recipient, invariants_hold
+from tests.integration.matching import ISSUE, Matching, Recipient, invariants_hold
 from tests.integration.test_matching_outreach import applied, prescreened
 
 COUNTY, TOWNSHIPS = "530112", ("530112001", "530112002")

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pypdfium2
-import pytest
 from python_calamine import CalamineWorkbook
 
 from libs.common.clock import business_today
 from libs.common.events.eligibility import PolicyChanged
-from tests.conftest import Databases, Issuer, Running
-from tests.integration.test_intake_applications import Office, open_intake, open_office
+from tests.integration.intake import Office
 
 RARE = "䶮𠮷·阿卜杜克里木"
-
-
-@pytest.fixture(scope="module")
-async def intake(databases: Databases, issuer: Issuer) -> AsyncIterator[Running]:
-    async with open_intake(databases, issuer) as started:
-        yield started
-
-
-@pytest.fixture
-async def office(intake: Running, issuer: Issuer) -> AsyncIterator[Office]:
-    async with open_office(intake, issuer) as opened:
-        yield opened
 
 
 def policy(area: str, version: int, living_fen: int) -> PolicyChanged:

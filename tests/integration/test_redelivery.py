@@ -13,10 +13,8 @@ from sqlalchemy import text
 
 from libs.common.events.envelope import EventData
 from libs.common.period import Period
-from tests.integration.test_intake_applications import Office, assessed, intake, office
-from tests.integration.test_matching import Matching, entitled, matching
-
-__all__ = ["intake", "matching", "office"]  # fixtures
+from tests.integration.intake import Office, assessed
+from tests.integration.matching import Matching, entitled
 
 SEEDS = range(5)
 
