@@ -318,6 +318,7 @@ async def test_an_archive_says_what_is_missing_until_everything_is_there(world: 
         assert added.status_code == 201, added.text
     archive = await world.get("intake", f"{path_of(person)}/archive", area=area)
     assert (archive["missing"], archive["complete"]) == ([], True)
+    assert archive["items"]
     assert all(item["sha256"] and item["uploaded_by"] for item in archive["items"])
     large = await scan(world, person, "photo", b"%PDF-" + bytes(8 << 20))
     assert (large.status_code, "8388608" in large.text) == (413, True), "refused, and it says what is taken"

@@ -122,6 +122,7 @@ async def test_a_thousand_recipients_are_taken_over_and_exactly_the_unpaid_month
     assert {(number, field) for number, (_, _, field) in damaged.items()} <= named
     assert (PERSONS + 2, "id_number") in named
     refused = [item for item in rejects if item["kind"] == "refused"]
+    assert refused
     assert all(item["field"] in ("living", "care") and "国发" in item["reason"] for item in refused), refused[:3]
     download = await world.call(
         "GET", "intake", f"/v1/roster-imports/{report['import_id']}/rejects.csv", "auditor", area

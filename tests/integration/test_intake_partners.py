@@ -67,6 +67,7 @@ async def test_of_one_person_written_in_several_ways_the_first_line_counts(offic
         for way in (f"{number[:6]} {number[6:14]} {number[14:]}", number.lower(), wide, number):
             written.append(line(body | {"applicant": body["applicant"] | {"id_number": way}}))
     results = (await bulk(office, written)).json()["results"]
+    assert len(results) == len(written)
     for first, *others in (results[start : start + 4] for start in range(0, len(results), 4)):
         assert first["status"] == 201
         assert [(other["status"], other["application_id"]) for other in others] == [(409, first["application_id"])] * 3

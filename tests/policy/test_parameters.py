@@ -253,11 +253,15 @@ def test_json_is_a_layer_too() -> None:
 
 def test_no_rule_names_a_province() -> None:
     for path in Path(services.eligibility.__file__).parent.rglob("*.py"):
-        if path.name == "dashboard.py":
-            continue  # a page may suggest an area
         source = path.read_text(encoding="utf-8")
         assert "Yunnan" not in source
         assert '"53' not in source, path
+
+
+@pytest.mark.parametrize("folder", ["libs", "services"])
+def test_no_code_takes_a_province_for_granted(folder: str) -> None:
+    for path in (Path(__file__).parents[2] / folder).rglob("*.py"):
+        assert '"53"' not in path.read_text(encoding="utf-8"), path
 
 
 def test_months_before_those_looked_at_are_not_answered() -> None:
