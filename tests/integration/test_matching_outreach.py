@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from libs.common.clock import business_today
 from libs.common.events.eligibility import CandidatePrescreened, Reason, SubsidyDecision
 from libs.common.events.intake import ApplicationFacts, ApplicationSubmitted, CertificateClaim
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.period import SHANGHAI, Period
+from services.matching.handlers.outreach import answer_outreach
+from tests.conftest import eventually
 from tests.integration.matching import ISSUE, TOWNSHIP, Matching, entitled, invariants_hold
 
 TODAY = business_today()
@@ -113,6 +117,29 @@ async def test_who_applied_in_time_and_is_heard_of_late_has_waived_nothing(match
     assert (await case_of(matching, person_id))["status"] == "lapsed", "an earlier application is no answer"
     await matching.hear(applied(person_id, date.fromisoformat(case["lapses_after"])))
     assert (await case_of(matching, person_id))["status"] == "applied"
+
+
+async def test_who_applies_as_the_clocks_are_read_has_waived_nothing(matching: Matching) -> None:
+    person_id = await newly_certified(matching)
+    case = await case_of(matching, person_id)
+    await matching.hear(prescreened(case, "care"), delivered(case, TODAY))
+    over = _after((await case_of(matching, person_id))["lapses_after"])
+    async with matching.running.app.state.database.transaction() as tx:
+        await tx.lock(person_id)
+        reading = asyncio.create_task(daily(matching, over))
+        await eventually(lambda: _waits_for_a_lock(matching))
+        await answer_outreach(tx, {person_id: TODAY})
+    await reading
+    assert (await case_of(matching, person_id))["status"] == "applied"
+    assert await matching.told(person_id, "outreach.lapsed") == []
+
+
+async def _waits_for_a_lock(matching: Matching) -> bool:
+    async with matching.running.app.state.database.transaction() as tx:
+        found = await tx.connection.execute(
+            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'")
+        )
+        return bool(found.scalar_one())
 
 
 async def test_a_reminder_near_the_end_of_the_three_months_leaves_the_person_thirty_days(matching: Matching) -> None:

@@ -186,11 +186,11 @@ async def lapse_outreach(tx: Transaction, as_of: date) -> int:
         )
         .values(alarm_since=as_of)
     )
-    found = await tx.connection.execute(
-        select(outreach).where(outreach.c.status == "reminded", outreach.c.lapses_after < as_of)
-    )
-    cases = found.all()
-    await tx.lock(*{case.person_id for case in cases})
+    over = select(outreach).where(outreach.c.status == "reminded", outreach.c.lapses_after < as_of)
+    persons = {case.person_id for case in await tx.connection.execute(over)}
+    await tx.lock(*persons)
+    # Again, behind the locks: who applied meanwhile has answered.
+    cases = (await tx.connection.execute(over.where(among(outreach.c.person_id, persons)))).all()
     for case in cases:
         await _save(tx, case, status="lapsed", lapsed_on=as_of)
         tx.publish(
