@@ -17,8 +17,8 @@ from libs.common.errors import Conflict, DomainError, InvalidInput
 from libs.common.events.matching import FindingOpened
 from libs.common.working_days import working_days_after
 from services.matching.handlers.findings import (
-    AlreadyVerified,
     Verification,
+    lock_open_finding,
     read_finding,
     save_finding,
     verify_finding,
@@ -46,7 +46,7 @@ async def assign_finding(
     tx: Transaction, finding_id: UUID, area: str, due_on: date | None, principal: Principal
 ) -> dict[str, Any]:
     """The finding is verified by `area`: its county, or a township of it. InvalidInput for any other."""
-    row = await _open_finding(tx, finding_id, principal)
+    row = await lock_open_finding(tx, finding_id, principal)
     county = row.area[:6]
     if not contains(county, area):
         raise InvalidInput.at("area", f"不在 {county} 辖区内 (lies outside it)")
@@ -69,7 +69,7 @@ async def decide_finding(
 
     `keep` holds on and sets a new deadline; `release` pays what was held, and the lead is still to be verified.
     """
-    row = await _open_finding(tx, finding_id, principal)
+    row = await lock_open_finding(tx, finding_id, principal)
     if row.overdue_since is None:
         raise NotOverdue(f"核实期限为 {row.due_on}，尚未超期 (it is not overdue yet)")
     if decision == "release" and row.kind in DEATHS:
@@ -107,12 +107,3 @@ async def verify_many(
         else:
             done.append((finding_id, row["status"], None))
     return done
-
-
-async def _open_finding(tx: Transaction, finding_id: UUID, principal: Principal) -> Any:
-    row = await read_finding(tx, finding_id, principal)
-    await tx.lock(row.person_id)
-    row = await read_finding(tx, finding_id, principal)
-    if row.status != "open":
-        raise AlreadyVerified(f"it is {row.status}")
-    return row

@@ -62,11 +62,7 @@ async def verify_finding(
     NotFound outside one's area, AlreadyVerified the second time, FaceCheckProvesNoDeath, and InvalidInput for a day
     that is still to come or for a fact that lacks something.
     """
-    row = await read_finding(tx, finding_id, principal)
-    await tx.lock(row.person_id)
-    row = await read_finding(tx, finding_id, principal)
-    if row.status != "open":
-        raise AlreadyVerified(f"it is {row.status}")
+    row = await lock_open_finding(tx, finding_id, principal)
     if verification.method == "face":
         await require_face_match(tx, Subject("finding", finding_id))
     changes: dict[str, Any] = {
@@ -147,6 +143,16 @@ async def read_finding(tx: Transaction, finding_id: UUID, principal: Principal) 
         raise NotFound("no such finding")
     if not principal.covers(row.assigned_to or row.area):
         principal.require_sight(row.area, "finding")
+    return row
+
+
+async def lock_open_finding(tx: Transaction, finding_id: UUID, principal: Principal) -> Any:
+    """The row of a finding that is open, its person locked. NotFound as above, AlreadyVerified."""
+    row = await read_finding(tx, finding_id, principal)
+    await tx.lock(row.person_id)
+    row = await read_finding(tx, finding_id, principal)
+    if row.status != "open":
+        raise AlreadyVerified(f"it is {row.status}")
     return row
 
 
