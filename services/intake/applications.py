@@ -163,13 +163,13 @@ def review(
     """The application after one office's opinion. Refused by OutOfOrder, FourEyes, StageOfAnotherRole, InvalidInput."""
     stage = opinion.stage
     if role != stage:
-        raise StageOfAnotherRole(f"stage {stage} is not for the role {role}")
+        raise StageOfAnotherRole(f"该环节不由您的角色办理 (stage {stage} is not for the role {role})")
     if application.status not in UNDER_REVIEW or application.stage is None:
-        raise NotUnderReview(f"its status is {application.status}")
+        raise NotUnderReview(_status_now(application))
     if application.stage != stage:
-        raise OutOfOrder(f"it is with {application.stage}, not {stage}")
+        raise OutOfOrder(f"现在环节为{STAGE_NAMES[application.stage]} (it is with {application.stage}, not {stage})")
     if any(reviewer == sub and other != stage for other, reviewer in application.reviewers.items()):
-        raise FourEyes("you reviewed another stage of this application")
+        raise FourEyes("您已办理过本申请的另一环节 (you reviewed another stage of this application)")
     _require_sound(opinion, application.facts)
 
     reviewed = replace(
@@ -202,7 +202,7 @@ def complete(
     """The application with what was missing, back at the office that returned it. In time it keeps its first date,
     later it accrues from this day."""
     if application.status != "returned":
-        raise NotReturned(f"its status is {application.status}")
+        raise NotReturned(_status_now(application))
     assert application.stage is not None
     assert application.due_on is not None
     in_time = on <= application.due_on
@@ -222,9 +222,9 @@ def complete(
 def withdraw(application: Application, *, reason: str | None, on: date) -> Application:
     """The application taken back by the person; of a granted one the spell ends with the month of `on`."""
     if application.status in ("rejected", "withdrawn"):
-        raise AlreadyClosed(f"its status is {application.status}")
+        raise AlreadyClosed(_status_now(application))
     if application.channel == "roster" and application.awaits_assessment:
-        raise NotUnderReview("it is just being taken over; withdraw it once it is decided")
+        raise NotUnderReview("正在接管，办结后方可撤回 (it is just being taken over; withdraw it once it is decided)")
     return replace(
         application,
         version=application.version + 1,
@@ -274,7 +274,9 @@ def _judged(application: Application, decisions: Sequence[SubsidyDecision]) -> A
 def reopen(application: Application, *, on: date, deadlines: Deadlines) -> Application:
     """A rejected application whose rejection did not stand: civil affairs reviews it again, under its first date."""
     if application.status != "rejected":
-        raise NotUnderReview(f"its status is {application.status}; only a rejection is reopened")
+        raise NotUnderReview(
+            f"仅不予批准的申请可重新审核 (its status is {application.status}; only a rejection is reopened)"
+        )
     last: Stage = "civil_affairs"
     first_open = next((stage for stage in STAGES if stage not in application.facts.confirmed), last)
     return replace(
@@ -348,3 +350,22 @@ def _certificate(declared: CertificateClaim | None, confirmed: ConfirmedCertific
         expires_on=confirmed.expires_on,
         status=confirmed.status,
     )
+
+
+def _status_now(application: Application) -> str:
+    return f"现为{STATUS_NAMES[application.status]} (its status is {application.status})"
+
+
+STATUS_NAMES: dict[ApplicationStatus, str] = {
+    "submitted": "已提交",
+    "in_review": "审核中",
+    "returned": "退回补正",
+    "approved": "已批准",
+    "rejected": "不予批准",
+    "withdrawn": "已撤回",
+}
+STAGE_NAMES: dict[Stage, str] = {
+    "township": "乡镇（街道）初审",
+    "cdpf": "县级残联审核",
+    "civil_affairs": "县级民政部门审定",
+}

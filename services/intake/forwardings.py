@@ -64,7 +64,7 @@ def accepted(application_id: UUID, accepting: AreaParameters, deciding_area: str
 def forwarded(forwarding: Forwarding, deciding: AreaParameters, *, by: str, on: date) -> Forwarding:
     """With the deciding place, whose clock starts. AlreadyForwarded."""
     if forwarding.step != "forward":
-        raise AlreadyForwarded(f"on {forwarding.forwarded_on}")
+        raise AlreadyForwarded(f"已于{forwarding.forwarded_on}转办 (on {forwarding.forwarded_on})")
     days = deciding.days("cross_province.decide_days", on)
     return replace(forwarding, forwarded_on=on, forwarded_by=by, decide_due_on=working_days_after(on, days))
 
@@ -80,7 +80,7 @@ def decided(forwarding: Forwarding, accepting: AreaParameters, *, on: date | Non
 def told(forwarding: Forwarding, *, by: str, on: date) -> Forwarding:
     """The applicant knows the result. NotDecidedYet, ResultTold."""
     if forwarding.step == "done":
-        raise ResultTold(f"on {forwarding.told_on}")
+        raise ResultTold(f"已于{forwarding.told_on}告知 (on {forwarding.told_on})")
     if forwarding.step != "tell":
         raise NotDecidedYet(f"it waits for: {forwarding.step}")
     return replace(forwarding, told_on=on, told_by=by)

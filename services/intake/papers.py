@@ -13,7 +13,7 @@ from libs.common.identity import mask_id_number
 from libs.common.papers.lists import ListPaper, Titled
 from libs.common.papers.printing import Facts, Grid, Heading, Items, Paper, Paragraph, Part, Signatures, day_text
 from libs.common.vocabulary import SUBSIDY_NAMES, Channel, Stage, Subsidy, in_chinese
-from services.intake.applications import Application
+from services.intake.applications import STAGE_NAMES, Application
 from services.intake.archives import DocumentKind
 from services.intake.declarations import Declaration
 from services.intake.errors import NoSuchPaper
@@ -178,7 +178,7 @@ def _approval_form(case: Case, maker: Maker) -> Paper:
     application, applicant = case.application, case.declaration.applicant
     rows = [
         (
-            _STAGES[review.stage],
+            STAGE_NAMES[review.stage],
             _OUTCOMES[review.outcome],
             review.reason or "",
             review.sub,
@@ -328,11 +328,6 @@ _CHANNELS: dict[Channel, str] = {
     "cross_province": "跨省通办",
     "one_thing": "一件事一次办",
     "roster": "存量接管",
-}
-_STAGES: dict[Stage, str] = {
-    "township": "乡镇（街道）初审",
-    "cdpf": "县级残联审核",
-    "civil_affairs": "县级民政部门审定",
 }
 _OUTCOMES = {"approve": "同意", "return": "退回补正", "reject": "不予批准"}
 _PAPERS = {

@@ -114,7 +114,10 @@ def require_rightful(
     OwnCardFirst: `own_card_active`, and it is a guardian's."""
     if account.holder == "guardian":
         if own_card_active:
-            raise OwnCardFirst("record that the own card cannot be used before another account takes its place")
+            raise OwnCardFirst(
+                "须先登记本人社保卡不能使用"
+                " (record that the own card cannot be used before another account takes its place)"
+            )
         if guardian is None:
             raise InvalidInput.at(f"{path}holder", "未填监护人 (needs a guardian, and none is given)")
         if (wrong := wrong_with_guardians(account, cannot_act=cannot_act)) is not None:

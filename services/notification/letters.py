@@ -62,7 +62,7 @@ async def _due_letter(tx: Transaction, principal: Principal, message_id: UUID) -
     [message] = found
     principal.require_sight(message["area"], "message")
     if message["status"] != "letter_due":
-        raise Conflict(f"the message is {message['status']}: no letter is due")
+        raise Conflict(f"该通知不需书面送达 (the message is {message['status']}: no letter is due)")
     return message
 
 

@@ -40,7 +40,9 @@ class Objection(BaseModel):
     @model_validator(mode="after")
     def _names_its_object(self) -> Objection:
         if self.application_id is None and (self.person_id is None or self.subsidy is None or self.period is None):
-            raise ValueError("needs application_id, or person_id with subsidy and period")
+            raise ValueError(
+                "请填申请编号，或人员、补贴和月份 (needs application_id, or person_id with subsidy and period)"
+            )
         return self
 
 
@@ -72,7 +74,9 @@ async def file_objection(objection: Objection, tx: Tx, keys: Keys, filer: Filer)
             tx, keys, filer, objection.person_id, objection.subsidy, objection.period, objection.text, on=on
         )
     else:
-        raise InvalidInput("needs application_id, or person_id with subsidy and period")
+        raise InvalidInput(
+            "请填申请编号，或人员、补贴和月份 (needs application_id, or person_id with subsidy and period)"
+        )
     return Filed(objection_id=objection_id)
 
 

@@ -73,7 +73,7 @@ async def sound_digest(file: BinaryIO, *, largest_bytes: int) -> Digest:
     if digest.size == 0:
         raise InvalidInput.at("file", "文件是空的 (is empty)")
     if digest.size > largest_bytes:
-        raise BodyTooLarge(f"a document has at most {largest_bytes} bytes")
+        raise BodyTooLarge(f"单份材料不超过 {largest_bytes} 字节 (a document has at most {largest_bytes} bytes)")
     media_type_of(digest.start)
     return digest
 
@@ -97,7 +97,9 @@ async def store(stores: TwoStores, vault: Vault, file: BinaryIO, digest: Digest)
     try:
         await stores.put(object_name, lambda: encrypted(file, key, sha256))
     except OSError as error:
-        raise Unavailable("an archive store cannot be written; nothing was kept") from error
+        raise Unavailable(
+            "档案存储暂不可写，材料未保存，请稍后重试 (an archive store cannot be written; nothing was kept)"
+        ) from error
     return StoredContent(sha256, digest.size, media_type_of(digest.start), sealed_key, object_name)
 
 

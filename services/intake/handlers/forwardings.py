@@ -63,7 +63,7 @@ async def require_forwarded(tx: Transaction, application: Application) -> None:
         return
     forwarding = await find_forwarding(tx, application.application_id)
     if forwarding is not None and forwarding.forwarded_on is None:
-        raise NotForwarded(f"it is due on {forwarding.forward_due_on}")
+        raise NotForwarded(f"受理地应于{forwarding.forward_due_on}前转办 (it is due on {forwarding.forward_due_on})")
 
 
 async def follow_decision(tx: Transaction, application: Application, *, on: date) -> None:

@@ -97,9 +97,9 @@ async def decide_objection(
     if objection.status != "open":
         raise ObjectionDecided(f"its status is {objection.status}")
     if objection.filed_by == caller.sub:
-        raise FourEyes("you filed this objection")
+        raise FourEyes("该复核申请由您提出 (you filed this objection)")
     if caller.sub in await _who_decided_before(tx, objection):
-        raise FourEyes("you gave an opinion on what is objected to")
+        raise FourEyes("您曾对所异议的事项作出意见 (you gave an opinion on what is objected to)")
 
     await tx.connection.execute(
         update(objections)

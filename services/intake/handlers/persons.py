@@ -116,7 +116,7 @@ async def approve_change(
     if change.status != "pending":
         raise ChangeDecided(f"its status is {change.status}")
     if change.proposed_by == caller.sub:
-        raise FourEyes("you proposed this change")
+        raise FourEyes("该变更由您提出 (you proposed this change)")
 
     body = vault.sealer.open(change.sealed_body, "changes", change_id, "body")
     if change.kind == "id_number":
@@ -191,7 +191,7 @@ async def reject_change(tx: Transaction, caller: Principal, change_id: UUID, *, 
     if change.status != "pending":
         raise ChangeDecided(f"its status is {change.status}")
     if change.proposed_by == caller.sub:
-        raise FourEyes("you proposed this change")
+        raise FourEyes("该变更由您提出 (you proposed this change)")
     await tx.connection.execute(
         update(changes)
         .where(changes.c.change_id == change_id)
@@ -296,7 +296,7 @@ async def _rightful(
     found = await current_guardian(tx, vault, person.person_id)
     guardian = found.guardian if found else None
     if account.holder == "guardian" and guardian is None:
-        raise NoGuardian("record the guardian first")
+        raise NoGuardian("请先登记监护人 (record the guardian first)")
     current = await current_account(tx, vault, person.person_id)
     rightful = require_rightful(
         account,

@@ -59,7 +59,9 @@ async def receive_roster(
     try:
         await stores.put(object_name, lambda: encrypted(file, key, digest.sha256))
     except OSError as error:
-        raise Unavailable("an archive store cannot be written; nothing was kept") from error
+        raise Unavailable(
+            "档案存储暂不可写，花名册未保存，请稍后重试 (an archive store cannot be written; nothing was kept)"
+        ) from error
     async with database.transaction() as tx:
         inserted = await tx.connection.execute(
             insert(roster_imports)

@@ -99,13 +99,13 @@ async def decide_transfer(
     if seen is None or not (caller.covers(seen.to_area) or caller.covers(seen.from_area)):
         raise NotFound("no such transfer")
     if not caller.covers(seen.to_area):
-        raise Forbidden("the county moved to decides")
+        raise Forbidden("由迁入地县级民政部门答复 (the county moved to decides)")
     await tx.lock(seen.person_id)
     transfer = (await tx.connection.execute(query)).one()  # again, behind the lock
     if transfer.status != "proposed":
         raise TransferDecided(f"its status is {transfer.status}")
     if transfer.proposed_by == caller.sub:
-        raise FourEyes("you proposed this transfer")
+        raise FourEyes("该转移由您提出 (you proposed this transfer)")
     if not accepts and not reason:
         raise InvalidInput.at("reason", "不予接收须说明理由 (to refuse a transfer needs a reason)")
     await tx.connection.execute(
