@@ -36,7 +36,7 @@ _CAUSE = "recipients.listed"
 class _Listed:
     """A recipient as a roster lists them, and what is known of them with it."""
 
-    portion: RecipientsListed
+    event: RecipientsListed
     told_at: datetime
     entry: ListedRecipient
     claims: list[Assertion]
@@ -81,24 +81,26 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
 
 async def _new_ones(tx: Transaction, received: Sequence[Received]) -> list[_Listed]:
     """Those not taken yet, of each person one, each with everything known of the person."""
-    told = {entry.person_id: (item, entry) for item in reversed(received) for entry in item.data.recipients}
-    first_ids = [entry.applications[0].application_id for _, entry in told.values()]
+    named = {entry.person_id: (item, entry) for item in reversed(received) for entry in item.data.recipients}
+    first_ids = [entry.applications[0].application_id for _, entry in named.values()]
     taken = set((await tx.connection.execute(_TAKEN, {"ids": first_ids})).scalars())
-    persons = {member: person for person in await load_persons(tx, told) for member in person.members if member in told}
+    persons = {
+        member: person for person in await load_persons(tx, named) for member in person.members if member in named
+    }
     listed = []
-    for person_id, (item, entry) in told.items():
+    for person_id, (item, entry) in named.items():
         first, person = entry.applications[0], persons[person_id]
         if first.application_id in taken:
             continue
-        at, portion = item.envelope.time, item.data
+        at, event = item.envelope.time, item.data
         claims = assertions_of(first.application_id, first.applied_on, entry.facts, at, source=ROSTER, approved=True)
         person.assertions += claims
         person.applications += [
-            Application(subsidy, application.applied_on, portion.imported_on)
+            Application(subsidy, application.applied_on, event.imported_on)
             for application in entry.applications
             for subsidy in application.subsidies
         ]
-        listed.append(_Listed(portion, at, entry, claims, person, person.facts()))
+        listed.append(_Listed(event, at, entry, claims, person, person.facts()))
     return listed
 
 
@@ -150,7 +152,7 @@ def _tell_judgements(tx: Transaction, judged: Sequence[_Judged], policy: PolicyS
     """Portion by portion, as they were listed."""
     answers: dict[str, list[_Judged]] = {}
     for item in judged:
-        answers.setdefault(item.listed.portion.portion, []).append(item)
+        answers.setdefault(item.listed.event.portion, []).append(item)
     for portion, items in answers.items():
         recipients = tuple(
             JudgedRecipient.model_construct(
@@ -160,14 +162,14 @@ def _tell_judgements(tx: Transaction, judged: Sequence[_Judged], policy: PolicyS
             )
             for item in items
         )
-        import_id = items[0].listed.portion.import_id
+        import_id = items[0].listed.event.import_id
         tx.publish(RecipientsJudged(version=1, import_id=import_id, portion=portion, recipients=recipients), bulk=True)
 
 
 async def _save_applications(tx: Transaction, judged: Sequence[_Judged]) -> None:
     rows: list[tuple[Any, ...]] = []
     for item in judged:
-        entry, portion = item.listed.entry, item.listed.portion
+        entry, event = item.listed.entry, item.listed.event
         facts = entry.facts.model_dump_json(by_alias=True)
         for application in entry.applications:
             granted = item.granted(application)
@@ -175,7 +177,7 @@ async def _save_applications(tx: Transaction, judged: Sequence[_Judged]) -> None
                 (
                     application.application_id,
                     entry.person_id,
-                    portion.version,
+                    event.version,
                     entry.area,
                     "roster",
                     "approved" if granted else "rejected",
@@ -183,10 +185,10 @@ async def _save_applications(tx: Transaction, judged: Sequence[_Judged]) -> None
                     application.applied_on,
                     facts,
                     item.listed.told_at,
-                    portion.imported_on,
+                    event.imported_on,
                     True,
                     granted,
-                    portion.imported_on,
+                    event.imported_on,
                 )
             )
     await copy_rows(tx, "applications", _COLUMNS, rows)
