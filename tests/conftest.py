@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,29 @@ from tests.e2e.world import World, start, until_up  # noqa: E402 (its asserts ar
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 12 << 30
-SCRATCH = _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
-"""Where servers under test keep their data: in memory, if there is room for all of it (5 GB) and to spare; else where
-temporary files lie. Each of 400 databases is a copy of 300 files, which a disk takes ten times as long to make."""
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Where a server under test keeps its data: in memory, if there is room for all of it (5 GB) and to spare.
+
+    Each of 400 databases is a copy of 300 files, which a disk takes ten times as long to make.
+    """
+    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+    for left in _MEMORY.glob("liangbu-of-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"liangbu-of-{os.getpid()}-", dir=_MEMORY if in_memory else None, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     with (
-        tempfile.TemporaryDirectory(prefix="liangbu-test-", dir=SCRATCH) as home,
-        PostgresServer(Path(home), databases=("spare",), durable=False) as server,
+        scratch_folder() as home,
+        PostgresServer(home, databases=("spare",), durable=False) as server,
     ):
         yield server
 
@@ -55,8 +69,8 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 async def world() -> AsyncIterator[World]:
     """One embedded system for all tests from outside; each works in counties of its own."""
-    with tempfile.TemporaryDirectory(prefix="liangbu-e2e-", dir=SCRATCH, ignore_cleanup_errors=True) as folder:
-        home, base_port = Path(folder) / "home", free_base_port()
+    with scratch_folder() as folder:
+        home, base_port = folder / "home", free_base_port()
         process = start(home, base_port)
         try:
             await until_up(home, base_port, process)
