@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.matching.kinds import hold_from
+from services.matching.kinds import about, hold_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Lead:
     feed_id: UUID | None = None
     feed_row: int | None = None
     reported_by: str | None = None
+
+    @property
+    def about(self) -> str:
+        return about(self.kind, self.detail)
 
     @property
     def hold_from(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from libs.common.auth import Principal, Role
 from libs.common.events import matching as facts
@@ -81,7 +83,19 @@ DEATH = kind_of(facts.PersonDied)
 ISSUES = ("certificate.issued", "certificate.renewed", "certificate.reassessed")
 """They say which certificate is in force, and not only its status."""
 
+BENEFIT = kind_of(facts.BenefitStarted)
+
 _SERVED_IN_PRISON = ("serving", "detention_serving")
+
+
+def about(kind: str, said: Mapping[str, Any]) -> str:
+    """What a change is of, where a person may have several of one kind at a time: which benefit, and whether it is of
+    being monitored (监测对象), which goes beside any other status. Empty elsewhere."""
+    if kind.startswith("benefit."):
+        return str(said["kind"])
+    if kind.startswith("low_income.") and said.get("category") == "monitored":
+        return "monitored"
+    return ""
 
 
 @lru_cache(maxsize=1 << 14)  # among thousands of leads there are few kinds and days
@@ -96,6 +110,6 @@ def hold_from(kind: str, alleged_on: date, custody: str | None = None) -> Period
         return NEVER
     if kind == DEATH:
         return month.next
-    if kind == "benefit.started" or alleged_on.day == 1:
+    if kind == BENEFIT or alleged_on.day == 1:
         return month
     return month.next

@@ -14,7 +14,7 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import InvalidInput
 from libs.common.events.envelope import FactEvent
 from services.matching.handlers.adding import add_rows
-from services.matching.kinds import KINDS, kind_of
+from services.matching.kinds import KINDS, about, kind_of
 from services.matching.tables import facts
 
 BY_VERIFICATION = "verification"
@@ -42,16 +42,17 @@ async def assert_facts(tx: Transaction, assertions: Sequence[Assertion]) -> None
 
 
 def _row(item: Assertion) -> dict[str, Any]:
-    fact = item.fact
+    fact, kind, data = item.fact, kind_of(type(item.fact)), item.fact.model_dump(mode="json", by_alias=True)
     return {
         "fact_id": fact.fact_id,
         "person_id": fact.person_id,
-        "kind": kind_of(type(fact)),
+        "kind": kind,
+        "about": about(kind, data),
         "occurred_on": fact.occurred_on,
         "known_at": fact.known_at,
         "source": fact.source,
         "area": item.area,
-        "data": fact.model_dump(mode="json", by_alias=True),
+        "data": data,
         "feed_id": item.feed_id,
         "finding_id": item.finding_id,
         "asserted_by": item.asserted_by,

@@ -16,10 +16,10 @@ from libs.common.database import Transaction, among
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
-from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
+from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
-from services.matching.kinds import DEATH, kind_of
+from services.matching.kinds import DEATH, about, kind_of
 from services.matching.tables import findings
 
 
@@ -89,10 +89,11 @@ async def verify_finding(
 async def assert_authoritative(tx: Transaction, assertions: Sequence[Assertion]) -> None:
     """Facts by whose word it is: they act at once, and a lead that alleges the same is confirmed by them."""
     found = await _open_rows(tx, sorted({item.fact.person_id for item in assertions}))
-    open_rows = {(row.person_id, row.kind): row for row in found}
+    open_rows = {(row.person_id, row.kind, row.about): row for row in found}
     told, confirmed = [], []
     for item in assertions:
-        row = open_rows.pop((item.fact.person_id, kind_of(type(item.fact))), None)
+        kind = kind_of(type(item.fact))
+        row = open_rows.pop((item.fact.person_id, kind, about(kind, own_fields(item.fact))), None)
         told.append(item if row is None else replace(item, finding_id=row.finding_id))
         if row is not None:
             confirmed.append((row, item))

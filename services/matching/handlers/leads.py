@@ -54,6 +54,7 @@ async def open_leads(
         _OPEN_LEADS,
         [lead.person_id for lead in leads],
         [lead.kind for lead in leads],
+        [lead.about for lead in leads],
         [lead.source for lead in leads],
         [lead.alleged_on for lead in leads],
         [lead.area for lead in leads],
@@ -79,6 +80,7 @@ async def claim_of(tx: Transaction, lead: Lead) -> Claim | None:
         select(claims.c.claim_id, claims.c.finding_id).where(
             claims.c.person_id == lead.person_id,
             claims.c.kind == lead.kind,
+            claims.c.about == lead.about,
             claims.c.source == lead.source,
             claims.c.alleged_on == lead.alleged_on,
         )

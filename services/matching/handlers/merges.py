@@ -66,12 +66,12 @@ async def _move(tx: Transaction, table: Table, old: str, root: str, *conditions:
 
 async def _move_findings(tx: Transaction, old: str, root: str) -> None:
     said = {_claim(row): row for row in await _rows(tx, claims, root)}
-    open_kinds = {row.kind for row in await _rows(tx, findings, root) if row.status == "open"}
+    open_already = {(row.kind, row.about) for row in await _rows(tx, findings, root) if row.status == "open"}
     claims_of_old = await _rows(tx, claims, old)
     for row in await _rows(tx, findings, old):
         its_claims = [claim for claim in claims_of_old if claim.finding_id == row.finding_id]
         known = any(_claim(claim) in said for claim in its_claims)
-        if known or (row.status == "open" and row.kind in open_kinds):
+        if known or (row.status == "open" and (row.kind, row.about) in open_already):
             if row.status == "open":
                 await _close(tx, row, root)
             continue
@@ -119,7 +119,7 @@ async def _rows(tx: Transaction, table: Table, person_id: str) -> Sequence[Any]:
 
 
 def _claim(row: Any) -> tuple[Any, ...]:
-    return row.kind, row.source, row.alleged_on
+    return row.kind, row.about, row.source, row.alleged_on
 
 
 _MOVE_COVERAGE = text(

@@ -1,48 +1,53 @@
--- Leads become findings, all of a portion at once; run behind the locks of their persons. $1 to $11 are the leads' columns,
--- $12 to $14 the ids that each would need (uuidv7() takes ten times as long), $15 the day, $16 the comparison or NULL,
--- $17 the time of the events, $18 their trace as a member of JSON, or nothing.
+-- Leads become findings, all of a portion at once; run behind the locks of their persons. $1 to $12 are the leads' columns,
+-- $13 to $15 the ids that each would need (uuidv7() takes ten times as long), $16 the day, $17 the comparison or NULL,
+-- $18 the time of the events, $19 their trace as a member of JSON, or nothing.
 --
--- What is known as a claim or as a fact is dropped (a death is known whatever its day). The rest is gathered by person
--- and kind: it joins the finding that is open, which then holds from the earliest day alleged, or opens one.
+-- What is known as a claim or as a fact is dropped (a death is known whatever its day). The rest is gathered by person,
+-- kind and what it is about: it joins the finding that is open, which then holds from the earliest day alleged, or opens
+-- one.
 WITH said AS (
     SELECT *
     FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::date[], $5::text[], $6::text[], $7::date[], $8::text[], $9::uuid[],
-        $10::bigint[], $11::text[], $12::uuid[], $13::uuid[], $14::uuid[]
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::date[], $6::text[], $7::text[], $8::date[], $9::text[],
+        $10::uuid[], $11::bigint[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[]
     ) AS s (
-        person_id, kind, source, alleged_on, area, hold_from, due_on, detail, feed_id, feed_row, reported_by, claim_id,
-        new_id, event_id
+        person_id, kind, about, source, alleged_on, area, hold_from, due_on, detail, feed_id, feed_row, reported_by,
+        claim_id, new_id, event_id
     )
 ),
 fresh AS (
-    SELECT DISTINCT ON (s.person_id, s.kind, s.alleged_on, s.source)
+    SELECT DISTINCT ON (s.person_id, s.kind, s.about, s.alleged_on, s.source)
         s.*, f.finding_id AS open_id
     FROM said s
-    LEFT JOIN findings f ON f.person_id = s.person_id AND f.kind = s.kind AND f.status = 'open'
+    LEFT JOIN findings f
+        ON f.person_id = s.person_id AND f.kind = s.kind AND f.about = s.about AND f.status = 'open'
     WHERE NOT EXISTS (
             SELECT FROM claims c
-            WHERE c.person_id = s.person_id AND c.kind = s.kind AND c.source = s.source AND c.alleged_on = s.alleged_on
+            WHERE c.person_id = s.person_id AND c.kind = s.kind AND c.about = s.about AND c.source = s.source
+                AND c.alleged_on = s.alleged_on
         )
         AND NOT EXISTS (
             SELECT FROM standing_facts k
-            WHERE k.person_id = s.person_id AND k.kind = s.kind
+            WHERE k.person_id = s.person_id AND k.kind = s.kind AND k.about = s.about
                 AND (k.occurred_on = s.alleged_on OR s.kind = 'person.died')
         )
-    ORDER BY s.person_id, s.kind, s.alleged_on, s.source
+    ORDER BY s.person_id, s.kind, s.about, s.alleged_on, s.source
 ),
 gathered AS MATERIALIZED (
     SELECT *, coalesce(open_id, first_value(new_id) OVER subject) AS finding_id, row_number() OVER subject AS turn
     FROM fresh
-    WINDOW subject AS (PARTITION BY person_id, kind ORDER BY alleged_on, source)
+    WINDOW subject AS (PARTITION BY person_id, kind, about ORDER BY alleged_on, source)
 ),
 opening AS MATERIALIZED (
     SELECT * FROM gathered WHERE open_id IS NULL AND turn = 1
 ),
 opened AS (
     INSERT INTO findings (
-        finding_id, person_id, kind, area, alleged_on, hold_from, opened_on, due_on, assigned_to, detail, comparison_id
+        finding_id, person_id, kind, about, area, alleged_on, hold_from, opened_on, due_on, assigned_to, detail,
+        comparison_id
     )
-    SELECT finding_id, person_id, kind, area, alleged_on, hold_from, $15, due_on, area, detail::jsonb, $16 FROM opening
+    SELECT finding_id, person_id, kind, about, area, alleged_on, hold_from, $16, due_on, area, detail::jsonb, $17
+    FROM opening
 ),
 moved AS (
     UPDATE findings f
@@ -53,9 +58,9 @@ moved AS (
 ),
 claimed AS (
     INSERT INTO claims (
-        claim_id, finding_id, person_id, kind, source, alleged_on, detail, feed_id, feed_row, reported_by
+        claim_id, finding_id, person_id, kind, about, source, alleged_on, detail, feed_id, feed_row, reported_by
     )
-    SELECT claim_id, finding_id, person_id, kind, source, alleged_on, detail::jsonb, feed_id, feed_row, reported_by
+    SELECT claim_id, finding_id, person_id, kind, about, source, alleged_on, detail::jsonb, feed_id, feed_row, reported_by
     FROM gathered
 ),
 told AS (
@@ -63,7 +68,7 @@ told AS (
     SELECT event_id, 'liangbu.matching', person_id, 'finding.opened.v1', 'finding:' || finding_id, version, format(
         '{"specversion":"1.0","id":"%s","source":"/liangbu/matching","type":"finding.opened.v1","subject":%s,"time":"%s",'
         '"datacontenttype":"application/json",%s"data":%s}',
-        event_id, to_json(person_id), $17::text, $18::text, json_build_object(
+        event_id, to_json(person_id), $18::text, $19::text, json_build_object(
             'person_id', person_id, 'version', version, 'finding_id', finding_id, 'kind', kind, 'area', area,
             'status', 'open', 'alleged_on', alleged_on, 'hold_from', hold_from, 'due_on', due_on
         )

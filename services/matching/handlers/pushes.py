@@ -1,4 +1,7 @@
-"""One change pushed by a partner or an official: a fact where it is theirs to assert, else a finding."""
+"""One change pushed by a partner or an official: a fact where it is theirs to assert, else a finding.
+
+Another benefit that turns up in a month that we pay for is a finding whoever says so (ADR 0019).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Forbidden, InvalidInput
 from libs.common.events.envelope import FactEvent
-from libs.common.events.matching import FactRetracted
+from libs.common.events.matching import BenefitStarted, FactRetracted
+from libs.common.period import Period
+from services.matching.engine import sql_text
 from services.matching.findings import Lead
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
 from services.matching.handlers.findings import assert_authoritative
@@ -45,7 +50,8 @@ class Outcome:
 
 
 async def receive_push(tx: Transaction, push: Push, principal: Principal, *, today: date) -> Outcome:
-    """A fact where the caller may assert it for the person's area, else a finding. A repeat is the first again."""
+    """A fact where the caller may assert it for the person's area, else a finding; a benefit beside ours is a finding
+    too. A repeat is the first again."""
     await tx.lock(push.person_id)
     home = await area_of(tx, push.person_id)
     area = push.area or home or principal.area
@@ -55,7 +61,7 @@ async def receive_push(tx: Transaction, push: Push, principal: Principal, *, tod
     if push.kind in ISSUES:
         fields = {**await _certificate_held(tx, push.person_id), **fields}
     fact = new_fact(tx, push.kind, push.person_id, push.occurred_on, source=source or kind.sources[0], fields=fields)
-    if source is None:
+    if source is None or await _is_beside_ours(tx, fact):
         return await _report(tx, push, fact, principal, home or area, today)
     known = await _same_fact(tx, push, fact)
     if known is not None:
@@ -125,6 +131,15 @@ async def _report(
     return Outcome(known.scalars().first(), "fact")  # type: ignore[arg-type]  # neither noted nor known cannot be
 
 
+async def _is_beside_ours(tx: Transaction, fact: FactEvent) -> bool:
+    """Whether it is another benefit, in a month for which we pay what it excludes: the person may choose (notice 2)."""
+    if not isinstance(fact, BenefitStarted):
+        return False
+    last = None if fact.until is None else str(Period.of(fact.until))
+    months = {"person": fact.person_id, "benefit": fact.kind, "first": str(Period.of(fact.occurred_on)), "last": last}
+    return bool((await tx.connection.execute(_BESIDE_OURS, months)).scalar_one())
+
+
 async def _same_fact(tx: Transaction, push: Push, fact: FactEvent) -> UUID | None:
     """A standing fact that says just the same."""
     said = fact.model_dump(mode="json", by_alias=True, exclude={"fact_id", "known_at"})
@@ -154,3 +169,11 @@ async def _certificate_held(tx: Transaction, person_id: str) -> dict[str, Any]:
     )
     held = last_issue.scalar_one_or_none() or claimed.scalar_one_or_none() or {}
     return {name: held[name] for name in ("category", "level", "components") if held.get(name)}
+
+
+_BESIDE_OURS = text(
+    "SELECT EXISTS (SELECT 1 FROM roster r, jsonb_array_elements(r.schedule) AS span"  # noqa: S608 (our own file)
+    f" JOIN ({sql_text('excluding')}) AS e ON e.kind = :benefit"
+    " WHERE r.person_id = :person AND r.subsidy = e.subsidy"
+    " AND coalesce(span ->> 'to', '9999-12') >= :first AND (CAST(:last AS text) IS NULL OR span ->> 'from' <= :last))"
+)

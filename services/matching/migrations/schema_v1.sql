@@ -27,11 +27,13 @@ CREATE TABLE feeds (
 );
 CREATE INDEX feeds_by_source ON feeds (source, as_of);
 
--- Every dated assertion that was published, as it was. `area` tells who may see it.
+-- Every dated assertion that was published, as it was. `area` tells who may see it; `about` of which benefit and the like
+-- it is, where a person may have several of one kind.
 CREATE TABLE facts (
     fact_id     uuid PRIMARY KEY,
     person_id   text NOT NULL,
     kind        text NOT NULL,
+    about       text NOT NULL DEFAULT '',
     occurred_on date NOT NULL,
     known_at    timestamptz NOT NULL,
     source      text NOT NULL,
@@ -48,7 +50,7 @@ CREATE INDEX facts_by_person ON facts (person_id, kind);
 CREATE INDEX facts_by_kind ON facts (kind text_pattern_ops);
 -- Whose a fact is may change, when two ids turn out to be one person; what it says may not.
 CREATE TRIGGER facts_append_only BEFORE DELETE OR TRUNCATE
-    OR UPDATE OF fact_id, kind, occurred_on, known_at, source, area, data, feed_id, finding_id, asserted_by, retracts
+    OR UPDATE OF fact_id, kind, about, occurred_on, known_at, source, area, data, feed_id, finding_id, asserted_by, retracts
     ON facts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE VIEW standing_facts AS
@@ -149,6 +151,7 @@ CREATE TABLE findings (
     finding_id    uuid PRIMARY KEY,
     person_id     text NOT NULL,
     kind          text NOT NULL,
+    about         text NOT NULL DEFAULT '',
     area          text NOT NULL,
     status        text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'confirmed', 'dismissed')),
     version       bigint NOT NULL DEFAULT 1,
@@ -178,7 +181,7 @@ CREATE TABLE findings (
         CHECK (decision <> 'release' OR kind NOT IN ('person.died', 'person.declared_dead')),
     CONSTRAINT confirmed_means_a_fact CHECK ((status = 'confirmed') = (fact_id IS NOT NULL))
 );
-CREATE UNIQUE INDEX one_open_finding_of_a_kind ON findings (person_id, kind) WHERE status = 'open';
+CREATE UNIQUE INDEX one_open_finding_of_a_kind ON findings (person_id, kind, about) WHERE status = 'open';
 CREATE INDEX findings_by_area ON findings (area text_pattern_ops, finding_id);
 CREATE INDEX findings_by_person ON findings (person_id);
 
@@ -189,6 +192,7 @@ CREATE TABLE claims (
     finding_id  uuid NOT NULL REFERENCES findings,
     person_id   text NOT NULL,
     kind        text NOT NULL,
+    about       text NOT NULL DEFAULT '',
     source      text NOT NULL,
     alleged_on  date NOT NULL,
     detail      jsonb NOT NULL DEFAULT '{}',
@@ -197,7 +201,7 @@ CREATE TABLE claims (
     reported_by text,
     noted_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (finding_id, claim_id),
-    CONSTRAINT a_claim_is_noted_once UNIQUE (person_id, kind, source, alleged_on),
+    CONSTRAINT a_claim_is_noted_once UNIQUE (person_id, kind, about, source, alleged_on),
     CONSTRAINT a_row_is_of_a_feed CHECK ((feed_id IS NULL) = (feed_row IS NULL))
 );
 
