@@ -51,19 +51,27 @@ def make(folder: Path, persons: int) -> tuple[Path, list[Feed]]:
         [ids, subsidy, home, since, pa.nulls(persons, pa.int32())],
         names=["person_id", "subsidy", "area", "from_month", "to_month"],
     )
-    path = folder / "roster.parquet"
+    path, feeds = _inputs(folder)
     write_parquet(roster, path)
-    feeds = []
-    for number, (source, share) in enumerate(SHARES.items()):
-        rows = int(persons * share)
+    for number, feed in enumerate(feeds):
+        source, rows = feed.source, int(persons * SHARES[feed.source])
         known = source in ("certificates", "low_income")
         of = chance.permutation(persons)[:rows] if known else chance.integers(0, persons, rows)
         strange = np.zeros(rows, bool) if known else chance.random(rows) < STRANGE_SHARE
         who = np.where(strange, of + 10 * persons + number * persons, of)
-        feed = Feed(source, UUID(int=number), folder / f"{source}.parquet")
         _write_feed(feed, _person_ids(who), areas.take(pa.array(chance.integers(0, townships, rows))), chance)
-        feeds.append(feed)
     return path, feeds
+
+
+def made(folder: Path) -> tuple[Path, list[Feed]] | None:
+    """What `make` left in the folder, if it is all there."""
+    path, feeds = _inputs(folder)
+    return (path, feeds) if all(file.exists() for file in (path, *(feed.path for feed in feeds))) else None
+
+
+def _inputs(folder: Path) -> tuple[Path, list[Feed]]:
+    feeds = [Feed(source, UUID(int=number), folder / f"{source}.parquet") for number, source in enumerate(SHARES)]
+    return folder / "roster.parquet", feeds
 
 
 def _write_feed(feed: Feed, persons: pa.Array, areas: pa.Array, chance: np.random.Generator) -> None:

@@ -95,11 +95,10 @@ def sql_text(name: str) -> str:
     return (files("services.matching") / "sql" / f"{name}.sql").read_text("utf-8")
 
 
-def query(name: str, views: Views, *, as_of: date, engine: Engine | None = None) -> list[dict[str, Any]]:
-    """The rows of `sql/<name>.sql` over the views."""
+def query(name: str, views: Views, *, as_of: date, engine: Engine | None = None) -> pa.Table:
+    """What `sql/<name>.sql` finds in the views."""
     ((_, found),) = (engine or DuckDb()).tables({name: sql_text(name)}, views, as_of=as_of)
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
+    return found
 
 
 def table_from_csv(path: Path, schema: pa.Schema) -> pa.Table:

@@ -15,9 +15,7 @@ from libs.common.events.matching import FindingOpened
 from libs.common.period import Period
 from services.matching.findings import Lead
 from services.matching.handlers.leads import open_leads
-from tests.integration.test_matching import TOWNSHIP, Matching, invariants_hold, matching
-
-__all__ = ["matching"]  # the fixture
+from tests.integration.matching import TOWNSHIP, Matching, invariants_hold
 
 DEATH = Lead('p1-"a', "person.died", date(2026, 1, 10), TOWNSHIP, "cremations", {"reason": "火化"})
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

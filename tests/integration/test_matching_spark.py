@@ -123,7 +123,7 @@ def test_spark_sees_the_same_news_in_a_keeper_s_feed(source: str, spark: Engine,
         "feed": feed,
         "roster": pq.read_table(roster_of(chance, tmp_path)),
     }
-    told = [query(f"{source}_facts", views, as_of=AS_OF, engine=engine) for engine in (DuckDb(), spark)]
+    told = [query(f"{source}_facts", views, as_of=AS_OF, engine=engine).to_pylist() for engine in (DuckDb(), spark)]
     in_order = [sorted(rows, key=lambda row: tuple(map(str, row.values()))) for rows in told]
     assert in_order[0] == in_order[1]
     assert in_order[0]

@@ -124,7 +124,8 @@ class PushAnswer(BaseModel):
 
 @api.post("/events", status_code=202)
 async def push_event(body: PushedEvent, tx: Tx, sender: Reporter, parts: PartsOf) -> PushAnswer:
-    """A change within the token's sources (or of one's own status lists) is a fact, any other a finding."""
+    """A change within the token's sources (or of one's own status lists) is a fact, any other a finding. Another
+    benefit in a month that we pay for is a finding whoever says so."""
     today = business_today()
     try:
         holder = ResidentId.parse(body.id_number, on=today)

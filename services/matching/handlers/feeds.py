@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
 import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -312,20 +313,22 @@ class FeedIntake:
             changes = await self._changes(feed)
             for start in range(0, len(changes), _FACTS_AT_ONCE):
                 async with self._database.transaction() as tx:
-                    await _assert_changes(tx, feed, changes[start : start + _FACTS_AT_ONCE])
+                    await _assert_changes(tx, feed, changes.slice(start, _FACTS_AT_ONCE).to_pylist())
         if feed["source"] in LISTED_ROSTERS:
             await tell_roster(self._database, self._folder, feed)
         async with self._database.transaction() as tx:
             await tx.connection.execute(update(feeds).where(feeds.c.feed_id == feed["feed_id"]).values(status="ready"))
 
-    async def _changes(self, feed: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _changes(self, feed: dict[str, Any]) -> pa.Table:
+        """As a table: a province's first register is millions of them, too many for Python objects."""
         source = feed["source"]
         async with self._database.transaction() as tx:
             known = await export_known(tx, _FACT_KINDS[source])
             roster = await export_roster(tx, feed["area"])
         rows = [await asyncio.to_thread(self._folder.fetch, _rows_of(feed, self._folder))]
         views: dict[str, Any] = {"known": known, "roster": roster, "feed": rows}
-        return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"])
+        duckdb = engine.DuckDb(spill_folder=self._folder.spill)
+        return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"], engine=duckdb)
 
     async def _unfinished(self) -> Sequence[UUID]:
         async with self._database.transaction() as tx:

@@ -16,7 +16,7 @@ from libs.common.database import Transaction, among
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
-from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
+from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger
 from services.matching.handlers.outreach import identify_candidates
 from services.matching.kinds import DEATH, about, kind_of
@@ -93,7 +93,7 @@ async def assert_authoritative(tx: Transaction, assertions: Sequence[Assertion])
     told, confirmed = [], []
     for item in assertions:
         kind = kind_of(type(item.fact))
-        row = open_rows.pop((item.fact.person_id, kind, about(kind, own_fields(item.fact))), None)
+        row = open_rows.pop((item.fact.person_id, kind, about(kind, dict(item.fact))), None)
         told.append(item if row is None else replace(item, finding_id=row.finding_id))
         if row is not None:
             confirmed.append((row, item))

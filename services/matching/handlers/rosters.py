@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, Literal
+
+import pyarrow as pa
 
 from libs.common.database import Database
 from libs.common.events.matching import ListedMonths, RosterListed, RosterReceived
@@ -21,7 +23,8 @@ _PERSONS_AT_ONCE = 1000
 async def tell_roster(database: Database, folder: FeedFolder, feed: Mapping[str, Any]) -> None:
     """Publishes what the feed lists, person by person, and how many there are. Done again it tells the same."""
     path = await asyncio.to_thread(folder.fetch, folder.rows(feed["source"], feed["as_of"], feed["feed_id"]))
-    rows = await asyncio.to_thread(engine.query, "listed", {"feed": [path]}, as_of=feed["as_of"])
+    duckdb = engine.DuckDb(spill_folder=folder.spill)
+    rows = await asyncio.to_thread(engine.query, "listed", {"feed": [path]}, as_of=feed["as_of"], engine=duckdb)
     about = {
         "feed_id": feed["feed_id"],
         "roster": LISTED_ROSTERS[feed["source"]],
@@ -39,8 +42,9 @@ async def tell_roster(database: Database, folder: FeedFolder, feed: Mapping[str,
         tx.publish(RosterReceived(persons=persons, **about))
 
 
-def _by_person(rows: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[ListedMonths, ...]]]:
-    for person_id, listed in groupby(rows, key=lambda row: row["person_id"]):
+def _by_person(rows: pa.Table) -> Iterator[tuple[str, tuple[ListedMonths, ...]]]:
+    one_by_one = chain.from_iterable(batch.to_pylist() for batch in rows.to_batches(_PERSONS_AT_ONCE))
+    for person_id, listed in groupby(one_by_one, key=lambda row: row["person_id"]):
         yield (
             str(person_id),
             tuple(

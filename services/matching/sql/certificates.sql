@@ -1,5 +1,6 @@
--- Certificates moved out, expired, frozen or cancelled (残疾人证状态变化), notice 3: by each person's latest row. What the
--- federation itself stated is a fact already and is not opened as a lead.
+-- Certificates moved out, expired, frozen or cancelled (残疾人证状态变化), notice 3: by each person's latest row. Of one day
+-- that of the certificate issued last: an old one is cancelled as a new one is issued. What the federation itself stated
+-- is a fact already and is not opened as a lead.
 WITH doubtful AS (  -- few: the rest need not be put in order
     SELECT c.person_id
     FROM certificates c
@@ -9,7 +10,7 @@ WITH doubtful AS (  -- few: the rest need not be put in order
 latest AS (
     SELECT c.*, row_number() OVER (
         PARTITION BY c.person_id
-        ORDER BY c.as_of DESC, COALESCE(c.changed_on, c.issued_on) DESC NULLS LAST, c.feed_id DESC, c.feed_row DESC
+        ORDER BY c.as_of DESC, c.issued_on DESC NULLS LAST, c.changed_on DESC NULLS LAST, c.feed_id DESC, c.feed_row DESC
     ) AS place
     FROM certificates c
     WHERE c.person_id IN (SELECT d.person_id FROM doubtful d)

@@ -33,7 +33,7 @@ def feed(source: str, *rows: dict[str, Any]) -> pa.Table:
 
 def found(source: str, *rows: dict[str, Any], roster: Any = None) -> list[tuple[str, date]]:
     views = {"roster": on_roster() if roster is None else roster, source: feed(source, *rows)}
-    return [(row["kind"], row["alleged_on"]) for row in query(source, views, as_of=AS_OF)]
+    return [(row["kind"], row["alleged_on"]) for row in query(source, views, as_of=AS_OF).to_pylist()]
 
 
 DEATH = {"occurred_on": date(2026, 3, 5)}
@@ -161,7 +161,7 @@ def known(*facts: dict[str, Any]) -> pa.Table:
 
 def asserted(source: str, *rows: dict[str, Any], facts: Any = (), roster: Any = None) -> list[tuple[str, date]]:
     views = {"known": known(*facts), "feed": feed(source, *rows), "roster": roster or ROSTER_SCHEMA.empty_table()}
-    return sorted((row["kind"], row["occurred_on"]) for row in query(f"{source}_facts", views, as_of=AS_OF))
+    return sorted((row["kind"], row["occurred_on"]) for row in query(f"{source}_facts", views, as_of=AS_OF).to_pylist())
 
 
 CARD = {"category": "physical", "level": 2, "expires_on": date(2030, 4, 30)}
