@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.async_api import expect
 
+from services.matching.api.feeds import AT_ONCE_BYTES
 from tests.browser.conftest import County, Visitor
 from tests.browser.test_console import has_no_serious_accessibility_problem
 
@@ -28,6 +31,26 @@ async def test_a_departments_file_is_sent_and_says_what_was_not_taken_and_why(vi
     await dialog.get_by_role("button", name="关闭").click()
     await visitor.open("/feeds?source=deaths")
     await expect(visitor.page.get_by_role("cell", name="2026-03-31")).to_be_visible()
+
+
+async def test_a_file_too_large_for_its_answer_is_sent_from_the_form_and_shown_once_it_is_read(
+    visitor: Visitor, county: County, tmp_path: Path
+) -> None:
+    row, room = f"赵敏,{county.dead.id_number},2026-01-20,{county.area}", " " * 130_000  # as wide as a cell may be
+    file = tmp_path / "火化.csv"
+    file.write_text("姓名,身份证号,火化日期,行政区划代码\n" + f"{row}{room}\n" * 400, encoding="utf-8")
+    assert file.stat().st_size > AT_ONCE_BYTES
+    await visitor.choose("civil_affairs", county.area)
+    await visitor.open("/feeds")
+    await visitor.page.get_by_role("button", name="上传数据").click()
+    dialog = visitor.page.get_by_role("dialog", name="上传部门数据")
+    await dialog.get_by_role("combobox", name="来源").click()
+    await visitor.page.get_by_role("option", name="殡葬火化").click()
+    async with visitor.page.expect_file_chooser() as chooser:
+        await dialog.get_by_role("button", name="选择文件").click()
+    await (await chooser.value).set_files(file)
+    await expect(dialog.get_by_text("采用行数")).to_be_visible(timeout=60_000)
+    await expect(dialog.get_by_text("400", exact=True)).to_be_visible()
 
 
 async def test_an_auditor_sends_nothing(visitor: Visitor, county: County) -> None:
