@@ -129,6 +129,16 @@ def invariants() -> None:
     raise typer.Exit(0 if show_invariants(home, _running(home)) else 1)
 
 
+@app.command()
+def verify_ledger(
+    file: Annotated[Path, typer.Argument(help="NDJSON, as exported", exists=True, dir_okay=False)],
+) -> None:
+    """Check an exported ledger of a comparison, entry by entry; exits 1 where one was changed, moved or left out."""
+    from deploy.local.commands.inspection import show_ledger
+
+    raise typer.Exit(0 if show_ledger(file) else 1)
+
+
 ServiceName = StrEnum("ServiceName", ["intake", "eligibility", "matching", "disbursement", "notification"])
 
 

@@ -1,9 +1,11 @@
-"""`status`, `invariants`, `replay` and `rebuild`: questions and requests to what runs."""
+"""`status`, `invariants`, `verify-ledger`, `replay` and `rebuild`: questions and requests to what runs, or ran."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from rich.table import Table
 from deploy.local.home import Home, RunningState
 from deploy.local.launcher import SERVICES
 from deploy.local.rest import Rest, admin
+from services.matching.ledger import broken_at
 
 output = Console(soft_wrap=True)
 
@@ -63,6 +66,18 @@ async def check_invariants(rest: Rest) -> list[dict[str, Any]]:
     """Every invariant of every service: service, name, says, holds, broken_by."""
     answers = await asyncio.gather(*(rest.get(name, "/v1/invariants", admin()) for name in SERVICES))
     return [{"service": answer["service"], **item} for answer in answers for item in answer["invariants"]]
+
+
+def show_ledger(file: Path) -> bool:
+    """Print whether the lines of an exported ledger follow from each other, and what it ends with; whether they do."""
+    lines = file.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+    broken = broken_at(lines)
+    if broken is not None:
+        output.print(f"[red]BROKEN[/] line {broken + 1} does not follow: an entry was changed, moved or left out")
+        return False
+    output.print(f"[green]whole[/] {len(lines)} entries; the last hash is", json.loads(lines[-1])["hash"])
+    output.print("What is cut off at the end shows by that hash alone: compare it with the service's own ledger.")
+    return True
 
 
 class UnknownProjection(ValueError):
