@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.partitioner import DefaultPartitioner
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -306,7 +308,20 @@ def _producer(settings: Settings) -> AIOKafkaProducer:
         max_batch_size=131072,
         enable_idempotence=settings.kafka_idempotence,
         request_timeout_ms=10_000,
+        partitioner=_partitioner(settings.kafka_partitions),
     )
+
+
+def _partitioner(count: int) -> Callable[[bytes, list[int], list[int]], int]:
+    """Spreads keys over the first `count` partitions, which are all that are read and told watermarks: a topic may have
+    more. The embedded broker, started anew, makes it with four as soon as a client asks for it."""
+    by_hash = DefaultPartitioner()
+
+    def partition_of(key: bytes, every: list[int], available: list[int]) -> int:
+        partition: int = by_hash(key, every[:count], available)
+        return partition
+
+    return partition_of
 
 
 async def ensure_topics(settings: Settings, topics: list[str]) -> None:

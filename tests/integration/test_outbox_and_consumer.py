@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from deploy.local.broker import Broker
@@ -161,6 +162,24 @@ async def test_what_is_too_large_to_be_had_at_once_is_sent_and_taken_in_parts_an
             )
         )
     assert 1 < found.scalar_one() < 10
+
+
+async def test_a_topic_with_more_partitions_than_are_read_is_filled_in_those_alone(bus: Bus) -> None:
+    """As one is that a broker makes by itself, started anew without its topics."""
+    topic, meant = "liangbu.matching", bus.settings.kafka_partitions
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus.settings.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 2 * meant, 1)])
+    await admin.close()
+    names = [f"person {number}" for number in range(40)]
+    for name in names:
+        await bus.publish(name, person=name)
+    async with Started(bus):
+        await eventually(lambda: _has(bus, names))
+    places = [TopicPartition(topic, number) for number in range(2 * meant)]
+    async with AIOKafkaConsumer(bootstrap_servers=bus.settings.kafka_bootstrap) as consumer:
+        ends = await consumer.end_offsets(places)
+    assert [ends[place] > 0 for place in places] == [True] * meant + [False] * meant
 
 
 async def test_what_is_rolled_back_is_never_published(running_bus: Bus) -> None:
