@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from services.matching.api.feeds import AT_ONCE_BYTES
 from tests.browser.conftest import County, Visitor
 from tests.browser.test_console import has_no_serious_accessibility_problem
 
 
-async def test_a_departments_file_is_sent_and_says_what_was_not_taken_and_why(visitor: Visitor, county: County) -> None:
+async def upload_of(visitor: Visitor, county: County, source: str) -> Locator:
+    """The dialog of an official of the county, with the source chosen."""
     await visitor.choose("civil_affairs", county.area)
     await visitor.open("/feeds")
     await visitor.page.get_by_role("button", name="上传数据").click()
     dialog = visitor.page.get_by_role("dialog", name="上传部门数据")
     await dialog.get_by_role("combobox", name="来源").click()
-    await visitor.page.get_by_role("option", name="卫健死亡人口").click()
+    await visitor.page.get_by_role("option", name=source).click()
+    return dialog
+
+
+async def test_a_departments_file_is_sent_and_says_what_was_not_taken_and_why(visitor: Visitor, county: County) -> None:
+    dialog = await upload_of(visitor, county, "卫健死亡人口")
     await dialog.get_by_label("数据日期").fill("2026-03-31")
     rows = f"赵敏,530102194408120016,2026-01-20,{county.area}\n赵敏,{county.dead.id_number},2026-01-20,{county.area}\n"
     async with visitor.page.expect_file_chooser() as chooser:
@@ -40,12 +46,7 @@ async def test_a_file_too_large_for_its_answer_is_sent_from_the_form_and_shown_o
     file = tmp_path / "火化.csv"
     file.write_text("姓名,身份证号,火化日期,行政区划代码\n" + f"{row}{room}\n" * 400, encoding="utf-8")
     assert file.stat().st_size > AT_ONCE_BYTES
-    await visitor.choose("civil_affairs", county.area)
-    await visitor.open("/feeds")
-    await visitor.page.get_by_role("button", name="上传数据").click()
-    dialog = visitor.page.get_by_role("dialog", name="上传部门数据")
-    await dialog.get_by_role("combobox", name="来源").click()
-    await visitor.page.get_by_role("option", name="殡葬火化").click()
+    dialog = await upload_of(visitor, county, "殡葬火化")
     async with visitor.page.expect_file_chooser() as chooser:
         await dialog.get_by_role("button", name="选择文件").click()
     await (await chooser.value).set_files(file)
