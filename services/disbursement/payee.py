@@ -15,6 +15,7 @@ Obstacle = Literal[
     "own_card_first",
     "reason_missing",
     "account_failed",
+    "heir_awaited",
 ]
 OBSTACLE_NAMES: dict[Obstacle, str] = {
     "no_payee": "尚未登记收款账户",
@@ -23,6 +24,7 @@ OBSTACLE_NAMES: dict[Obstacle, str] = {
     "own_card_first": "有民事行为能力，应发放至本人社会保障卡",
     "reason_missing": "使用监护人账户未记录原因",
     "account_failed": "账户发放失败，待更正",
+    "heir_awaited": "批准前已去世，待继承人提供证明",
 }
 
 

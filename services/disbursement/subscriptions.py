@@ -17,7 +17,7 @@ from services.disbursement.handlers import opening, projections, rosters
 def subscriptions(sealer: Sealer) -> list[Subscription]:
     keep_payees = partial(projections.keep_payees, sealer)
     return [
-        Subscription(EntitlementChanged, projections.keep_schedules),
+        Subscription(EntitlementChanged, partial(projections.keep_schedules, sealer)),
         Subscription(JudgementBlocked, projections.keep_blocked),
         Subscription(PolicyChanged, note_policies),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),

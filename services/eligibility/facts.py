@@ -132,3 +132,23 @@ class Facts:
     life: tuple[Life, ...] = ()
     care_needs: tuple[CareNeed, ...] = ()
     choices: tuple[SignedChoice, ...] = ()
+
+    @property
+    def died_on(self) -> date | None:
+        """The last day alive. Reappearing annuls an earlier declaration of death."""
+        returned = max((life.on for life in self.life if life.event == "reappeared"), default=BEGINNING)
+        deaths = (
+            life.on
+            for life in self.life
+            if life.event == "died" or (life.event == "declared_dead" and life.on > returned)
+        )
+        return min(deaths, default=None)
+
+    def died_before_approval(self, subsidy: Subsidy) -> bool:
+        """Whether an application for it was approved when the applicant had died meanwhile."""
+        died_on = self.died_on
+        return died_on is not None and any(
+            application.applied_on <= died_on < application.decided_on
+            for application in self.applications
+            if application.subsidy == subsidy and application.decided_on is not None
+        )

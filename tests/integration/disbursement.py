@@ -72,6 +72,15 @@ async def serving(app: FastAPI, port: int) -> AsyncIterator[str]:
         await task
 
 
+HEIR = {
+    "relation": "子女",
+    "name": "阿依夏木",
+    "bank": "农业银行",
+    "number": "6228480000000888",
+    "document_no": "公证1号",
+}
+
+
 @dataclass
 class Person:
     """Someone who is entitled, by the events that say so; their versions grow by themselves."""
@@ -91,6 +100,7 @@ class Person:
         subsidy: Subsidy = "living",
         cause: str = "application.approved",
         stopped_because: str | None = None,
+        to_heir: bool = False,
     ) -> EntitlementChanged:
         """Entitled from one period to another, both included; nothing if `last` is before `first`."""
         span = EntitledMonths(
@@ -104,7 +114,7 @@ class Person:
         )
         empty = last is not None and last < first
         return await self.schedule(
-            () if empty else (span,), subsidy=subsidy, cause=cause, stopped_because=stopped_because
+            () if empty else (span,), subsidy=subsidy, cause=cause, stopped_because=stopped_because, to_heir=to_heir
         )
 
     async def schedule(
@@ -114,6 +124,7 @@ class Person:
         subsidy: Subsidy = "living",
         cause: str = "application.approved",
         stopped_because: str | None = None,
+        to_heir: bool = False,
     ) -> EntitlementChanged:
         self.version += 1
         told = EntitlementChanged(
@@ -123,6 +134,7 @@ class Person:
             schedule=spans,
             cause=cause,
             stopped_because=stopped_because,
+            to_heir=to_heir,
             area=self.area,
         )
         await self.world.tell("eligibility", told)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import Period
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import Person, World, world
+from tests.integration.disbursement import HEIR, Person, World, world
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +164,22 @@ async def test_a_child_of_an_institution_under_both_ids_is_one_child(here: World
     await here.heard()
     [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
     assert (funds["person_id"], funds["received_fen"]) == (right.person_id, 20_000)
+
+
+async def test_an_heir_of_the_wrong_id_is_paid_what_is_due_under_the_right_one(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    wrong, right = await here.person(area), await here.person(area)
+    await wrong.entitled("2026-03", "2026-03", stopped_because="alive", to_heir=True)
+    await here.heard()
+    path = f"/v1/persons/{wrong.person_id}/heir"
+    proposed = await here.post(path, "civil_affairs", sub="proposer", **HEIR)
+    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+
+    await here.tell("eligibility", emptied(wrong, right))
+    await right.entitled("2026-03", "2026-03", cause="person.merged", stopped_because="alive", to_heir=True)
+    await here.heard()
+    await here.paid(area, "2026-03")
+    [transfer] = await here.transfers_to(HEIR["number"])
+    assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, HEIR["name"])
+    assert (await right.account_of("2026-03"))["paid_fen"] == 10_000

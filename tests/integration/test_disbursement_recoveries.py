@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import Person, World, world
+from tests.integration.disbursement import HEIR, Person, World, world
 
 
 @pytest.fixture(scope="module")
@@ -160,15 +160,8 @@ async def test_a_decision_that_does_not_stand_is_withdrawn_and_what_was_repaid_i
 
 async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_what_is_due(here: World) -> None:
     person = await paid_person(here, upto="2026-03")
-    heir = {
-        "relation": "子女",
-        "name": "阿依夏木",
-        "bank": "农业银行",
-        "number": "6228480000000888",
-        "document_no": "公证1号",
-    }
     path = f"/v1/persons/{person.person_id}/heir"
-    early = await here.call("POST", path, "township", **heir)
+    early = await here.call("POST", path, "township", **HEIR)
     assert early.json()["type"].rsplit("/")[-1] == "not-known-dead"
     # Dead in April: May and later were not paid, April is due.
     await person.entitled("2026-02", "2026-04", cause="person.died", stopped_because="alive")
@@ -189,12 +182,49 @@ async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_wha
     assert planned["debtor"] == "estate"
 
     assert (await here.drawn_up(person.area, "2026-04"))["counts"]["unpayable"] == 1
-    proposed = await here.post(path, "civil_affairs", sub="proposer", **heir)
+    proposed = await here.post(path, "civil_affairs", sub="proposer", **HEIR)
     own = await here.call("POST", f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="proposer")
     assert own.status_code == 403
     await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
     await here.paid(person.area, "2026-04")
-    [transfer] = await here.transfers_to("6228480000000888")
-    assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, "阿依夏木")
+    [transfer] = await here.transfers_to(HEIR["number"])
+    assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, HEIR["name"])
     assert (await person.account_of("2026-04"))["paid_fen"] == 10_000
+    await here.invariants_hold()
+
+
+async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_before(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    # Eligibility does not call it a stop before the month of death is over.
+    await person.entitled("2026-03", "2026-04", to_heir=True)
+    await here.heard()
+    cycle = await here.drawn_up(area, "2026-04")
+    assert cycle["counts"]["unpayable"] == 2
+    items = (await here.get(f"/v1/cycles/{cycle['cycle_id']}/items"))["items"]
+    assert {(item["outcome"], item["reason"]) for item in items} == {("unpayable", "heir_awaited")}
+
+    heir = {**HEIR, "number": "6228480000000999"}
+    path = f"/v1/persons/{person.person_id}/heir"
+    proposed = await here.post(path, "civil_affairs", sub="proposer", **heir)
+    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    # The same is told again: who is the heir stays.
+    await person.entitled("2026-03", "2026-04", stopped_because="alive", to_heir=True)
+    await here.heard()
+    await here.paid(area, "2026-04")
+    assert [transfer["amount_fen"] for transfer in await here.transfers_to(heir["number"])] == [10_000, 10_000]
+    assert await here.transfers_to(person.account) == []
+    await here.invariants_hold()
+
+
+async def test_a_death_that_was_an_error_needs_no_heir(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    person = await here.person(area)
+    await person.entitled("2026-03", "2026-03", to_heir=True)
+    await person.entitled("2026-03", cause="fact.retracted")
+    await here.heard()
+    await here.paid(area, "2026-03")
+    assert [transfer["amount_fen"] for transfer in await here.transfers_to(person.account)] == [10_000]
     await here.invariants_hold()

@@ -254,6 +254,23 @@ async def test_a_death_known_late_takes_back_the_months_after_it(eligibility: El
     assert await eligibility.months("care") == [("2026-03", "2026-06", 11000)]
 
 
+async def test_what_is_due_to_who_died_before_the_approval_goes_to_an_heir(eligibility: Eligibility) -> None:
+    died = fact(PersonDied, date(2026, 3, 20), source="cremations")
+    await eligibility.take(died)
+    await eligibility.take(approved())
+    assert await eligibility.months("care") == [("2026-03", "2026-03", 11000)]
+    await eligibility.take(fact(FactRetracted, date(2026, 3, 20), retracts=died.fact_id))
+    told = [event["to_heir"] for event in await eligibility.published("entitlement.changed.v1")]
+    assert told == [True, True, False, False]
+
+
+async def test_what_is_due_to_who_died_after_the_approval_does_not(eligibility: Eligibility) -> None:
+    await eligibility.take(approved())
+    await eligibility.take(fact(PersonDied, date(2026, 6, 30), source="cremations"))
+    told = [event["to_heir"] for event in await eligibility.published("entitlement.changed.v1")]
+    assert told == [False, False, False, False]
+
+
 async def test_a_retracted_fact_never_was(eligibility: Eligibility) -> None:
     await eligibility.take(approved())
     died = fact(PersonDied, date(2026, 6, 30), source="cremations")

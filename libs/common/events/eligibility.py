@@ -140,7 +140,8 @@ class CandidatePrescreened(StateEvent):
 class EntitlementChanged(StateEvent):
     """The whole schedule of one person and subsidy: every month in it is payable, every other is not.
 
-    `stopped_because` names the cause that ended the last spell, null while it is open. After a corrected resident ID
+    `stopped_because` names the cause that ended the last spell, null while it is open. `to_heir`: the applicant died
+    before the approval, and what is due goes to an heir (domain: applicant dies before approval). After a corrected ID
     merged two persons, `members` are the ids that go on under this one, and `merged_into` is whom this one goes on as:
     whoever keeps what was paid moves it before taking in the schedule, whichever of the two comes first.
     """
@@ -152,6 +153,7 @@ class EntitlementChanged(StateEvent):
     schedule: tuple[EntitledMonths, ...]
     cause: str = Field(description="the event type that changed it, e.g. certificate.expired")
     stopped_because: str | None = None
+    to_heir: bool = False
     area: str = Field(description="where the person is resident now, or last was")
     members: tuple[str, ...] = ()
     merged_into: str | None = None

@@ -1,5 +1,7 @@
 """What is due to a person who died is paid to an heir who proves it: a payee of its own, with a document, by two
-persons (domain: applicant dies before approval). What was paid too much is never claimed from the heir."""
+persons. Who was approved after death is paid to no account of their own, an heir is awaited (domain: applicant dies
+before approval); who was paid in life is paid there until an heir is approved. What was paid too much is never claimed
+from the heir."""
 
 from __future__ import annotations
 
@@ -33,18 +35,70 @@ class Heir:
 
 
 async def is_known_dead(tx: Transaction, person_id: str) -> bool:
-    """Whether eligibility has ended an entitlement by death, or a finding of death was confirmed."""
+    """Whether eligibility knows it (an entitlement ended by death, or granted after it), or a finding was confirmed."""
     found: bool = (
         await tx.connection.execute(
             text(
                 f"SELECT EXISTS (SELECT FROM entitlements WHERE person_id = :id"  # noqa: S608 (a constant)
-                f" AND stopped_because IN {_DEATHS}) OR EXISTS (SELECT FROM findings"
+                f" AND (to_heir OR stopped_because IN {_DEATHS})) OR EXISTS (SELECT FROM findings"
                 f" WHERE person_id = :id AND status = 'confirmed' AND kind IN {_DEATHS})"
             ),
             {"id": person_id},
         )
     ).scalar_one()
     return found
+
+
+async def await_heirs(tx: Transaction, person_ids: Collection[str]) -> None:
+    """Of these persons, for whoever was approved after death an heir is awaited; no longer for whoever was not."""
+    ids = {"ids": sorted(person_ids), "now": tx.now}
+    await tx.connection.execute(
+        text(
+            "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[])) AND number IS NULL"
+            " AND replaced_at IS NULL"
+            " AND NOT EXISTS (SELECT FROM entitlements e WHERE e.person_id = h.person_id AND e.to_heir)"
+        ),
+        ids,
+    )
+    await tx.connection.execute(
+        text(
+            "INSERT INTO heirs (heir_id, person_id, approved_at)"
+            " SELECT DISTINCT ON (person_id) gen_random_uuid(), person_id, CAST(:now AS timestamptz) FROM entitlements"
+            " WHERE person_id = ANY(CAST(:ids AS text[])) AND to_heir"
+            " ON CONFLICT (person_id) WHERE approved_at IS NOT NULL AND replaced_at IS NULL DO NOTHING"
+        ),
+        ids,
+    )
+
+
+async def move_heirs(sealer: Sealer, tx: Transaction, old: str, root: str) -> None:
+    """One id goes on as another: its heirs with it, sealed anew to their place. Of two in force, or two proposed, the
+    other's stays, unless it only waits for one."""
+    await tx.connection.execute(
+        text(
+            "WITH second AS (SELECT heir_id, approved_at FROM (SELECT heir_id, approved_at, row_number() OVER"
+            " (PARTITION BY approved_at IS NULL ORDER BY number IS NULL, person_id <> :root) AS place FROM heirs"
+            " WHERE person_id IN (:old, :root) AND replaced_at IS NULL) AS standing WHERE place > 1),"
+            " dropped AS (DELETE FROM heirs WHERE heir_id IN (SELECT heir_id FROM second WHERE approved_at IS NULL))"
+            " UPDATE heirs SET replaced_at = :now"
+            " WHERE heir_id IN (SELECT heir_id FROM second WHERE approved_at IS NOT NULL)"
+        ),
+        {"old": old, "root": root, "now": tx.now},
+    )
+    moved = await tx.connection.execute(text("SELECT * FROM heirs WHERE person_id = :old"), {"old": old})
+    for heir in moved.mappings().all():
+        sealed = {
+            column: heir[column]
+            and sealer.seal(sealer.open(heir[column], "payees", old, column), "payees", root, column)
+            for column in ("holder_name", "phone", "number")
+        }
+        await tx.connection.execute(
+            text(
+                "UPDATE heirs SET person_id = :root, holder_name = :holder_name, phone = :phone, number = :number"
+                " WHERE heir_id = :heir_id"
+            ),
+            {"root": root, "heir_id": heir["heir_id"], **sealed},
+        )
 
 
 async def turn_to_estates(tx: Transaction, person_ids: Collection[str]) -> None:

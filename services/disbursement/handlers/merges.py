@@ -13,11 +13,13 @@ from sqlalchemy import text
 
 from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitlementChanged
+from libs.common.privacy import Sealer
+from services.disbursement.handlers.heirs import move_heirs
 
-_MOVED = ("openings", "findings", "recoveries", "disallowances", "heirs", "institution_children", "institution_uses")
+_MOVED = ("openings", "findings", "recoveries", "disallowances", "institution_children", "institution_uses")
 
 
-async def merge_persons(tx: Transaction, told: Iterable[EntitlementChanged]) -> None:
+async def merge_persons(sealer: Sealer, tx: Transaction, told: Iterable[EntitlementChanged]) -> None:
     """Moves what is kept under ids that go on under another one. What was merged before stays as it is."""
     pairs = sorted({pair for event in told for pair in _pairs(event)})
     if not pairs:
@@ -26,6 +28,7 @@ async def merge_persons(tx: Transaction, told: Iterable[EntitlementChanged]) -> 
     for old, root in pairs:
         if await _is_news(tx, old, root):
             await _move(tx, old, root)
+            await move_heirs(sealer, tx, old, root)
 
 
 async def without_merged(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> list[EntitlementChanged]:

@@ -15,30 +15,31 @@ from libs.common.events.intake import PayeeChanged
 from libs.common.events.matching import FindingState
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
+from services.disbursement.handlers.heirs import await_heirs
 from services.disbursement.handlers.merges import merge_persons, without_merged
 from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.holds import held_subsidies
 from services.disbursement.payee import Account, obstacle_to_paying
 from services.disbursement.queries import query
 
-_KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "area"}
+_KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "to_heir", "area"}
 
 
-async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
+async def keep_schedules(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
     """The newest schedules, whole; what they make overpaid becomes a recovery."""
     newest = _newest(received, lambda data: (data.person_id, data.subsidy))
     await tx.lock(*{data.person_id for data in (item.data for item in newest)})
-    await merge_persons(tx, (item.data for item in newest))
+    await merge_persons(sealer, tx, (item.data for item in newest))
     kept = await tx.connection.execute(
         text(
             "WITH kept AS ("
-            "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, area, told_at)"
-            " SELECT person_id, subsidy, version, cause, stopped_because, area, :now"
+            "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, to_heir, area, told_at)"
+            " SELECT person_id, subsidy, version, cause, stopped_because, to_heir, area, :now"
             " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,"
-            " cause text, stopped_because text, area text) ORDER BY person_id, subsidy"
+            " cause text, stopped_because text, to_heir boolean, area text) ORDER BY person_id, subsidy"
             " ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, cause = excluded.cause,"
-            " stopped_because = excluded.stopped_because, area = excluded.area, told_at = excluded.told_at,"
-            " paid_up_to = excluded.paid_up_to"
+            " stopped_because = excluded.stopped_because, to_heir = excluded.to_heir, area = excluded.area,"
+            " told_at = excluded.told_at, paid_up_to = excluded.paid_up_to"
             " WHERE entitlements.version < excluded.version"
             " RETURNING person_id, subsidy, version, cause, stopped_because, told_at),"
             " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept ON CONFLICT DO NOTHING)"
@@ -51,6 +52,7 @@ async def keep_schedules(tx: Transaction, received: Sequence[Received]) -> None:
         return
     schedules = [item.data for item in newest if (item.data.person_id, item.data.subsidy) in changed]
     await _replace_spans(tx, await without_merged(tx, schedules))
+    await await_heirs(tx, {person_id for person_id, _ in changed})
     await review_overpayments(tx, sorted(changed), on=business_date(tx.now))
 
 

@@ -14,6 +14,8 @@ CREATE TABLE entitlements (
     told_at         timestamptz NOT NULL,
     -- No month up to this one is due or on its way (handlers/paid_up.py); another schedule takes it away.
     paid_up_to      date NOT NULL DEFAULT '-infinity',
+    -- Approved after the applicant's death: what is due goes to an heir.
+    to_heir         boolean NOT NULL DEFAULT false,
     PRIMARY KEY (person_id, subsidy)
 );
 
@@ -68,30 +70,33 @@ CREATE TABLE payees (
 CREATE INDEX payees_by_account ON payees (number_token) WHERE number_token IS NOT NULL;
 
 -- Whom what is due is paid to after a person's death: an heir who proved it, by two persons' decision. Sealed to the
--- places of the payee.
+-- places of the payee. A row in force that names nobody waits for one: its person died before the approval
+-- (entitlement.changed, to_heir), so that the own account is not paid.
 CREATE TABLE heirs (
     heir_id      uuid PRIMARY KEY,
     person_id    text NOT NULL,
     -- Above every version that intake may give.
     version      bigint GENERATED ALWAYS AS IDENTITY (START WITH 1000000000000),
-    relation     text NOT NULL,
-    holder_name  text NOT NULL,
+    relation     text,
+    holder_name  text,
     phone        text,
-    bank         text NOT NULL,
-    number       text NOT NULL,
-    number_last4 text NOT NULL,
-    document_no  text NOT NULL,
+    bank         text,
+    number       text,
+    number_last4 text,
+    document_no  text,
     failed_version bigint,
-    proposed_by  text NOT NULL,
+    proposed_by  text,
     proposed_at  timestamptz NOT NULL DEFAULT now(),
     approved_by  text CHECK (approved_by <> proposed_by),
     approved_at  timestamptz,
-    replaced_at  timestamptz
+    replaced_at  timestamptz,
+    CHECK (num_nulls(relation, holder_name, bank, number, number_last4, document_no, proposed_by) IN (0, 7)),
+    CHECK (number IS NOT NULL OR (approved_at IS NOT NULL AND approved_by IS NULL AND phone IS NULL))
 );
 CREATE UNIQUE INDEX heirs_one_in_force ON heirs (person_id) WHERE approved_at IS NOT NULL AND replaced_at IS NULL;
 CREATE UNIQUE INDEX heirs_one_proposed ON heirs (person_id) WHERE approved_at IS NULL;
 
--- Whom to pay now: the heir in force, else the payee.
+-- Whom to pay now: the heir in force, once there is one if one is awaited, else the payee.
 CREATE VIEW payable_to AS
 SELECT p.person_id, p.area,
        CASE WHEN h.heir_id IS NULL THEN p.version ELSE h.version END AS version,
@@ -101,7 +106,7 @@ SELECT p.person_id, p.area,
        CASE WHEN h.heir_id IS NULL THEN p.number ELSE h.number END AS number,
        CASE WHEN h.heir_id IS NULL THEN p.number_last4 ELSE h.number_last4 END AS number_last4,
        CASE WHEN h.heir_id IS NULL THEN p.phone ELSE h.phone END AS phone,
-       CASE WHEN h.heir_id IS NULL THEN p.obstacle END AS obstacle,
+       CASE WHEN h.heir_id IS NULL THEN p.obstacle WHEN h.number IS NULL THEN 'heir_awaited' END AS obstacle,
        CASE WHEN h.heir_id IS NULL THEN p.failed_version ELSE h.failed_version END AS failed_version
 FROM payees p
 LEFT JOIN heirs h ON h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL;

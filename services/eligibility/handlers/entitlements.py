@@ -23,6 +23,7 @@ from services.eligibility.facts import Application, Facts
 from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.policies import load_policy
 from services.eligibility.policy.parameters import PolicySet
+from services.eligibility.policy.rules import alive
 from services.eligibility.schedules import Entitlement, Schedule
 
 _COMPARED = itemgetter("from", "to", "amount_fen", "area", "level", "category")
@@ -131,6 +132,7 @@ def _changed(
         schedule=told_months(schedule.entitlements),
         cause=cause,
         stopped_because=stopped_because,
+        to_heir=schedule.stopped_because == alive.name and person.facts().died_before_approval(subsidy),
         area=person.area or "",
         members=tuple(member for member in person.members if member != person.person_id),
     )
