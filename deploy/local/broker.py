@@ -6,6 +6,7 @@ What it held is gone when it ends; services publish the latest state of every ag
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ class Broker:
 
     def __init__(self, port: int | None = None, *, log: Path | None = None) -> None:
         self.port = port or processes.free_port()
+        self._keeps_log = log is not None
         self.log = log or Path(tempfile.mkdtemp(prefix="liangbu-broker-")) / "broker.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -64,6 +66,8 @@ class Broker:
         if self.process is not None:
             processes.stop(self.process, patience_s=self.stop_within_s)
             self.process = None
+        if not self._keeps_log:
+            shutil.rmtree(self.log.parent, ignore_errors=True)
 
     def kill(self) -> None:
         """End it as a crash would."""
