@@ -92,6 +92,24 @@ payments = Table(
     Column("returned_on", Date),
 )
 
+heirs = Table(
+    "heirs",
+    metadata,
+    Column("heir_id", UUID, primary_key=True),
+    Column("person_id", Text),
+    Column("relation", Text),
+    Column("holder_name", Text),
+    Column("number_last4", Text),
+    Column("document_no", Text),
+    Column("proposed_by", Text),
+    Column("proposed_at", DateTime(timezone=True)),
+    Column("approved_by", Text),
+    Column("approved_at", DateTime(timezone=True)),
+    Column("replaced_at", DateTime(timezone=True)),
+)
+
+payees = Table("payees", metadata, Column("person_id", Text, primary_key=True), Column("area", Text))
+
 cases = Table(
     "cases",
     metadata,

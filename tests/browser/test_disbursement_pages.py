@@ -144,6 +144,26 @@ async def test_a_persons_month_is_explained_link_by_link(visitor: Visitor, count
     await has_no_serious_accessibility_problem(visitor)
 
 
+async def test_an_heir_is_proposed_by_the_township_and_approved_by_civil_affairs(
+    visitor: Visitor, county: County
+) -> None:
+    await visitor.choose("township", county.dead.area)
+    await visitor.open("/heirs")
+    await fill(visitor, 逝者人员编号=county.dead.person_id)
+    await press(visitor, "下一步")
+    await fill(visitor, 与逝者关系="子女", 继承人姓名="张小伟", 开户银行="农业银行")
+    await fill(visitor, 账号="6228480000000777", 继承证明文号="公证7号")
+    await do(visitor, "提出继承人")
+    await open_first(visitor, "civil_affairs", "/heirs?status=proposed", county.area)
+    await expect(visitor.page.get_by_role("dialog").get_by_text("公证7号")).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    await press(visitor, "批准继承人")
+    await do(visitor, "确定")
+    await visitor.open("/heirs?status=approved")
+    await expect(visitor.page.get_by_role("main").get_by_role("cell", name="张小伟")).to_be_visible()
+    assert visitor.complaints == []
+
+
 _FORMS: dict[str, dict[str, Any]] = {
     "/work-funds": {"登记": {"事项": "入户核查", "金额（元）": "500", "文号或凭证号": "经1"}},
     "/tolerance": {

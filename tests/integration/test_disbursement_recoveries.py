@@ -206,6 +206,8 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
     assert {(item["outcome"], item["reason"]) for item in items} == {("unpayable", "heir_awaited")}
 
     heir = {**HEIR, "number": "6228480000000999"}
+    [awaited] = (await here.get("/v1/heirs?status=awaited", "township"))["items"]
+    assert (awaited["person_id"], awaited["area"], awaited["holder_name"]) == (person.person_id, area, None)
     path = f"/v1/persons/{person.person_id}/heir"
     proposed = await here.post(path, "civil_affairs", sub="proposer", **heir)
     await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")

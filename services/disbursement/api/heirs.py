@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, Request, status
+from fastapi import Depends, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import case, select
 
-from libs.common.auth import CivilAffairs, Principal, caller
-from libs.common.web import Tx, router
+from libs.common.areas import Area
+from libs.common.auth import CivilAffairs, Official, Principal, caller
+from libs.common.database import rows
+from libs.common.identity import mask_name
+from libs.common.web import Page, Paging, Tx, router
 from services.disbursement.handlers import heirs as handlers
+from services.disbursement.tables import heirs, payees
 
 api = router(prefix="/v1", tags=["heirs"])
+
+HeirStatus = Literal["awaited", "proposed", "approved", "replaced"]
+_standing = case(
+    (heirs.c.replaced_at.is_not(None), "replaced"),
+    (heirs.c.number_last4.is_(None), "awaited"),
+    (heirs.c.approved_at.is_(None), "proposed"),
+    else_="approved",
+)
 
 Proposer = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
 
@@ -26,6 +39,31 @@ class NewHeir(BaseModel):
     number: str = Field(min_length=8, max_length=34)
     phone: str | None = Field(default=None, max_length=20)
     document_no: str = Field(min_length=1, max_length=100, description="the document that proves the inheritance")
+
+
+@api.get("/heirs")
+async def list_heirs(
+    tx: Tx,
+    reader: Official,
+    paging: Annotated[Paging, Depends()],
+    request: Request,
+    area: Area | None = None,
+    heir_status: Annotated[HeirStatus | None, Query(alias="status")] = None,
+) -> Page:
+    """Heirs of an area's dead, the newest first; `awaited`: due to somebody who died before the approval, and nobody
+    has proved to be the heir."""
+    wanted = (
+        select(heirs, payees.c.area, _standing.label("status"))
+        .join(payees, payees.c.person_id == heirs.c.person_id)
+        .where(reader.within(payees.c.area, area))
+    )
+    if heir_status:
+        wanted = wanted.where(_standing == heir_status)
+    found = rows(await tx.connection.execute(paging.cut(wanted, heirs.c.heir_id, descending=True)))
+    names = handlers.names_of(found, request.app.state.sealer)
+    if reader.role == "auditor":
+        names = {heir_id: mask_name(name) for heir_id, name in names.items()}
+    return paging.page([row | {"holder_name": names.get(row["heir_id"])} for row in found], "heir_id")
 
 
 @api.post("/persons/{person_id}/heir", status_code=status.HTTP_202_ACCEPTED)

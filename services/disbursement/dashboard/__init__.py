@@ -6,6 +6,7 @@ from libs.common.dashboard import Page, Panel, Work
 from services.disbursement.dashboard.cases import cases
 from services.disbursement.dashboard.cycles import cycles
 from services.disbursement.dashboard.funds import funds
+from services.disbursement.dashboard.heirs import heirs
 from services.disbursement.dashboard.institutions import institutions
 from services.disbursement.dashboard.payments import payments
 from services.disbursement.dashboard.persons import person_account, person_payments
@@ -24,6 +25,7 @@ PAGES = [
     Page("/recoveries", "追回", "undo", recoveries),
     Page("/funds", "资金账目", "account_balance", funds),
     Page("/statistics", "统计报表", "bar_chart", statistics),
+    Page("/heirs", "继承人", "family_history", heirs),
     Page("/institutions", "机构代管资金", "child_care", institutions),
     Page("/tolerance", "容错纠错", "balance", tolerance),
     Page("/work-funds", "工作经费", "receipt_long", work_funds),
@@ -33,6 +35,8 @@ WORK = [
     Work("待会签的发放批次", "/cycles?status=draft", ("cdpf",), "/v1/cycles", {"status": "draft"}),
     Work("待审批的发放批次", "/cycles?status=concurred", ("finance",), "/v1/cycles", {"status": "concurred"}),
     Work("待提交银行的发放批次", "/cycles?status=approved", ("finance",), "/v1/cycles", {"status": "approved"}),
+    Work("待提供证明的继承人", "/heirs?status=awaited", ("township",), "/v1/heirs", {"status": "awaited"}),
+    Work("待批准的继承人", "/heirs?status=proposed", ("civil_affairs",), "/v1/heirs", {"status": "proposed"}),
     Work("未销号的问题", "/cases?resolved=false", ("civil_affairs", "finance"), "/v1/cases", {"resolved": "false"}),
     Work("追回中的多发款项", "/recoveries?status=open", ("civil_affairs",), "/v1/recoveries", {"status": "open"}),
 ]

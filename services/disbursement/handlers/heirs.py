@@ -5,7 +5,7 @@ from the heir."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -120,6 +120,15 @@ async def turn_to_estates(tx: Transaction, person_ids: Collection[str]) -> None:
         ),
         {"ids": list(person_ids)},
     )
+
+
+def names_of(found: Iterable[Mapping[str, Any]], sealer: Sealer) -> dict[UUID, str]:
+    """What the heirs are called, by their id; who is only awaited has no name."""
+    return {
+        row["heir_id"]: sealer.open(row["holder_name"], "payees", row["person_id"], "holder_name")
+        for row in found
+        if row["holder_name"] is not None
+    }
 
 
 async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, person_id: str, heir: Heir) -> UUID:
