@@ -87,8 +87,8 @@ def bare_duckdb(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -
                     connection.register(view, content)
                 else:
                     connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet('{content[0]}')")
-            for name in _applicable(feeds):
-                connection.sql(texts[name]).to_arrow_table()
+            for text in comparison.queries(texts, feeds).values():
+                connection.sql(text).to_arrow_table()
 
     return [_seconds(run) for _ in range(rounds)]
 
@@ -134,8 +134,7 @@ def by_spark(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> l
     texts = rules()
 
     def run() -> None:
-        queries = {name: texts[name] for name in _applicable(feeds)}
-        for _ in engine.tables(queries, views_of(roster, feeds), as_of=AS_OF):
+        for _ in engine.tables(comparison.queries(texts, feeds), views_of(roster, feeds), as_of=AS_OF):
             pass
 
     taken = [_seconds(run) for _ in range(rounds + 2)]
@@ -176,8 +175,8 @@ async def by_postgresql(roster: Path, feeds: Sequence[Feed], rounds: int) -> lis
         taken = []
         for _ in range(rounds):
             started = time.perf_counter()
-            for name in _applicable(feeds):
-                await connection.fetch(_as_postgresql(rules()[name]))
+            for text in comparison.queries(rules(), feeds).values():
+                await connection.fetch(_as_postgresql(text))
             taken.append(time.perf_counter() - started)
         await connection.close()
         return taken
@@ -253,11 +252,6 @@ async def _list_feeds(tx: object, table: object, feeds: Sequence[Feed], folder: 
 
 
 # --- the run -------------------------------------------------------------------------------------------------------
-
-
-def _applicable(feeds: Sequence[Feed]) -> list[str]:
-    sources = {feed.source for feed in feeds}
-    return [name for name in comparison.LEADS if name in sources] + list(comparison.DISCREPANCIES)
 
 
 def _seconds(work: Callable[[], object]) -> float:

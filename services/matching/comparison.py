@@ -25,7 +25,9 @@ REGISTERS = ("certificates", "low_income")
 """Sources that list who is in a state, so that it tells something when a person is no longer listed."""
 
 LEADS = {**{source: source for source in COMPARED}, **{f"vanished_{source}": source for source in REGISTERS}}
-"""The files of `sql/` that find leads, and whose word each is."""
+"""The files of `sql/` that say what a source alleges, and whose word each is; `leads.sql` says whom it concerns."""
+
+_ALLEGED = "person_id, subsidy, kind, alleged_on, stops_on, last_month, word, until_on, feed_id, feed_row"
 
 DISCREPANCIES = ("other_name", "other_id", "two_dates")
 """The files of `sql/` that find what does not fit together (数据疑点): notes, which stop nothing."""
@@ -86,23 +88,35 @@ class Compared:
 
 def rules() -> dict[str, str]:
     """The rules of today: each file of `sql/` that a comparison runs, by name."""
-    return {name: sql_text(name) for name in (*LEADS, *DISCREPANCIES, "excluding")}
+    return {name: sql_text(name) for name in (*LEADS, "leads", *DISCREPANCIES, "excluding")}
+
+
+def queries(texts: Mapping[str, str], feeds: Sequence[Feed]) -> dict[str, str]:
+    """What an engine is asked: for all leads at once, so that it reads the roster once, and for each discrepancy."""
+    alleging = [name for name in LEADS if _has_something(name, feeds)]
+    found = {name: texts[name] for name in DISCREPANCIES}
+    return {"leads": leads_query(texts, alleging), **found} if alleging else found
+
+
+def leads_query(texts: Mapping[str, str], alleging: Iterable[str]) -> str:
+    """`leads.sql` over what these files allege."""
+    alleged = "\nUNION ALL\n".join(
+        f"SELECT '{LEADS[name]}' AS source, {_ALLEGED} FROM (\n{texts[name]}) {name}" for name in alleging
+    )
+    return f"WITH alleged AS (\n{alleged}\n)\n{texts['leads']}"
 
 
 def compare(
     engine: Engine, texts: Mapping[str, str], roster: Path, feeds: Sequence[Feed], as_of: date
 ) -> tuple[pa.Table, pa.Table]:
     """The leads and the discrepancies, each in an order of its own."""
-    views = views_of(roster, feeds)
-    queries = {name: text for name, text in texts.items() if name != "excluding" and _has_something(name, feeds)}
-    leads, discrepancies = [LEAD_SCHEMA.empty_table()], [DISCREPANCY_SCHEMA.empty_table()]
-    for name, found in engine.tables(queries, views, as_of=as_of):
-        if name in LEADS:
-            source = pa.repeat(LEADS[name], len(found))
-            leads.append(_shaped(found.append_column("source", source), LEAD_SCHEMA))
+    leads, discrepancies = LEAD_SCHEMA.empty_table(), [DISCREPANCY_SCHEMA.empty_table()]
+    for name, found in engine.tables(queries(texts, feeds), views_of(roster, feeds), as_of=as_of):
+        if name == "leads":
+            leads = _shaped(found, LEAD_SCHEMA)
         else:
             discrepancies.append(_shaped(found, DISCREPANCY_SCHEMA))
-    return _ordered(leads), _ordered(discrepancies)
+    return _ordered(leads), _ordered(pa.concat_tables(discrepancies))
 
 
 def compare_and_keep(
@@ -143,9 +157,7 @@ def digest_of_found(leads: pa.Table, discrepancies: pa.Table) -> str:
 
 
 def _has_something(name: str, feeds: Iterable[Feed]) -> bool:
-    """Whether a rule could find anything; what no feed speaks of need not be run."""
-    if name in DISCREPANCIES:
-        return True
+    """Whether a file could allege anything; what no feed speaks of need not be run."""
     source = LEADS[name]
     return any(feed.source == source and feed.before == (name != source) for feed in feeds)
 
@@ -154,6 +166,5 @@ def _shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
-    table = pa.concat_tables(tables)
+def _ordered(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in table.schema.names])

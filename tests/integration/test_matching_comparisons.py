@@ -271,7 +271,7 @@ async def test_a_rerun_uses_the_rules_of_its_own_day(matching: Matching, monkeyp
     await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-03-05")))
     comparison = await matching.compare()
     today = steps.bulk.rules()
-    monkeypatch.setattr(steps.bulk, "rules", lambda: {**today, "deaths": today["deaths"] + "    AND 1 = 0\n"})
+    monkeypatch.setattr(steps.bulk, "rules", lambda: {**today, "deaths": today["deaths"] + "WHERE 1 = 0\n"})
     path = f"/v1/comparisons/{comparison['comparison_id']}/reruns"
     assert (await matching.call("POST", path)).json()["same"] is True
 

@@ -25,11 +25,8 @@ lapsed AS (
     CROSS JOIN run
     WHERE l.place = 1 AND (l.status <> 'valid' OR l.expires_on < run.as_of)
 )
-SELECT DISTINCT r.person_id, r.area,
+SELECT l.person_id, CAST(NULL AS STRING) AS subsidy,
     CASE WHEN l.status = 'in_transit' THEN 'certificate.moved_out' ELSE concat('certificate.', l.status) END AS kind,
-    l.lapsed_on AS alleged_on, CASE WHEN l.status = 'in_transit' THEN l.status END AS word,
-    CAST(NULL AS DATE) AS until_on, l.feed_id, l.feed_row
-FROM roster r
-JOIN lapsed l ON l.person_id = r.person_id
-WHERE r.to_month IS NULL OR r.to_month >= year(l.lapsed_on) * 12 + month(l.lapsed_on) - 1
-    + CASE WHEN day(l.lapsed_on) = 1 THEN 0 ELSE 1 END
+    l.lapsed_on AS alleged_on, l.lapsed_on AS stops_on, CAST(NULL AS INT) AS last_month,
+    CASE WHEN l.status = 'in_transit' THEN l.status END AS word, CAST(NULL AS DATE) AS until_on, l.feed_id, l.feed_row
+FROM lapsed l

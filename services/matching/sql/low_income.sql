@@ -11,14 +11,11 @@ lasting AS (
     FROM low_income
     WHERE to_on IS NULL AND last_paid_on IS NULL AND category <> 'monitored'
 )
-SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, e.exited_on AS alleged_on,
+SELECT e.person_id, 'living' AS subsidy, 'low_income.exited' AS kind, e.exited_on AS alleged_on,
+    e.exited_on AS stops_on, CAST(NULL AS INT) AS last_month,
     e.category AS word, CAST(NULL AS DATE) AS until_on, e.feed_id, e.feed_row
-FROM roster r
-JOIN ended e ON e.person_id = r.person_id
-WHERE r.subsidy = 'living'
-    AND e.category <> 'monitored'
-    AND (r.to_month IS NULL OR r.to_month >= year(e.exited_on) * 12 + month(e.exited_on) - 1
-        + CASE WHEN day(e.exited_on) = 1 THEN 0 ELSE 1 END)
+FROM ended e
+WHERE e.category <> 'monitored'
     AND NOT EXISTS (
         SELECT 1 FROM lasting l WHERE l.person_id = e.person_id AND l.entered_on >= e.exited_on
     )

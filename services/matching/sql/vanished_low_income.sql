@@ -9,11 +9,8 @@ WITH gone AS (
 missed AS (
     SELECT MAX(n.as_of) AS missed_on FROM low_income_now n
 )
-SELECT DISTINCT r.person_id, r.area, 'low_income.exited' AS kind, m.missed_on AS alleged_on,
+SELECT g.person_id, 'living' AS subsidy, 'low_income.exited' AS kind, m.missed_on AS alleged_on,
+    m.missed_on AS stops_on, CAST(NULL AS INT) AS last_month,
     g.category AS word, CAST(NULL AS DATE) AS until_on, g.feed_id, g.feed_row
-FROM roster r
-JOIN gone g ON g.person_id = r.person_id
+FROM gone g
 CROSS JOIN missed m
-WHERE r.subsidy = 'living'
-    AND (r.to_month IS NULL OR r.to_month >= year(m.missed_on) * 12 + month(m.missed_on) - 1
-        + CASE WHEN day(m.missed_on) = 1 THEN 0 ELSE 1 END)

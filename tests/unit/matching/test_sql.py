@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, query
+from services.matching.comparison import leads_query, rules
+from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, DuckDb, query
 from services.matching.sources import SOURCES
 from services.matching.stored import schema_of
 
@@ -33,7 +34,8 @@ def feed(source: str, *rows: dict[str, Any]) -> pa.Table:
 
 def found(source: str, *rows: dict[str, Any], roster: Any = None) -> list[tuple[str, date]]:
     views = {"roster": on_roster() if roster is None else roster, source: feed(source, *rows)}
-    return [(row["kind"], row["alleged_on"]) for row in query(source, views, as_of=AS_OF).to_pylist()]
+    ((_, leads),) = DuckDb().tables({"leads": leads_query(rules(), [source])}, views, as_of=AS_OF)
+    return [(row["kind"], row["alleged_on"]) for row in leads.to_pylist()]
 
 
 DEATH = {"occurred_on": date(2026, 3, 5)}
