@@ -6,7 +6,8 @@
 A roster of n persons is set against six feeds of n rows together, by the rules of `sql/`:
 
 * `ours`: everything a run does with the engine, read from Parquet on disk: rules, order, what was found written down.
-* `duckdb`: the same SQL by a bare DuckDB on the same Parquet with the same memory, results fetched.
+* `duckdb`: a bare DuckDB on the same Parquet with the same memory, results fetched: asked the same SQL, and asked rule
+  by rule, where each reads the roster for itself.
 * `postgresql`: the same SQL, with the spelling of three functions changed, on tables that are loaded, indexed, analysed
   and in its memory before the clock runs.
 * `pandas`: the same joins by merge, read from the same Parquet; a little less is asked of it.
@@ -33,7 +34,7 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
@@ -75,19 +76,30 @@ def ours(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[
 
 
 def bare_duckdb(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
-    texts = rules()
+    return _bare_duckdb(roster, feeds, memory, rounds, comparison.queries(rules(), feeds).values())
+
+
+def rule_by_rule(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
+    texts, told = rules(), {feed.source for feed in feeds}
+    leads = [comparison.leads_query(texts, [name]) for name in comparison.LEADS if name in told]
+    return _bare_duckdb(roster, feeds, memory, rounds, leads + [texts[name] for name in comparison.DISCREPANCIES])
+
+
+def _bare_duckdb(
+    roster: Path, feeds: Sequence[Feed], memory: str, rounds: int, queries: Collection[str]
+) -> list[float]:
 
     def run() -> None:
         settings = {"memory_limit": memory, "temp_directory": str(roster.parent / "spill")}
         with duckdb.connect(config=settings) as connection:
             connection.execute(f"CREATE VIEW run AS SELECT DATE '{AS_OF}' AS as_of")
-            connection.execute(f"CREATE VIEW excluding AS {texts['excluding']}")
+            connection.execute(f"CREATE VIEW excluding AS {rules()['excluding']}")
             for view, content in views_of(roster, feeds).items():
                 if isinstance(content, pa.Table):
                     connection.register(view, content)
                 else:
                     connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet('{content[0]}')")
-            for text in comparison.queries(texts, feeds).values():
+            for text in queries:
                 connection.sql(text).to_arrow_table()
 
     return [_seconds(run) for _ in range(rounds)]
@@ -212,7 +224,7 @@ async def saved(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -
             url = on.postgres.url(f"saved{number}")
             await asyncio.to_thread(upgrade, "matching", url)
             database = Database(url, service="matching")
-            folder = FeedFolder(roster.parent / f"run{number}")
+            folder = FeedFolder(Path(tempfile.mkdtemp(prefix="run", dir=roster.parent)))
             workshop = steps.Workshop(folder, DuckDb(memory, roster.parent / "spill"))
             async with database.transaction() as tx:
                 await ensure_month_partitions(tx, business_today())
@@ -286,19 +298,17 @@ def measure(
     roster, feeds = made(folder) or make(folder, persons)
     print(f"\n{persons:,} persons against {sum(SHARES.values()) * persons:,.0f} rows "
           f"(made in {time.perf_counter() - started:.0f} s)")  # fmt: skip
-    taken, limit = [], []
+    taken: list[float] = []
+    bare = {"bare DuckDB": bare_duckdb, "bare DuckDB rule by rule": rule_by_rule} if "duckdb" in peers else {}
+    limits: dict[str, list[float]] = {name: [] for name in bare}
     for _ in range(rounds):  # in turn
         seconds, peak = _apart(ours, roster, feeds, memory, 1)
         taken += seconds
-        if "duckdb" in peers:
-            bare, bare_peak = _apart(bare_duckdb, roster, feeds, memory, 1)
-            limit += bare
+        for name, work in bare.items():
+            limits[name] += _apart(work, roster, feeds, memory, 1)[0]
     leads = pq.read_metadata(folder / "leads.parquet").num_rows
     print(f"ours: {statistics.median(taken):.2f} s, peak {peak:.2f} GiB, {leads:,} leads")
-    compared = []
-    if limit:
-        print(f"bare DuckDB: {statistics.median(limit):.2f} s, peak {bare_peak:.2f} GiB")
-        compared.append(_compared(f"bare DuckDB, {persons:,}", taken, limit, 1 / 1.3))
+    compared = [_compared(f"{name}, {persons:,}", taken, limit, 1 / 1.3) for name, limit in limits.items()]
     for name, goal, work in (("pandas", 5.0, by_pandas), ("spark", 5.0, by_spark)):
         if name in peers:
             seconds, peer_peak = _apart(work, roster, feeds, memory, rounds)
@@ -307,10 +317,11 @@ def measure(
     if "postgresql" in peers:
         seconds = asyncio.run(by_postgresql(roster, feeds, 1))
         compared.append(_compared(f"PostgreSQL, {persons:,}", taken, seconds * len(taken), 3.5))
-    if "saved" in peers and limit:
-        seconds, count = asyncio.run(saved(roster, feeds, memory, 1))
-        print(f"with {count:,} findings saved: {seconds[0]:.2f} s")
-        compared.append(_compared(f"saved, against bare DuckDB, {persons:,}", seconds * len(limit), limit, 0.4))
+    if "saved" in peers:
+        seconds, count = asyncio.run(saved(roster, feeds, memory, rounds))
+        print(f"with {count:,} findings saved: {statistics.median(seconds):.2f} s")
+        for name, limit in limits.items():
+            compared.append(_compared(f"saved, against {name}, {persons:,}", seconds, limit, 0.4))
     capped, capped_peak = _apart(ours, roster, feeds, "1GB", 1)
     times = capped[0] / statistics.median(taken)
     print(f"under a cap of 1 GB: {capped[0]:.2f} s, {times:.2f}× (goal 6), peak {capped_peak:.2f} GiB")
