@@ -372,9 +372,11 @@ async def _same_import(tx: Transaction, area: str, sha256: str) -> UUID | None:
 
 
 async def _has_come_to(tx: Transaction, import_id: UUID, position: int) -> bool:
-    """Whether the file is read up to there, with its row locked; not, when another reader was faster."""
+    """Whether the file is read up to there, with its row locked; not, when another reader was faster. Whoever decides
+    refers to the row meanwhile, and does not wait for it."""
     found = await tx.connection.execute(
-        text("SELECT position FROM roster_imports WHERE import_id = :import_id FOR UPDATE"), {"import_id": import_id}
+        text("SELECT position FROM roster_imports WHERE import_id = :import_id FOR NO KEY UPDATE"),
+        {"import_id": import_id},
     )
     return bool(found.scalar_one() == position)
 
