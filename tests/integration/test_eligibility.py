@@ -129,13 +129,13 @@ class Eligibility:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._projection = Projection(database, "eligibility", SUBSCRIPTIONS)
+        self.projection = Projection(database, "eligibility", SUBSCRIPTIONS)
 
     async def take(self, *events: EventData | Received) -> None:
         """As one poll batch."""
         batch = [event if isinstance(event, Received) else received(event) for event in events]
         async with self.database.transaction() as tx:
-            await self._projection.apply(tx, batch)
+            await self.projection.apply(tx, batch)
 
     async def months(self, subsidy: str = "care", person: str = PERSON) -> list[tuple[str, str | None, int]]:
         """The newest schedule as (from, to, fen)."""
@@ -149,6 +149,17 @@ class Eligibility:
             )
             row = found.one_or_none()
         return [] if row is None else [(m["from"], m["to"], m["amount_fen"]) for m in row.schedule]
+
+    async def waits_for_a_lock(self) -> bool:
+        """Whether a transaction here waits for another."""
+        async with self.database.transaction() as tx:
+            found = await tx.connection.execute(
+                text(
+                    "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database"
+                    " WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted)"
+                )
+            )
+            return bool(found.scalar_one())
 
     async def published(self, event_type: str) -> list[dict[str, Any]]:
         """What the outbox holds of a type, oldest first."""

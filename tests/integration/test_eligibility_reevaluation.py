@@ -15,7 +15,7 @@ from libs.common.events.matching import PersonDied
 from services.eligibility.handlers import reevaluation
 from services.eligibility.main import build
 from tests.conftest import Databases, Issuer, Running, eventually, running
-from tests.integration.test_eligibility import LAYER, Eligibility, _approve, approved, fact
+from tests.integration.test_eligibility import LAYER, Eligibility, _approve, approved, fact, received
 
 PERSONS = 300
 WORKER = """
@@ -112,3 +112,21 @@ async def test_an_urgent_stop_overtakes_a_job_in_its_middle(
     assert await _place(eligibility) == (3, 2, True)
     versions = [e["version"] for e in await eligibility.published("entitlement.changed.v1") if e["person_id"] == "p1-2"]
     assert versions == [1, 1, 2, 2], "living and care, before and after the stop; the job found nothing left to change"
+
+
+async def test_who_is_new_as_a_policy_comes_into_force_is_judged_by_it_too(service: Running, issuer: Issuer) -> None:
+    eligibility = Eligibility(service.app.state.database)
+
+    async def approved_or_waiting() -> bool:
+        return approval.done() or await eligibility.waits_for_a_lock()
+
+    async with eligibility.database.transaction() as judging:  # by the policy before, and nobody sees it yet
+        await eligibility.projection.apply(judging, [received(approved(person="p1-new"))])
+        approval = asyncio.create_task(_approve(service, issuer, LAYER.format(area="5301", amount=12000)))
+        assert await eventually(approved_or_waiting)
+        async with eligibility.database.transaction() as job:
+            await reevaluation.reevaluate_chunk(job)
+    await approval
+    assert await eventually(lambda: _work_to_the_end(eligibility))
+    months = await eligibility.months("living", "p1-new")
+    assert months == [("2026-03", "2026-04", 10000), ("2026-05", "2030-04", 12000)]

@@ -35,7 +35,7 @@ from services.eligibility.facts import BEGINNING, Application, Facts, Residence,
 from services.eligibility.folding import Assertion, fold
 from services.eligibility.handlers.entitlements import Person, load_persons, recompute
 from services.eligibility.handlers.facts import store_assertions, take_facts
-from services.eligibility.handlers.policies import load_policy
+from services.eligibility.handlers.policies import policy_to_judge_by
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.policy.remedies import remedy
 from services.eligibility.sources import source_of
@@ -92,7 +92,7 @@ async def prescreen_candidates(tx: Transaction, received: Sequence[Received]) ->
     """Judges candidates as if they applied on the day they were identified (notice 1.3)."""
     candidates: dict[str, CandidateIdentified] = {item.data.person_id: item.data for item in received}
     await tx.lock(*candidates)
-    policy = await load_policy(tx)
+    policy = await policy_to_judge_by(tx)
     judged: list[CandidateIdentified] = []
     as_if_applied: list[Facts] = []
     for person in await load_persons(tx, candidates):
@@ -143,7 +143,7 @@ async def assess_applications(tx: Transaction, application_ids: list[UUID]) -> N
     ]
     if not applications:
         return
-    policy = await load_policy(tx)
+    policy = await policy_to_judge_by(tx)
     persons = {
         member: person
         for person in await load_persons(tx, {item.person_id for item in applications})

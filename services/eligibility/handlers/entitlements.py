@@ -21,7 +21,7 @@ from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.determination import Determination
 from services.eligibility.facts import Application, Facts
 from services.eligibility.folding import Assertion, fold
-from services.eligibility.handlers.policies import load_policy
+from services.eligibility.handlers.policies import policy_to_judge_by
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.policy.rules import alive
 from services.eligibility.schedules import Entitlement, Schedule
@@ -67,7 +67,7 @@ async def recompute(
     persons' locks.
     """
     persons = await load_persons(tx, causes)
-    policy = await load_policy(tx)
+    policy = await policy_to_judge_by(tx)
     cause_of = {person.person_id: _first(causes, person.members) for person in persons}
     facts = [person.facts() for person in persons]
     await save_areas(tx, persons, facts, areas)

@@ -14,7 +14,7 @@ from libs.common.errors import Conflict, FourEyes, InvalidInput, NotFound
 from libs.common.events.eligibility import PolicyReevaluated
 from libs.common.period import business_date
 from services.eligibility.handlers.corrections import open_cases
-from services.eligibility.handlers.policies import POLICY_LOCK, load_policy, tell_policies
+from services.eligibility.handlers.policies import POLICY_LOCK, let_judgements_end, load_policy, tell_policies
 from services.eligibility.policy.eras import JUDGED_BY
 from services.eligibility.policy.lint import Problem, check_layer
 from services.eligibility.policy.parameters import PolicySet, read_layer
@@ -88,6 +88,7 @@ async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) ->
     judges = any(parameter.name in JUDGED_BY for parameter in read_layer(row.layer).parameters)
     if judges:
         await _start_reevaluation(tx, policy_id, row.area)
+        await let_judgements_end(tx)
     return {
         "policy_id": policy_id,
         "status": "approved",

@@ -15,11 +15,11 @@ from libs.common.period import business_date
 from services.eligibility.policy.parameters import PolicySet, read_layer, shipped
 
 POLICY_LOCK = "policies"
+_JUDGING = 7301
 
 
 async def load_policy(tx: Transaction, known_before: datetime | None = None) -> PolicySet:
-    """The policy in force, or as it was approved before a moment: what the program brings and every approved layer.
-    Read it behind the persons' locks, so that a re-evaluation never meets a judgement by an older policy."""
+    """The policy in force, or as it was approved before a moment: what the program brings and every approved layer."""
     known = tuple((await tx.connection.execute(_APPROVED, {"before": known_before})).scalars())
     if known not in _assembled:
         layers = await tx.connection.execute(_LAYERS, {"known": list(known)})
@@ -32,6 +32,19 @@ async def load_policy(tx: Transaction, known_before: datetime | None = None) -> 
 
 _assembled: dict[tuple[UUID, ...], PolicySet] = {}
 """By the approved layers' ids, which name their content for ever."""
+
+
+async def policy_to_judge_by(tx: Transaction) -> PolicySet:
+    """The policy in force, for whoever stores what comes of it; read it behind the persons' locks. No other comes into
+    force until that is committed: its re-evaluation meets everybody judged by this one, who is new among them."""
+    await tx.fetch("SELECT pg_advisory_xact_lock_shared($1)", _JUDGING)
+    return await load_policy(tx)
+
+
+async def let_judgements_end(tx: Transaction) -> None:
+    """Those under way by the policy in force so far; others wait for the end of this transaction. To be called last."""
+    await tx.flush()
+    await tx.fetch("SELECT pg_advisory_xact_lock($1)", _JUDGING)
 
 
 async def tell_policies(tx: Transaction, policy: PolicySet) -> int:

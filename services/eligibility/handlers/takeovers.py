@@ -24,7 +24,7 @@ from services.eligibility.folding import Assertion
 from services.eligibility.handlers.applications import told_reason
 from services.eligibility.handlers.entitlements import Person, load_persons, save_areas, tell_schedules, told_months
 from services.eligibility.handlers.facts import store_assertions
-from services.eligibility.handlers.policies import load_policy
+from services.eligibility.handlers.policies import policy_to_judge_by
 from services.eligibility.policy.parameters import PolicySet
 from services.eligibility.schedules import Schedule
 from services.eligibility.sources import ROSTER
@@ -66,7 +66,7 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     listed = await _new_ones(tx, received)
     if not listed:
         return
-    policy = await load_policy(tx)
+    policy = await policy_to_judge_by(tx)
     judged = await asyncio.to_thread(_judge, listed, policy)
     _tell_judgements(tx, judged, policy)
     await _save_applications(tx, judged)
