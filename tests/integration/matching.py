@@ -112,8 +112,9 @@ class Recipient:
 
 def entitled(person_id: str, *, area: str = TOWNSHIP, subsidy: Any = "living", to: Period | None = None,
              version: int = 1) -> EntitlementChanged:  # fmt: skip
+    """As eligibility tells it: the county pays, and the person lives in `area`."""
     months = EntitledMonths(
-        from_=Period(2025, 1), to=to, amount_fen=10000, area=area, level=2, policy_version="1", cause="approved"
+        from_=Period(2025, 1), to=to, amount_fen=10000, area=area[:6], level=2, policy_version="1", cause="approved"
     )
     return EntitlementChanged(
         person_id=person_id, version=version, subsidy=subsidy, schedule=(months,), cause="application.approved",

@@ -69,7 +69,7 @@ class County:
         """What eligibility tells of a person: the months payable, the last one once something stopped them."""
         self.versions[person_id] = version = self.versions.get(person_id, 0) + 1
         months = EntitledMonths(
-            from_=FIRST.previous, to=to, amount_fen=9000, area=area, level=2, policy_version="1", cause="approved"
+            from_=FIRST.previous, to=to, amount_fen=9000, area=area[:6], level=2, policy_version="1", cause="approved"
         )
         await self.matching.hear(
             EntitlementChanged(

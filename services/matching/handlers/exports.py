@@ -13,7 +13,7 @@ from libs.common.database import Transaction
 from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, table_from_csv
 
 _ROSTER = """
-SELECT r.person_id, r.subsidy, span ->> 'area',
+SELECT r.person_id, r.subsidy, CASE WHEN starts_with(r.area, span ->> 'area') THEN r.area ELSE span ->> 'area' END,
     split_part(span ->> 'from', '-', 1)::int * 12 + split_part(span ->> 'from', '-', 2)::int - 1,
     split_part(span ->> 'to', '-', 1)::int * 12 + split_part(span ->> 'to', '-', 2)::int - 1
 FROM roster r, jsonb_array_elements(r.schedule) AS span
@@ -31,7 +31,8 @@ WHERE starts_with(kind, $1)
 
 
 async def export_roster(tx: Transaction, area: str) -> pa.Table:
-    """Every month that is payable in `area`, as spans per person and subsidy."""
+    """Every month that is payable in `area`, as spans per person and subsidy: by the township that the person lives in,
+    where it lies in the county that pays."""
     return await _copy(tx, _ROSTER, area, ROSTER_SCHEMA)
 
 
