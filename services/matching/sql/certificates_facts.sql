@@ -51,8 +51,12 @@ dated AS (
     SELECT c.*,
         CASE
             WHEN c.kind = 'certificate.issued' THEN COALESCE(c.issued_on, c.changed_on, c.as_of)
-            WHEN c.kind = 'certificate.reassessed'
-                THEN GREATEST(COALESCE(c.changed_on, c.issued_on, c.as_of), c.held_issued_on)
+            WHEN c.kind = 'certificate.reassessed'  -- without a day of its own it is not of old: a level counts from then on
+                THEN CASE
+                    WHEN c.changed_on > c.held_issued_on AND c.changed_on <> c.held_changed_on THEN c.changed_on
+                    WHEN c.issued_on > c.held_issued_on THEN c.issued_on
+                    ELSE c.as_of
+                END
             WHEN c.kind IN ('certificate.renewed', 'certificate.unfrozen')
                 THEN CASE
                     WHEN c.issued_on > c.held_issued_on THEN c.issued_on

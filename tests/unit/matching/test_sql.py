@@ -185,6 +185,13 @@ FROZEN = {"kind": "certificate.frozen", "occurred_on": date(2026, 3, 1)}
             [ISSUED],
             [("certificate.reassessed", date(2026, 5, 2))],
         ),
+        ({**VALID, "level": 3}, [ISSUED], [("certificate.reassessed", AS_OF)]),
+        ({**VALID, "level": 3, "changed_on": None}, [ISSUED], [("certificate.reassessed", AS_OF)]),
+        (
+            {**VALID, "level": 3, "changed_on": None, "issued_on": date(2026, 5, 2)},
+            [ISSUED],
+            [("certificate.reassessed", date(2026, 5, 2))],
+        ),
         (
             {**VALID, "issued_on": date(2026, 5, 2), "expires_on": date(2036, 5, 1)},
             [ISSUED],
