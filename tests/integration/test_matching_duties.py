@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.working_days import working_days_after
+from services.matching.handlers.comparisons import fail
 from tests.integration.matching import COUNTY, Matching
 
 
@@ -122,6 +124,7 @@ async def test_missing_parts_of_the_month_are_raised_by_name_and_close_when_they
     says = " ".join(item["says"] for item in raised)
     assert "五华区 2026-04：残联未完成" in says
     assert "五华区 2026-04：民政部门未完成" in says
+    assert "五华区 2026-04：当月未与各部门数据比对" in says
     assert {item["raised_to"] for item in raised} == {"5301", COUNTY}
     unsigned = {item["area"] for item in raised if len(item["area"]) == 9}
     assert "530102001" in unsigned
@@ -131,6 +134,11 @@ async def test_missing_parts_of_the_month_are_raised_by_name_and_close_when_they
     still = {item["area"] for item in await escalations(matching, kind="monthly_part", open=True)}
     assert "530102001" not in still
     assert COUNTY in still
+    await matching.compare()
+    await daily(matching, "2026-05-04")
+    subjects = {item["subject"] for item in await escalations(matching, kind="monthly_part", open=True)}
+    assert f"2026-04:{COUNTY}:cdpf" in subjects
+    assert f"2026-04:{COUNTY}:comparison" not in subjects
 
 
 async def test_a_june_without_the_province_s_comparison_is_raised(matching: Matching) -> None:
@@ -141,9 +149,13 @@ async def test_a_june_without_the_province_s_comparison_is_raised(matching: Matc
     assert duties["province"] == {"area": "53", "due": True, "done": False, "comparison_id": None}
     await daily(matching, "2026-07-01")
     assert [item["area"] for item in await escalations(matching) if item["subject"].endswith(":province")] == ["53"]
-    await matching.compare(as_of="2026-06-30", area="53", level="province")
+    run = await matching.compare(as_of="2026-06-30", area="53", level="province")
     await daily(matching, "2026-07-02")
     assert [item["area"] for item in await escalations(matching, open=True) if item["area"] == "53"] == []
+    async with matching.running.app.state.database.transaction() as tx:
+        await fail(tx, UUID(run["comparison_id"]), "the engine failed")
+    duties = (await matching.call("GET", "/v1/duties", area="53", params=query)).json()
+    assert duties["province"]["done"] is False, "a run that failed has compared nothing"
 
 
 async def test_what_the_province_found_is_pushed_to_each_county_with_its_day(matching: Matching) -> None:

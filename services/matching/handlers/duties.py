@@ -67,6 +67,7 @@ async def _province(tx: Transaction, province: str, period: Period) -> dict[str,
         .where(
             comparisons.c.level == "province",
             comparisons.c.area == province,
+            comparisons.c.status == "completed",
             comparisons.c.as_of.between(period.first_day, period.last_day),
         )
         .order_by(comparisons.c.comparison_id.desc())
@@ -115,6 +116,7 @@ async def _comparison_of(tx: Transaction, county: str, period: Period) -> Any:
         select(comparisons.c.comparison_id)
         .where(
             func.starts_with(county, comparisons.c.area),
+            comparisons.c.status == "completed",
             comparisons.c.as_of.between(period.first_day, period.last_day),
         )
         .order_by(comparisons.c.comparison_id.desc())

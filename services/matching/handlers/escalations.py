@@ -36,6 +36,10 @@ async def _missing_parts(tx: Transaction, period: Period) -> dict[str, dict[str,
             for part in ("civil_affairs", "cdpf"):
                 if not item[part]["done"]:
                     missing[f"{period}:{county}:{part}"] = {"area": county, "raised_to": county[:4], "part": part}
+            if item["comparison_id"] is None:
+                missing[f"{period}:{county}:comparison"] = {
+                    "area": county, "raised_to": county[:4], "part": "comparison",
+                }  # fmt: skip
             for township in item["townships"]:
                 if not township["done"]:
                     code = township["area"]
@@ -50,6 +54,7 @@ async def _missing_parts(tx: Transaction, period: Period) -> dict[str, dict[str,
 _PARTS = {
     "civil_affairs": "民政部门未完成当月低保信息比对",
     "cdpf": "残联未完成当月残疾人证信息比对",
+    "comparison": "当月未与各部门数据比对",
     "township": "未报送当月变动，也未签字确认无变化",
     "province": "省级集中比对未开展",
 }
@@ -93,6 +98,7 @@ async def _province_compared(tx: Transaction, province: str, period: Period) -> 
         select(comparisons.c.comparison_id).where(
             comparisons.c.level == "province",
             comparisons.c.area == province,
+            comparisons.c.status == "completed",
             comparisons.c.as_of.between(period.first_day, period.last_day),
         )
     )
