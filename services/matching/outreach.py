@@ -27,6 +27,7 @@ AGAIN = (
     "person.released",
     "person.reappeared",
     "benefit.ended",
+    "low_income.exited",
 )
 """News after which somebody who lost a spell may qualify again."""
 ENDING = ("person.died", "person.declared_dead")
@@ -48,11 +49,11 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a person stands to the subsidies: which are received, which applied for, whether one was ever received."""
+    """How a person stands to the subsidies: which are received, which applied for, which were ever received."""
 
     receives: frozenset[Subsidy] = frozenset()
     applies: frozenset[Subsidy] = frozenset()
-    received_before: bool = False
+    received: frozenset[Subsidy] = frozenset()
     certified: bool = False
     dead: bool = False
 
@@ -65,16 +66,19 @@ def occasion(news: News, standing: Standing) -> Because | None:
     """Why the news makes its person a candidate, None where it does not.
 
     Dibao alone is no occasion: without a certificate there is nothing to apply for, and when one is issued, that is.
-    It brings only living nearer; who receives or asked for that already is not bothered.
+    It brings only living nearer; who receives or asked for that already is not bothered. Out of tekun support, which
+    bars both, somebody may qualify again.
     """
     if news.kind == "low_income.entered" and (news.income not in _REMINDED_INCOMES or not standing.certified):
+        return None
+    if news.kind == "low_income.exited" and news.income != "tekun":
         return None
     if standing.dead:
         return None
     wanted = {"living"} if news.kind == "low_income.entered" else set(SUBSIDIES)
     if not wanted & standing.lacks or standing.applies:
         return None
-    if standing.received_before and not standing.receives and news.kind in AGAIN:
+    if wanted & standing.lacks & standing.received:
         return "qualifies_again"
     return NEWLY.get(news.kind)
 

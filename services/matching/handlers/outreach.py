@@ -52,7 +52,7 @@ async def identify_candidates(tx: Transaction, told: Sequence[Told]) -> None:
             began_on=fact.occurred_on,
             known_on=known_on[feed_id] if feed_id is not None else business_date(fact.known_at),
             area=area,
-            income=getattr(fact, "category", None) if kind_of(type(fact)) == "low_income.entered" else None,
+            income=getattr(fact, "category", None) if kind_of(type(fact)).startswith("low_income.") else None,
         )
         for fact, area, feed_id in candid
     ]
@@ -302,9 +302,9 @@ _STANDINGS = text(
                 OR a.status = 'approved' AND NOT EXISTS (SELECT FROM roster r WHERE r.person_id = a.person_id)
             )
         ) THEN ARRAY['living', 'care'] ELSE ARRAY[]::text[] END AS applies,
-        EXISTS (
-            SELECT FROM roster r WHERE r.person_id = given.person_id AND jsonb_array_length(r.schedule) > 0
-        ) AS received_before,
+        ARRAY(
+            SELECT r.subsidy FROM roster r WHERE r.person_id = given.person_id AND jsonb_array_length(r.schedule) > 0
+        ) AS received,
         EXISTS (
             SELECT FROM standing_facts f
             WHERE f.person_id = given.person_id
@@ -329,7 +329,7 @@ async def _standings(tx: Transaction, persons: Mapping[str, Period]) -> dict[str
     given = {"persons": list(persons), "periods": [str(period) for period in persons.values()]}
     return {
         row.person_id: Standing(
-            frozenset(row.receives), frozenset(row.applies), row.received_before, row.certified, row.dead
+            frozenset(row.receives), frozenset(row.applies), frozenset(row.received), row.certified, row.dead
         )
         for row in await tx.connection.execute(_STANDINGS, given)
     }

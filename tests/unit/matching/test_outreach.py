@@ -40,9 +40,21 @@ def news(kind: str = "certificate.issued", **changes: Any) -> News:
         (news("low_income.entered"), Standing(receives=frozenset({"care"}), certified=True), "entered_low_income"),
         (news("certificate.renewed"), Standing(), None),
         (news(), Standing(dead=True), None),
-        (news("certificate.renewed"), Standing(received_before=True), "qualifies_again"),
-        (news("person.released"), Standing(received_before=True), "qualifies_again"),
-        (news("certificate.issued"), Standing(received_before=True), "qualifies_again"),
+        (news("certificate.renewed"), Standing(received=frozenset(SUBSIDIES)), "qualifies_again"),
+        (news("person.released"), Standing(received=frozenset(SUBSIDIES)), "qualifies_again"),
+        (news("certificate.issued"), Standing(received=frozenset(SUBSIDIES)), "qualifies_again"),
+        (
+            news("certificate.reassessed"),
+            Standing(receives=frozenset({"living"}), received=frozenset(SUBSIDIES)),
+            "qualifies_again",
+        ),
+        (
+            news("certificate.renewed"),
+            Standing(receives=frozenset({"living"}), received=frozenset({"living"})),
+            None,
+        ),
+        (news("low_income.exited", income="tekun"), Standing(received=frozenset({"care"})), "qualifies_again"),
+        (news("low_income.exited", income="dibao"), Standing(received=frozenset(SUBSIDIES)), None),
     ],
 )
 def test_who_is_a_candidate(said: News, standing: Standing, because: str | None) -> None:
