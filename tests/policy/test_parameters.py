@@ -201,6 +201,12 @@ def test_what_the_upper_layer_fixes_cannot_be_set() -> None:
     assert problems(text) == [("parameters.outreach.deadline_months[0]", "notice 2.1")]
 
 
+def test_a_prefecture_cannot_come_closer_to_the_province_s_review_than_the_notice_lets_it() -> None:
+    path = "parameters.comparison.prefecture_gap_months[0]"
+    assert problems(layer("5301", "comparison.prefecture_gap_months", "0")) == [(path, "notice 2.1")]
+    assert problems(layer("5301", "comparison.prefecture_gap_months", "2")) == []
+
+
 def test_a_repealed_source_is_refused() -> None:
     text = layer("5301", "living.amount_fen", "12000").replace("昆民发〔2026〕9号", "云民福〔2019〕21号")
     assert problems(text) == [("parameters.living.amount_fen[0]", "notice 8.1")]

@@ -149,7 +149,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("outreach.deadline_months", "主动提醒告知的期限", "months", "fixed", _months),
         ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
         ParameterName("correction.deadline_days", "与上级规定不一致的纠正期限", "days", "set", _days),
-        ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "set", _months),
+        ParameterName("comparison.prefecture_gap_months", "州市复核与省级复核的间隔", "months", "raise", _months),
         ParameterName("forecast.ages", "预算测算关注的年龄", "years of age", "set", _ages),
         ParameterName("guide.applicants", "可以提出申请的人", "text", "set", _lines),
         ParameterName("guide.channels", "申请渠道", "text", "set", _lines),
