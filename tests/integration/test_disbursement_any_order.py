@@ -331,7 +331,10 @@ class Disbursement(RuleBasedStateMachine):
             disallowed = {
                 (row.person_id, Period.of(row.period)): row.amount_fen
                 for row in await tx.connection.execute(
-                    text("SELECT person_id, period, amount_fen FROM disallowances WHERE person_id = ANY(:people)"),
+                    text(
+                        "SELECT person_id, period, CASE WHEN whole THEN 1000000 ELSE amount_fen END AS amount_fen"
+                        " FROM disallowances WHERE person_id = ANY(:people)"
+                    ),
                     {"people": self.people},
                 )
             }

@@ -58,6 +58,12 @@ async def test_a_tip_off_claims_what_was_paid_and_the_month_is_not_owed_again_on
     assert (await here.drawn_up(person.area, "2026-02"))["counts"]["payable"] == 0
     await here.invariants_hold()
 
+    # A standard raised later brings nothing for the month that was not due at all.
+    await person.entitled("2026-01", amount_fen=12_000, cause="policy.changed")
+    await here.heard()
+    assert [(await person.account_of(month))["owed_fen"] for month in ("2026-01", "2026-02")] == [0, 2_000]
+    await here.invariants_hold()
+
     # Facts that end the entitlement later claim only what the decision left.
     await person.entitled("2026-03", "2026-02", stopped_because="economic")
     await here.heard()
@@ -217,6 +223,26 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
     await here.paid(area, "2026-04")
     assert [transfer["amount_fen"] for transfer in await here.transfers_to(heir["number"])] == [10_000, 10_000]
     assert await here.transfers_to(person.account) == []
+    await here.invariants_hold()
+
+
+async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_heir_any_more(here: World) -> None:
+    person = await paid_person(here, upto="2026-02")
+    await person.entitled("2026-01", "2026-02", cause="person.declared_dead", stopped_because="alive")
+    await here.heard()
+    heir = {**HEIR, "number": "6228480000000777"}
+    proposed = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
+    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    # Another end before the death is no return to life.
+    await person.entitled("2026-01", "2026-01", cause="low_income.exited", stopped_because="economic_status")
+    await here.heard()
+    [awaiting] = (await here.get(f"/v1/heirs?area={person.area}&status=approved", "civil_affairs"))["items"]
+    assert awaiting["person_id"] == person.person_id
+    await person.entitled("2026-01", cause="person.reappeared")
+    await here.heard()
+    await here.paid(person.area, "2026-03")
+    assert await here.transfers_to(heir["number"]) == []
+    assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
     await here.invariants_hold()
 
 

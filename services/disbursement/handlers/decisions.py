@@ -37,8 +37,9 @@ async def open_recovery(
 ) -> UUID:
     """Claims these months back, in full (None) or by an amount in fen; the recovery that claims them.
 
-    The month counts as not entitled by so much: repaid, it is not owed again; and once facts end the entitlement by
-    themselves, nothing is claimed twice. NotFound, `NothingPaid`, Conflict for months decided already.
+    The month counts as not entitled by so much, or at all, however its standard is raised later: repaid, it is not owed
+    again; and once facts end the entitlement by themselves, nothing is claimed twice. NotFound, `NothingPaid`, Conflict
+    for months decided already.
     """
     await tx.lock(person_id)
     paid = {
@@ -59,9 +60,7 @@ async def open_recovery(
     for period, amount_fen in sorted(months.items()):
         if period not in paid or (amount_fen or 0) > paid[period].fen or not principal.covers(paid[period].area):
             raise NothingPaid(f"{period}: {paid[period].fen if period in paid else 0} fen were paid")
-        await _disallow(
-            tx, principal, person_id, subsidy, period, amount_fen or paid[period].fen, cause, source, reason
-        )
+        await _disallow(tx, principal, person_id, subsidy, period, amount_fen, paid[period].fen, cause, source, reason)
     await review_overpayments(tx, [(person_id, subsidy)], on=on, cause=cause)
     recovery_id: UUID | None = (
         await tx.connection.execute(
@@ -86,22 +85,24 @@ async def _disallow(
     person_id: str,
     subsidy: Subsidy,
     period: Period,
-    amount_fen: int,
+    amount_fen: int | None,
+    paid_fen: int,
     cause: Cause,
     source: Source,
     reason: str,
 ) -> None:
     new = await tx.connection.execute(
         text(
-            "INSERT INTO disallowances (person_id, subsidy, period, amount_fen, cause, source, reason, decided_by)"
-            " VALUES (:person_id, :subsidy, :period, :amount_fen, :cause, :source, :reason, :sub)"
+            "INSERT INTO disallowances (person_id, subsidy, period, amount_fen, whole, cause, source, reason,"
+            " decided_by) VALUES (:person_id, :subsidy, :period, :amount_fen, :whole, :cause, :source, :reason, :sub)"
             " ON CONFLICT DO NOTHING RETURNING true"
         ),
         {
             "person_id": person_id,
             "subsidy": subsidy,
             "period": period.first_day,
-            "amount_fen": amount_fen,
+            "amount_fen": amount_fen or paid_fen,
+            "whole": amount_fen is None,
             "cause": cause,
             "source": source,
             "reason": reason,

@@ -16,10 +16,28 @@ from libs.common import audit
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, FourEyes, NotFound
+from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.disbursement.errors import NotKnownDead
 
 _DEATHS = "('person.died', 'person.declared_dead', 'died', 'declared_dead', 'alive')"
+
+# A schedule may cease to name the death because something else ended it before: only what cannot be told of the dead
+# tells that one lives.
+_END_HEIRS_OF_THE_LIVING = text(
+    f"""
+    UPDATE heirs h SET replaced_at = :now
+    WHERE person_id = ANY(CAST(:ids AS text[])) AND approved_at IS NOT NULL AND replaced_at IS NULL
+      AND EXISTS (SELECT FROM entitlement_versions v WHERE v.person_id = h.person_id AND v.stopped_because IN {_DEATHS})
+      AND NOT EXISTS (SELECT FROM entitlements e
+                      WHERE e.person_id = h.person_id AND (e.to_heir OR e.stopped_because IN {_DEATHS}))
+      AND (EXISTS (SELECT FROM entitlements e
+                   WHERE e.person_id = h.person_id AND e.cause IN ('person.reappeared', 'fact.retracted'))
+           OR EXISTS (SELECT FROM entitled_spans s
+                      WHERE s.person_id = h.person_id
+                        AND s.months @> CAST(date_trunc('month', CAST(:today AS date)) + interval '1 month' AS date)))
+    """  # noqa: S608 (a constant)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +68,10 @@ async def is_known_dead(tx: Transaction, person_id: str) -> bool:
 
 
 async def await_heirs(tx: Transaction, person_ids: Collection[str]) -> None:
-    """Of these persons, for whoever was approved after death an heir is awaited; no longer for whoever was not."""
+    """Of these persons, for whoever was approved after death an heir is awaited; no longer for whoever was not. Whoever
+    turns out to be alive is paid themselves again, whatever heir was approved meanwhile."""
     ids = {"ids": sorted(person_ids), "now": tx.now}
+    await tx.connection.execute(_END_HEIRS_OF_THE_LIVING, ids | {"today": business_date(tx.now)})
     await tx.connection.execute(
         text(
             "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[])) AND number IS NULL"

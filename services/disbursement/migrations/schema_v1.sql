@@ -644,6 +644,8 @@ CREATE TABLE disallowances (
     subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
     period     date NOT NULL CHECK (extract(day FROM period) = 1),
     amount_fen bigint NOT NULL CHECK (amount_fen > 0),
+    -- Nothing of the month was due, whatever its standard becomes; `amount_fen` is what had been paid.
+    whole      boolean NOT NULL,
     cause      text NOT NULL CHECK (cause IN ('fraud', 'late_report', 'error')),
     source     text NOT NULL CHECK (source IN ('tip_off', 'check', 'comparison', 'self_report', 'other')),
     reason     text NOT NULL,

@@ -32,7 +32,7 @@ recorded AS (
 ),
 months AS (
     SELECT person_id, subsidy, period, e.area, e.level,
-           greatest(coalesce(e.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) AS entitled_fen,
+           CASE WHEN d.whole THEN 0 ELSE greatest(coalesce(e.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) END AS entitled_fen,
            coalesce(r.settled_fen, 0) AS settled_fen,
            coalesce(r.offset_fen, 0) AS offset_fen,
            coalesce(r.repaid_fen, 0) AS repaid_fen,

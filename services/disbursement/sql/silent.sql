@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (
     WHERE person_id = s.person_id AND subsidy = s.subsidy AND period = month::date
 ) AS p
 WHERE NOT p.on_its_way AND p.live_fen < s.amount_fen - coalesce((
-        SELECT d.amount_fen FROM disallowances d
+        SELECT CASE WHEN d.whole THEN s.amount_fen ELSE d.amount_fen END FROM disallowances d
         WHERE d.person_id = s.person_id AND d.subsidy = s.subsidy AND d.period = month::date
     ), 0) AND p.last_news_on < CAST(d.created_at AS date)
   AND NOT EXISTS (

@@ -17,10 +17,12 @@ claimed AS (
     GROUP BY r.person_id, r.subsidy, m.period
 )
 SELECT p.person_id, p.subsidy, p.period, p.settled_fen,
-       greatest(coalesce(s.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) AS entitled_fen,
-       coalesce(c.claimed_fen, 0) AS claimed_fen
+       due.entitled_fen, coalesce(c.claimed_fen, 0) AS claimed_fen
 FROM paid p
 LEFT JOIN entitled_spans s ON s.person_id = p.person_id AND s.subsidy = p.subsidy AND s.months @> p.period
 LEFT JOIN disallowances d ON d.person_id = p.person_id AND d.subsidy = p.subsidy AND d.period = p.period
 LEFT JOIN claimed c ON c.person_id = p.person_id AND c.subsidy = p.subsidy AND c.period = p.period
-WHERE greatest(p.settled_fen - greatest(coalesce(s.amount_fen, 0) - coalesce(d.amount_fen, 0), 0), coalesce(c.ended_fen, 0), 0) <> coalesce(c.claimed_fen, 0)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN d.whole THEN 0 ELSE greatest(coalesce(s.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) END AS entitled_fen
+) AS due
+WHERE greatest(p.settled_fen - due.entitled_fen, coalesce(c.ended_fen, 0), 0) <> coalesce(c.claimed_fen, 0)
