@@ -190,21 +190,36 @@ async def test_a_long_list_is_printed_in_volumes(here: World) -> None:
     assert (await here.call("GET", f"{path}?volume=3", "finance")).status_code == 404
 
 
-async def test_an_auditor_is_given_the_roster_and_what_was_paid_after_a_death(here: World) -> None:
-    area = here.county()
+async def test_an_auditor_is_given_the_roster_and_what_looks_odd_about_it(here: World) -> None:
+    area, other = here.county(), here.county()
     await here.funded(area)
-    person = await here.person(area)
+    await here.funded(other)
+    person, mover = await here.person(area), await here.person(area)
+    sharing = await here.person(other, account=person.account)
     await person.entitled("2026-01", "2026-03")
+    await mover.entitled("2026-03")
     await here.heard()
     await here.paid(area, "2026-03")
     await person.entitled("2026-01", "2026-02", cause="person.died", stopped_because="alive")
+    mover.area = other
+    await mover.entitled("2026-03", amount_fen=12_000)
     await here.heard()
+    await here.paid(other, "2026-03")
 
-    async def packed() -> bool:
+    async def extract() -> dict[str, list[str]]:
         answer = await here.call("GET", f"/v1/audit-extract.zip?area={area}&period=2026-03&reason=审计")
         files = zipfile.ZipFile(io.BytesIO(answer.content))
-        lines = files.read("paid_after_death.csv").decode("utf-8-sig").splitlines()
-        assert "roster.csv" in files.namelist()
-        return len(lines) == 2 and person.person_id in lines[1] and not lines[1].endswith(",")
+        return {name: files.read(name).decode("utf-8-sig").splitlines()[1:] for name in files.namelist()}
 
-    await eventually(packed)
+    async def dead_are_found() -> bool:
+        lines = (await extract())["paid_after_death.csv"]
+        return len(lines) == 1 and person.person_id in lines[0] and not lines[0].endswith(",")
+
+    await eventually(dead_are_found)
+    found = await extract()
+    assert found["roster.csv"] == []
+    [shared] = found["shared_accounts.csv"]
+    assert {person.person_id, sharing.person_id} <= set(shared.split(",")[3].split())
+    [paid_twice] = found["paid_in_two_areas.csv"]
+    assert paid_twice.startswith(f"{mover.person_id},living,{area} {other},12000")
+    assert {line.split(",")[2] for line in found["payments.csv"]} == {"living"}

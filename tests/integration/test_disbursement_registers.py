@@ -109,6 +109,11 @@ async def test_a_verdict_cites_a_clause_in_force_on_the_day_of_the_deviation(her
     assert [(s["verdict"], s["clause"], s["loss_fen"]) for s in statistics] == [("tolerated", "1", 5_000)]
     in_2025 = (await here.get("/v1/tolerance-lists?area=530902&on=2025-06-01"))["items"]
     assert [(item["version"], item["in_force_until"]) for item in in_2025] == [(1, "2025-12-31")]
+    published = (await here.http.get("/v1/public/tolerance-lists?area=530902")).json()["items"]
+    assert [(item["version"], item["published_on"]) for item in published] == [(2, "2026-01-01"), (1, "2025-01-01")]
+    assert [clause["clause"] for clause in published[0]["clauses"]] == ["1", "2"]
+    deeds = (await here.get("/v1/audit-log"))["items"]
+    assert sum(deed["action"] == "publish tolerance list" for deed in deeds) == 2
 
 
 async def test_a_tolerance_list_does_not_excuse_what_was_done_before_it(here: World) -> None:
@@ -143,20 +148,24 @@ async def test_work_funds_tell_what_is_left_and_what_was_done(here: World) -> No
 
 
 async def test_a_county_that_has_not_paid_by_its_day_is_an_alarm_and_one_that_has_is_none(here: World) -> None:
-    late, punctual = here.county(), here.county()
-    for area in (late, punctual):
+    late, punctual, half = here.county(), here.county(), here.county()
+    for area in (late, punctual, half):
         await here.funded(area)
         person = await here.person(area)
         await person.entitled("2026-03")
+        await person.entitled("2026-03", subsidy="care")
         await here.post("/v1/payment-schedules", "civil_affairs", area=area, pay_by_day=10)
     await here.heard()
     await here.paid(punctual, "2026-03")
+    living = await here.submitted(half, "2026-03", subsidy="living")
+    await here.cycle_is(living["cycle_id"], "settled", "closed")
 
-    async def alarms() -> list[str]:
-        return [case["area"] for case in (await here.get("/v1/cases?kind=payment_late"))["items"]]
+    async def alarms() -> dict[str, list[str]]:
+        listed = (await here.get("/v1/cases?kind=payment_late"))["items"]
+        return {case["area"]: case["detail"]["subsidies"] for case in listed}
 
     await here.post("/v1/daily-runs", "admin", as_of="2026-03-10")
-    assert await alarms() == []
+    assert await alarms() == {}
     for _ in range(2):
         await here.post("/v1/daily-runs", "admin", as_of="2026-03-11")
-        assert await alarms() == [late]
+        assert await alarms() == {late: ["care", "living"], half: ["care"]}

@@ -32,7 +32,7 @@ _FILES = {
     " FROM opening_months WHERE period = :period AND area LIKE :area || '%' ORDER BY person_id, subsidy",
     "shared_accounts.csv": "SELECT number_token, min(number_last4) AS last4, count(*) AS persons,"
     " string_agg(person_id, ' ' ORDER BY person_id) AS person_ids FROM payees WHERE number_token IS NOT NULL"
-    " AND holder <> 'institution' AND area LIKE :area || '%' GROUP BY number_token HAVING count(*) > 1",
+    " AND holder <> 'institution' GROUP BY number_token HAVING count(*) > 1 AND bool_or(starts_with(area, :area))",
     "not_paid.csv": "SELECT x.person_id, x.subsidy, to_char(x.period, 'YYYY-MM') AS period, x.amount_fen, x.outcome,"
     " x.reason FROM cycle_exceptions x JOIN cycles c USING (cycle_id) WHERE c.period = :period"
     " AND c.area LIKE :area || '%' ORDER BY x.person_id, x.period",

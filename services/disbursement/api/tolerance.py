@@ -15,7 +15,7 @@ from libs.common import audit
 from libs.common.areas import Area, lineage
 from libs.common.auth import CivilAffairs, Official
 from libs.common.clock import business_today
-from libs.common.database import rows
+from libs.common.database import Transaction, rows
 from libs.common.errors import Conflict, FourEyes, InvalidInput, NotFound
 from libs.common.money import Fen
 from libs.common.web import Page, Tx, router
@@ -103,6 +103,14 @@ async def publish_list(body: NewList, tx: Tx, civil_affairs: CivilAffairs) -> di
 @api.get("/tolerance-lists")
 async def list_lists(area: Area, tx: Tx, reader: Official, on: date | None = None) -> Page:
     """The versions for an area and those above it, newest first; with `on` those in force that day."""
+    found = await _lists_of(tx, area)
+    return Page(
+        items=[row for row in found if on is None or row["in_force_on"] <= on <= (row["in_force_until"] or date.max)]
+    )
+
+
+async def _lists_of(tx: Transaction, area: str) -> list[dict[str, Any]]:
+    """Newest first."""
     found = await tx.connection.execute(
         text(
             "SELECT *, lead(in_force_on) OVER (PARTITION BY area ORDER BY version) - 1 AS in_force_until"
@@ -110,10 +118,19 @@ async def list_lists(area: Area, tx: Tx, reader: Official, on: date | None = Non
         ),
         {"areas": lineage(area)},
     )
-    lists = [
-        row for row in rows(found) if on is None or row["in_force_on"] <= on <= (row["in_force_until"] or date.max)
-    ]
-    return Page(items=sorted(lists, key=lambda row: (row["in_force_on"], row["area"]), reverse=True))
+    return sorted(rows(found), key=lambda row: (row["in_force_on"], row["area"]), reverse=True)
+
+
+@api.get("/public/tolerance-lists")
+async def read_published(area: Area, tx: Tx) -> Page:
+    """The same without a login: every version that was published for an area and those above it, with its days."""
+    found = await _lists_of(tx, area)
+    return Page(
+        items=[{name: row[name] for name in _PUBLISHED} for row in found if row["published_on"] <= business_today()]
+    )
+
+
+_PUBLISHED = ("area", "version", "document_no", "published_on", "in_force_on", "in_force_until", "clauses")
 
 
 @api.post("/deviations", status_code=status.HTTP_201_CREATED)
