@@ -208,6 +208,30 @@ async def test_once_a_death_is_known_the_guardian_is_told_and_without_one_the_fa
     }
 
 
+async def test_an_overpayment_is_told_once_however_often_something_of_it_is_repaid(service: Notification) -> None:
+    recovery_id = new_id()
+
+    def claim(version: int, amount_fen: int, recovered_fen: int = 0) -> RecoveryOpened:
+        return RecoveryOpened(
+            person_id=PERSON,
+            version=version,
+            recovery_id=recovery_id,
+            subsidy="care",
+            area=AREA,
+            cause="low_income.exited",
+            months=(OverpaidMonth(period=Period(2026, 2), amount_fen=amount_fen),),
+            amount_fen=amount_fen,
+            recovered_fen=recovered_fen,
+            status="open",
+        )
+
+    await service.receive(service.contact(), (claim(1, 11_000), new_id()))
+    await service.receive((claim(2, 11_000, recovered_fen=1_000), new_id()))
+    assert len(await service.messages()) == 1
+    await service.receive((claim(3, 9_000, recovered_fen=1_000), new_id()))
+    assert ["90.00元" in message["text"] for message in await service.messages()] == [False, True]
+
+
 async def test_what_only_the_living_need_is_told_to_nobody_after_a_death(service: Notification) -> None:
     await service.receive(service.contact(), entitlement(1, None), finding("open"))
     await service.receive(dated(PersonDied, PERSON, date(2026, 1, 5)))
@@ -275,11 +299,12 @@ async def test_another_account_is_told_to_the_phone_in_use_and_to_the_one_just_r
     assert await service.messages() == [], "the first account and the same one again are no news"
     await service.receive(contact(service, PERSON, phone="13900005678", version=2))
     await service.receive(payee(service, 3, "6217000000002222"), payee(service, 4, None))
+    await service.receive(payee(service, 5, "6217000000003333"))
     await service.send_all()
     told = [(phone, text) for phone, text in service.provider.texts.values() if "发放账户" in text]
-    assert sorted(phone for phone, _ in told) == [PHONE, PHONE, "13900005678", "13900005678"]
-    assert sum("尾号2222" in text for _, text in told) == 2
-    assert sum("待登记" in text for _, text in told) == 2
+    assert sorted(phone for phone, _ in told) == [PHONE] * 3 + ["13900005678"] * 3
+    for account in ("尾号2222", "待登记", "尾号3333"):
+        assert sum(account in text for _, text in told) == 2
     assert all("6217" not in text for _, text in told)
 
 

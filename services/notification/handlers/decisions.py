@@ -155,7 +155,9 @@ def _recovery(item: Received, dead: set[str]) -> Draft:
     if data.person_id in dead or data.cause in texts.DEATHS:
         kind = "recovery_after_death"
         del values["reason"]
-    return Draft(kind, cause_of(item), data.person_id, data.area, values, data.recovery_id)
+    # The case is told again with each instalment; the person only when another sum is claimed.
+    cause = f"{data.aggregate}:{values['months']}:{data.amount_fen}"
+    return Draft(kind, cause, data.person_id, data.area, values, data.recovery_id)
 
 
 async def note_reminders(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:

@@ -113,7 +113,7 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
         if version >= data.version:
             continue
         known[data.person_id] = (data.version, token)
-        if before is None or before == token:
+        if version == 0 or before == token:
             continue
         drafts.append(_payee_draft(item, cause_of(item), None))
         contact = reached.get(data.person_id)
