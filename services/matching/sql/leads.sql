@@ -12,4 +12,4 @@ JOIN (
 WHERE (a.subsidy IS NULL OR a.subsidy = r.subsidy)
     AND (r.to_month IS NULL OR r.to_month >= a.first_month)
     AND (a.last_month IS NULL OR (a.last_month >= a.first_month AND a.last_month >= r.from_month))
-    AND (a.kind <> 'person.moved' OR substring(a.word, 1, 6) <> substring(r.area, 1, 6))
+    AND (a.kind <> 'person.moved' OR a.word IS NULL OR substring(a.word, 1, 6) <> substring(r.area, 1, 6))

@@ -82,6 +82,7 @@ def test_a_move_to_another_county_is_found_and_one_within_is_not() -> None:
     moved = {"event": "moved", "occurred_on": date(2026, 4, 2)}
     assert found("population", {**moved, "area": "530302001"}) == [("person.moved", date(2026, 4, 2))]
     assert found("population", {**moved, "area": "530102009"}) == []
+    assert found("population", {**moved, "area": None}) == [("person.moved", date(2026, 4, 2))], "who knows where to"
 
 
 @pytest.mark.parametrize(
