@@ -88,8 +88,17 @@ class ColumnReader:
                 judged.values[column.name] = self._distinct(column, texts, judged)
         self._certificate_numbers(batch, judged)
         _contradictions(judged)
-        rejects = [Reject(batch.numbers[at], *judged.wrong[at]) for at in sorted(judged.wrong)]
-        return self._stored(batch, judged, sorted([*rejects, *batch.rejects], key=lambda reject: reject.row))
+        rejects = sorted([*self._rejects(batch, judged), *batch.rejects], key=lambda reject: reject.row)
+        return self._stored(batch, judged, rejects)
+
+    def _rejects(self, batch: Batch, judged: _Judged) -> list[Reject]:
+        refused = sorted(judged.wrong)
+        holders = [judged.values["id_number"][at] for at in refused]
+        person_ids = iter(self._pseudonyms.person_ids([holder for holder in holders if holder]))
+        return [
+            Reject(batch.numbers[at], *judged.wrong[at], person_id=next(person_ids) if holder else None)
+            for at, holder in zip(refused, holders, strict=True)
+        ]
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

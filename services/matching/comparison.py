@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 
 from libs.common.privacy import sm3_hex
 from services.matching.engine import Engine, Views, sql_text, write_parquet
+from services.matching.feeds import unread_in
 from services.matching.sources import COMPARED, SOURCES
 from services.matching.stored import schema_of
 
@@ -68,13 +69,14 @@ DISCREPANCY_SCHEMA = pa.schema(
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A feed that a comparison reads. `before`: it is the snapshot compared before, which shows who has vanished;
-    `whole`: it is the snapshot of today."""
+    `whole`: it is the snapshot of today, and `rejects` are its rows that could not be read."""
 
     source: str
     feed_id: UUID
     path: Path
     before: bool = False
     whole: bool = False
+    rejects: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def views_of(roster: Path, feeds: Sequence[Feed]) -> Views:
         if source in REGISTERS:
             views[f"{source}_before"] = [feed.path for feed in of_source if feed.before] or empty
             views[f"{source}_now"] = [feed.path for feed in of_source if feed.whole] or empty
+            views[f"{source}_unread"] = unread_in(feed.rejects for feed in of_source if feed.rejects is not None)
     return views
 
 

@@ -215,7 +215,17 @@ def rejects_csv(path: Path) -> Iterator[bytes]:
 def read_rejects(path: Path, *, after: int, limit: int) -> list[dict[str, Any]]:
     """`limit` rejects after the first `after`."""
     with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in islice(file, after, after + limit)]
+        rejects = map(json.loads, islice(file, after, after + limit))
+        return [{name: reject[name] for name in ("row", "field", "reason")} for reject in rejects]
+
+
+def unread_in(paths: Iterable[Path]) -> pa.Table:
+    """Whose rows are among the rejects."""
+    person_ids = []
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            person_ids += [reject["person_id"] for reject in map(json.loads, file) if reject["person_id"]]
+    return pa.table({"person_id": pa.array(person_ids, pa.string())})
 
 
 def digest_of(path: Path) -> str:

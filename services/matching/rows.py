@@ -32,11 +32,16 @@ _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Why a row was not taken. `row` counts from 1 with the heading as the first, as a spreadsheet shows it."""
+    """Why a row was not taken. `row` counts from 1 with the heading as the first, as a spreadsheet shows it.
+
+    `person_id`: whose row it is, where that could be read. It is stored and not shown: who stands in a register that
+    could not be read whole has not vanished from it.
+    """
 
     row: int
     field: str
     reason: str
+    person_id: str | None = None
 
 
 def read_cell(column: Column, cell: str) -> Any:

@@ -50,6 +50,20 @@ async def test_who_vanished_from_a_snapshot_is_a_lead_once_and_no_fact(matching:
     assert await matching.told(gone.person_id, "low_income.exited") == []
 
 
+async def test_whose_row_could_not_be_read_has_not_vanished(matching: Matching) -> None:
+    gone, spoilt, there = [await matching.recipient() for _ in "123"]
+    before = in_dibao(*(person.id_number for person in (gone, spoilt, there)))
+    await matching.upload("low_income", before, mode="snapshot", as_of="2026-03-31")
+    now = in_dibao(there.id_number) + in_dibao(spoilt.id_number).splitlines()[1].replace("dibao", "低保？") + "\n"
+    feed = (await matching.upload("low_income", now, mode="snapshot")).json()
+    assert (feed["accepted"], feed["rejected"]) == (1, 1)
+    assert (await matching.compare())["counts"]["by_kind"] == {"low_income.exited": 1}
+    (finding,) = await matching.findings()
+    assert finding["person_id"] == gone.person_id
+    rejects = (await matching.call("GET", f"/v1/feeds/{feed['feed_id']}/rejects")).json()["items"]
+    assert [set(reject) for reject in rejects] == [{"row", "field", "title", "reason"}]
+
+
 async def test_who_vanished_in_a_month_without_a_comparison_is_found_by_the_next(matching: Matching) -> None:
     gone, there = [await matching.recipient() for _ in "12"]
     for as_of, persons in {"2026-02-28": (gone, there), "2026-03-31": (there,), "2026-04-30": (there,)}.items():

@@ -215,16 +215,20 @@ async def read_comparison(tx: Transaction, comparison_id: UUID, principal: Princ
 
 def feeds_of(row: Mapping[str, Any], folder: FeedFolder) -> list[bulk.Feed]:
     """The feeds that the run reads, brought here if they lie elsewhere."""
-    return [
-        bulk.Feed(
-            item["source"],
-            UUID(item["feed_id"]),
-            folder.fetch(folder.rows(item["source"], date.fromisoformat(item["as_of"]), UUID(item["feed_id"]))),
-            before=item["use"] == "before",
-            whole=item["use"] == "snapshot",
-        )
-        for item in row["inputs"]
-    ]
+    return [_feed_of(item, folder) for item in row["inputs"]]
+
+
+def _feed_of(item: Mapping[str, Any], folder: FeedFolder) -> bulk.Feed:
+    named = item["source"], date.fromisoformat(item["as_of"]), UUID(item["feed_id"])
+    whole = item["use"] == "snapshot"
+    return bulk.Feed(
+        item["source"],
+        UUID(item["feed_id"]),
+        folder.fetch(folder.rows(*named)),
+        before=item["use"] == "before",
+        whole=whole,
+        rejects=folder.fetch(folder.rejects(*named)) if whole else None,
+    )
 
 
 async def _save(tx: Transaction, comparison_id: UUID, **changes: Any) -> None:

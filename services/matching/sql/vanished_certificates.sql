@@ -1,10 +1,11 @@
 -- Gone from the federation's register (残疾人证名册中消失), notice 3: with a certificate in force in the snapshot compared
--- before, and in no row of today's. It left with its holder or was struck off: which, the verification finds out.
+-- before, and in no row of today's, read or not. It left with its holder or was struck off: which, the verification finds out.
 WITH gone AS (
     SELECT b.person_id, b.feed_id, b.feed_row
     FROM certificates_before b
     WHERE b.status = 'valid'
         AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.person_id = b.person_id)
+        AND NOT EXISTS (SELECT 1 FROM certificates_unread u WHERE u.person_id = b.person_id)
 ),
 missed AS (
     SELECT MAX(n.as_of) AS missed_on FROM certificates_now n
