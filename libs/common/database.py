@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -46,6 +47,10 @@ def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bo
     return column == any_(literal(list(values), ARRAY(String)))
 
 
+_FEW = 2
+"""So many rows are written value by value; more, column by column. An array costs as much as several values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Appended:
     """A table that rows are only appended to, all of a transaction in one statement: its columns with their types."""
@@ -53,13 +58,25 @@ class Appended:
     table: str
     types: Mapping[str, str]
 
-    def insert(self, first: int, where: str = "") -> str:
-        """The statement; its parameters are numbered from `first`."""
-        arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(self.types.values(), start=first))
-        return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM unnest({arrays}) {where}"  # noqa: S608 (constants)
+    def insert(self, first: int, count: int, where: str = "") -> str:
+        """The statement for so many rows; its parameters are numbered from `first`."""
+        if count <= _FEW:
+            place = itertools.count(first)
+            values = [", ".join(f"${next(place)}::{kind}" for kind in self.types.values()) for _ in range(count)]
+            rows = f"(VALUES ({'), ('.join(values)}))"
+        else:
+            arrays = [f"${place}::{kind}[]" for place, kind in enumerate(self.types.values(), start=first)]
+            rows = f"unnest({', '.join(arrays)})"
+        return f"INSERT INTO {self.table} ({', '.join(self.types)}) SELECT * FROM {rows} AS given {where}"  # noqa: S608 (constants)
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
+        if len(written) <= _FEW:
+            return [row[name] for row in written for name in self.types]
         return [[row[name] for row in written] for name in self.types]
+
+    def width(self, count: int) -> int:
+        """How many parameters so many rows have."""
+        return len(self.types) * (count if count <= _FEW else 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +89,16 @@ class Filled:
     columns: Sequence[str]
     then: str = ""
 
-    def insert(self, first: int, where: str = "") -> str:
+    def insert(self, first: int, count: int = 1, where: str = "") -> str:
         columns = ", ".join(self.columns)
         rows = f"jsonb_populate_recordset(NULL::{self.table}, ${first}::jsonb)"
         return f"INSERT INTO {self.table} ({columns}) SELECT {columns} FROM {rows} {where} {self.then}"  # noqa: S608 (constants)
 
     def parameters(self, written: Sequence[Mapping[str, Any]]) -> list[Any]:
         return [to_json(written).decode()]
+
+    def width(self, count: int) -> int:
+        return 1
 
 
 def replacing(table: str, keys: Sequence[str], kept: Sequence[str], *, newest: bool = False) -> Filled:
@@ -133,8 +153,8 @@ _MANY = 50
 
 
 @functools.lru_cache(maxsize=256)
-def _writing(tables: Sequence[Appended | Filled], conditions: Sequence[tuple[str, int]] = ()) -> str:
-    """One statement that inserts into all of them; what refers from one to another is checked at its end.
+def _writing(tables: Sequence[tuple[Appended | Filled, int]], conditions: Sequence[tuple[str, int]] = ()) -> str:
+    """One statement that inserts so many rows into each; what refers from one to another is checked at its end.
 
     `conditions` are functions with their numbers of parameters, which come first. Unless they `hold`, the first first
     and before anything else, it inserts nothing.
@@ -145,9 +165,9 @@ def _writing(tables: Sequence[Appended | Filled], conditions: Sequence[tuple[str
         place += count
     where = "WHERE (SELECT hold FROM provided)" if conditions else ""
     named = [f"provided AS MATERIALIZED (SELECT {' AND '.join(calls or ['true'])} AS hold)"]
-    for table in tables:
-        named.append(f"to_{table.table} AS ({table.insert(place, where)})")
-        place += len(table.parameters([]))
+    for table, count in tables:
+        named.append(f"to_{table.table} AS ({table.insert(place, count, where)})")
+        place += table.width(count)
     return f"WITH {', '.join(named)} SELECT hold FROM provided"  # noqa: S608 (constants)
 
 
@@ -270,11 +290,13 @@ class Transaction:
         await self.fetch(_writing(tables), *self._parameters(tables))
         self._queued.clear()
 
-    def _queued_tables(self) -> tuple[Appended | Filled, ...]:
-        return tuple(sorted(self._queued, key=lambda table: table.table))
+    def _queued_tables(self) -> tuple[tuple[Appended | Filled, int], ...]:
+        """With how many rows each; many are many, whatever their number."""
+        tables = sorted(self._queued, key=lambda table: table.table)
+        return tuple((table, min(len(self._queued[table]), _FEW + 1)) for table in tables)
 
-    def _parameters(self, tables: Sequence[Appended | Filled]) -> list[Any]:
-        return [given for table in tables for given in table.parameters(self._queued[table])]
+    def _parameters(self, tables: Sequence[tuple[Appended | Filled, int]]) -> list[Any]:
+        return [given for table, _ in tables for given in table.parameters(self._queued[table])]
 
 
 Opening = tuple[Executable, Mapping[str, Any]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +47,8 @@ class IdempotentCall:
 
     def opening(self, *, wait_s: float) -> Opening:
         """What a transaction opens with to see whether the key was used; its row is for `answer_in`."""
-        return _FIRST_ANSWER, dict(zip(("sub", "route", "key", "wait"), self.asked(wait_s=wait_s), strict=True))
-
-    def asked(self, *, wait_s: float) -> Sequence[str]:
-        """The parameters of `first_answer` and `key_is_unused` in SQL."""
-        return self.sub, self.route, self.key, f"{int(wait_s * 1000)}ms"
+        wait = f"{int(wait_s * 1000)}ms"
+        return _FIRST_ANSWER, {"sub": self.sub, "route": self.route, "key": self.key, "wait": wait}
 
     def answer_in(self, row: Any) -> Response | None:
         """The stored answer in the row of `opening`, or None: then do the work. IdempotencyKeyReused: another body."""

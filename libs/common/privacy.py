@@ -133,4 +133,4 @@ def _sm4(key: bytes) -> algorithms.SM4:
 
 
 def _bind(place: tuple[object, ...]) -> bytes:
-    return "\0".join(str(part) for part in place).encode()
+    return "\0".join(map(str, place)).encode()

@@ -88,7 +88,7 @@ async def _foreseen(request: Request, route: str, answer: Callable[[Request], Aw
             async with database.foreseen(traceparent=request.headers.get("traceparent")) as tx:
                 request.state.tx = tx
                 if call is not None:
-                    tx.provided("key_is_unused", *call.asked(wait_s=request.app.state.settings.idempotency_wait_s))
+                    tx.provided("key_is_unused", call.sub, call.route, call.key)
                 response = await answer(request)
                 if call is not None:
                     call.remember(tx, response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -83,9 +84,9 @@ def person_row(vault: Vault, person: Person) -> dict[str, Any]:
     return {
         "person_id": key,
         "area": person.area,
-        "sealed_name": vault.seal(person.name, "persons", key, "name"),
-        "sealed_id_number": vault.seal(person.id_number, "persons", key, "id_number"),
-        "sealed_phone": vault.seal(person.phone, "persons", key, "phone"),
+        "sealed_identity": vault.sealer.seal(
+            json.dumps([person.name, person.id_number, person.phone], ensure_ascii=False), *_identity_place(key)
+        ),
         "adult_on": person.adult_on,
         "certificate": person.certificate and person.certificate.model_dump(mode="json", by_alias=True),
         "incapacity": person.incapacity and person.incapacity.model_dump(mode="json"),
@@ -98,8 +99,18 @@ def person_row(vault: Vault, person: Person) -> dict[str, Any]:
 
 
 def name_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> str:
-    """The name in a row that has `person_id` and `sealed_name`."""
-    return vault.sealer.open(row["sealed_name"], "persons", row["person_id"], "name")
+    """The name in a row that has `person_id` and `sealed_identity`."""
+    return _identity_in(vault, row)[0]
+
+
+def _identity_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> tuple[str, str, str | None]:
+    """Name, resident ID and phone: sealed as one, which costs a third of three."""
+    name, id_number, phone = json.loads(vault.sealer.open(row["sealed_identity"], *_identity_place(row["person_id"])))
+    return name, id_number, phone
+
+
+def _identity_place(person_id: str) -> tuple[str, ...]:
+    return ("persons", person_id, "identity")
 
 
 async def current_account(tx: Transaction, vault: Vault, person_id: str) -> RecordedAccount | None:
@@ -265,14 +276,14 @@ def person_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> Person:
     """The person in a row of the table, or in the same as JSON. PersonMerged when it goes on under another id."""
     if row["merged_into"] is not None:
         raise PersonMerged(f"it is {row['merged_into']} now", person_id=row["merged_into"])
-    key, adult_on = row["person_id"], row["adult_on"]
-    id_number = vault.sealer.open(row["sealed_id_number"], "persons", key, "id_number")
+    adult_on = row["adult_on"]
+    name, id_number, phone = _identity_in(vault, row)
     return Person(
-        person_id=key,
+        person_id=row["person_id"],
         area=row["area"],
-        name=name_in(vault, row),
+        name=name,
         id_number=id_number,
-        phone=vault.open(row["sealed_phone"], "persons", key, "phone"),
+        phone=phone,
         adult_on=date.fromisoformat(adult_on) if isinstance(adult_on, str) else adult_on,
         certificate=row["certificate"] and CertificateClaim.model_validate(row["certificate"]),
         incapacity=row["incapacity"] and Incapacity.model_validate(row["incapacity"]),

@@ -20,7 +20,7 @@ from libs.common.events.intake import ApplicationFacts
 from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import ForeseeingRoute, Page, Paging, Tx, router
-from services.intake.api.doors import RATE_LIMITED, Keys, Reviewer, Submitter, unmask
+from services.intake.api.doors import RATE_LIMITED, AtTheDoor, Keys, Reviewer, Submitter, unmask
 from services.intake.api.places import ForwardingView
 from services.intake.application_records import Filed, account_token, filed_in, load_application
 from services.intake.applications import OPEN, UNDER_REVIEW, Opinion
@@ -35,7 +35,7 @@ from services.intake.vault import Vault
 from services.intake.words import Words
 
 api = router(prefix="/v1", tags=["applications"], dependencies=RATE_LIMITED)
-foreseen = router(prefix="/v1", tags=["applications"], dependencies=RATE_LIMITED, route_class=ForeseeingRoute)
+foreseen = router(prefix="/v1", tags=["applications"], route_class=ForeseeingRoute)
 
 
 class Receipt(BaseModel):
@@ -168,10 +168,12 @@ class Filters:
 
 
 @foreseen.post("/applications", status_code=201)
-async def submit(declaration: Declaration, tx: Tx, keys: Keys, submitter: Submitter) -> Receipt:
+async def submit(declaration: Declaration, door: AtTheDoor) -> Receipt:
     """Files an application for one or both subsidies. A person's second one for a subsidy that is open or granted is
     answered 409 with the first one's id."""
-    submission = await handlers.submit_application(tx, keys, submitter, declaration, on=business_today())
+    submission = await handlers.submit_application(
+        door.tx, door.vault, door.submitter, declaration, on=business_today()
+    )
     return Receipt(**_stand(submission.filed), account_warnings=list(submission.warnings))
 
 
@@ -182,7 +184,9 @@ async def list_applications(
     """Applications in the reader's area, newest first, or those under way by their deadlines (`order=due`); a
     partner's are those it submitted."""
     today = business_today()
-    query = select(applications, persons.c.sealed_name).join(persons, persons.c.person_id == applications.c.person_id)
+    query = select(applications, persons.c.sealed_identity).join(
+        persons, persons.c.person_id == applications.c.person_id
+    )
     query = query.where(
         or_(
             reader.within(applications.c.area, filters.area),

@@ -231,7 +231,7 @@ async def list_changes(
 ) -> Page:
     """Changes of payee, guardian and resident ID proposed in an area, newest first; what they say is masked."""
     query = (
-        select(changes, persons.c.area, persons.c.sealed_name)
+        select(changes, persons.c.area, persons.c.sealed_identity)
         .join(persons, persons.c.person_id == changes.c.person_id)
         .where(reader.within(persons.c.area, area))
     )

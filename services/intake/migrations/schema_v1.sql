@@ -11,9 +11,8 @@ CREATE TABLE policies (
 CREATE TABLE persons (
     person_id        text PRIMARY KEY,
     area             text NOT NULL,
-    sealed_name      text NOT NULL,
-    sealed_id_number text NOT NULL,
-    sealed_phone     text,
+    -- Name, resident ID and phone.
+    sealed_identity  text NOT NULL,
     -- Who cannot act for themselves (notice 4.4): a minor until this day, by the certificate, or as found.
     adult_on         date,
     certificate      jsonb,
