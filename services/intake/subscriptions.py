@@ -20,6 +20,9 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_assessments(tx, vault, received, on=business_today())
 
+    async def scheduled(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_entitlements(tx, vault, received, on=business_today())
+
     async def judged(tx: Transaction, received: Sequence[Received]) -> None:
         await decide_recipients(tx, vault, received, on=business_today())
 
@@ -30,7 +33,7 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     return [
         Subscription(ApplicationAssessed, assessed),
         Subscription(RecipientsJudged, judged),
-        Subscription(EntitlementChanged, note_entitlements),
+        Subscription(EntitlementChanged, scheduled),
         Subscription(PolicyChanged, policies_changed),
     ]
 

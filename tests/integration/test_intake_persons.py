@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.common.clock import business_today
+from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import Period
 from tests.integration.intake import Office
 from tests.unit.intake.samples import guardian, guardian_account, id_number
@@ -117,6 +118,33 @@ async def test_one_found_unable_to_act_may_be_paid_through_a_guardian(office: Of
     assert (await approve(office, change_id)).status_code == 200
     told = (await office.told("payee.changed", person_id))[-1]
     assert (told["cannot_act"], told["account"]["holder"]) == (True, "guardian")
+
+
+async def test_who_is_assessed_anew_as_able_to_act_is_not_paid_through_a_guardian_any_longer(office: Office) -> None:
+    body = office.declaration(category="mental", level=2, guardian=guardian(), account=guardian_account())
+    person_id = (await office.granted(body))["person_id"]
+    this = Period.of(business_today())
+    before = [{"from": "2026-03", "to": str(this), "level": 2}, {"from": str(this.next), "to": None, "level": 3}]
+    living = assessed_anew(person_id, "living", before)
+    await office.tell(assessed_anew(person_id, "care", before[:1]))
+    assert len(await office.told("payee.changed", person_id)) == 1, "what ends says nothing of the new certificate"
+    for _ in range(2):
+        await office.tell(living)
+    told = await office.told("payee.changed", person_id)
+    assert [(one["cannot_act"], one["account"]["holder"]) for one in told] == [(True, "guardian"), (False, "guardian")]
+    assert (await office.get(f"/persons/{person_id}")).json()["cannot_act"] is False
+
+
+def assessed_anew(person_id: str, subsidy: Any, months: list[dict[str, Any]]) -> EntitlementChanged:
+    alike = {"amount_fen": 10_000, "area": "530102", "category": "mental", "policy_version": "test", "cause": "c"}
+    return EntitlementChanged(
+        person_id=person_id,
+        version=10,
+        subsidy=subsidy,
+        schedule=tuple(EntitledMonths.model_validate(alike | one) for one in months),
+        cause="certificate.reassessed",
+        area="530102",
+    )
 
 
 async def test_nothing_more_goes_to_a_former_guardian(office: Office) -> None:

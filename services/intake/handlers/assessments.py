@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from pydantic_core import to_json
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
+from libs.common.events.eligibility import ApplicationAssessed, EntitledMonths, EntitlementChanged
 from libs.common.identity import ResidentId
+from libs.common.period import Period
 from services.intake.application_records import (
     Filed,
     lock_applications,
@@ -27,6 +28,7 @@ from services.intake.person_records import (
     current_account,
     current_guardian,
     load_person,
+    person_in,
     record_account,
     record_guardian,
     save_person,
@@ -35,6 +37,7 @@ from services.intake.person_records import (
 )
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
 from services.intake.policy_records import parameters_of
+from services.intake.tables import persons
 from services.intake.vault import Vault
 
 
@@ -59,8 +62,11 @@ async def note_assessments(tx: Transaction, vault: Vault, received: Sequence[Rec
         await _decide_application(tx, vault, filed, assessed, on=on)
 
 
-async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:
-    """Keeps how far each person's newest schedule reaches."""
+_ASSESSED_ANEW = ("certificate.reassessed", "certificate.renewed", "certificate.issued")
+
+
+async def note_entitlements(tx: Transaction, vault: Vault, received: Sequence[Received], *, on: date) -> None:
+    """Keeps how far each person's newest schedule reaches, and the certificate that it rests on from next month on."""
     newest: dict[tuple[str, str], EntitlementChanged] = {}
     for item in received:
         data: EntitlementChanged = item.data
@@ -77,7 +83,42 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
         }
         for data in newest.values()
     ]
-    await tx.connection.execute(_KEEP_ENTITLEMENTS, {"told": to_json(told).decode()})
+    kept = await tx.connection.execute(_KEEP_ENTITLEMENTS, {"told": to_json(told).decode()})
+    assessed = {
+        row.person_id: months
+        for row in kept.all()
+        if (data := newest[row.person_id, row.subsidy]).cause in _ASSESSED_ANEW
+        for months in data.schedule
+        if months.to is None or months.to > Period.of(on)
+    }
+    if assessed:
+        await _follow_certificates(tx, vault, assessed, on=on)
+
+
+async def _follow_certificates(
+    tx: Transaction, vault: Vault, assessed: Mapping[str, EntitledMonths], *, on: date
+) -> None:
+    """Who was assessed anew: whether they can act, and so who is paid for them, may be otherwise now (notice 4.4). Of a
+    multiple certificate the components are not told: they stay as they were approved."""
+    await tx.lock(*assessed)
+    found = await tx.connection.execute(
+        select(persons).where(
+            persons.c.person_id.in_(assessed), persons.c.merged_into.is_(None), persons.c.payee_version > 0
+        )
+    )
+    for row in found.mappings().all():
+        person, months = person_in(vault, row), assessed[row["person_id"]]
+        before = person.certificate
+        if (
+            before is None
+            or months.category is None
+            or (months.category, months.level) == (before.category, before.level)
+        ):
+            continue
+        components = before.components if months.category == "multiple" else ()
+        told = before.model_copy(update={"category": months.category, "level": months.level, "components": components})
+        account = await current_account(tx, vault, person.person_id)
+        await save_person(tx, vault, tell_payee(tx, vault, replace(person, certificate=told), account, on=on))
 
 
 async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
@@ -163,6 +204,7 @@ _KEEP_ENTITLEMENTS = text(
     ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, is_open = excluded.is_open,
         last_period = excluded.last_period
     WHERE entitlements.version < excluded.version
+    RETURNING person_id, subsidy
     """
 )
 _KEEP_ASSESSMENTS = text(
