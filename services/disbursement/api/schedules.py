@@ -28,7 +28,8 @@ class Schedule(BaseModel):
 
 @api.post("", status_code=201)
 async def set_schedule(body: Schedule, tx: Tx, civil_affairs: CivilAffairs) -> Schedule:
-    """By which day of the month the area's payments are to be settled; the newest word counts."""
+    """By which day of the month payments in the area are to be settled, where no nearer area has a day of its own; the
+    newest word counts."""
     civil_affairs.require_area(body.area)
     await tx.connection.execute(
         text(
@@ -51,8 +52,8 @@ async def list_schedules(tx: Tx, reader: Official) -> Page:
 
 
 async def alarm_late_payments(tx: Transaction, as_of: date) -> int:
-    """Opens a case for each area whose pay day has passed, this month's or the last one's, and ends those of areas that
-    have paid; how many it opened."""
+    """Opens a case for each county whose pay day has passed, this month's or the last one's, and ends those of counties
+    that have paid; how many it opened."""
     opened = 0
     for period in (Period.of(as_of).previous, Period.of(as_of)):
         scope: dict[str, Any] = {"as_of": as_of, "period": period.first_day, "kinds": ["payment_late"]}
