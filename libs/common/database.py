@@ -11,7 +11,7 @@ import functools
 import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +21,7 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Executable, String, any_, literal, text
+from sqlalchemy import ColumnElement, Executable, String, Table, any_, literal, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -101,11 +101,16 @@ class Filled:
         return 1
 
 
-def replacing(table: str, keys: Sequence[str], kept: Sequence[str], *, newest: bool = False) -> Filled:
-    """A table whose rows are replaced, key by key; with `newest`, by those of a greater version only."""
+def replacing(table: Table, *, but: Collection[str] = (), newest: bool = False) -> Filled:
+    """A table whose rows are replaced, key by key, but for some columns; with `newest`, by those of a greater version
+    only."""
+    keys = [column.name for column in table.primary_key]
+    kept = [column.name for column in table.c if column.name not in (*keys, *but)]
     changes = ", ".join(f"{name} = excluded.{name}" for name in kept)
     then = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
-    return Filled(table, (*keys, *kept), f"{then} WHERE {table}.version < excluded.version" if newest else then)
+    return Filled(
+        table.name, (*keys, *kept), f"{then} WHERE {table.name}.version < excluded.version" if newest else then
+    )
 
 
 _OUTBOX = Appended(

@@ -14,7 +14,7 @@ from libs.common.papers.printing import Facts, Heading, Paper, Paragraph, Signat
 from libs.common.period import Period
 from libs.common.vocabulary import CATEGORY_NAMES, SUBSIDY_NAMES, Subsidy
 from services.matching.sources import SOURCES
-from services.matching.vocabulary import CAUSE_NAMES, CHANGE_NAMES, KIND_NAMES, METHOD_NAMES
+from services.matching.vocabulary import ABOUT_NAMES, CAUSE_NAMES, CHANGE_NAMES, KIND_NAMES, METHOD_NAMES
 
 Rows = Sequence[Mapping[str, Any]]
 Names = Mapping[str, str]
@@ -229,8 +229,9 @@ def _person(row: Mapping[str, Any]) -> str:
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    kind: str = row["kind"]
-    return KIND_NAMES.get(kind, kind)
+    kind, about = row["kind"], row.get("about")
+    name = KIND_NAMES.get(kind, kind)
+    return f"{name}（{ABOUT_NAMES.get(about, about)}）" if about else name
 
 
 def _sources(task: Mapping[str, Any]) -> str:

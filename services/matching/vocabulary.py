@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from libs.common.vocabulary import BENEFIT_NAMES, INCOME_NAMES
+
 KIND_NAMES: Mapping[str, str] = {
     "person.died": "疑似死亡",
     "person.declared_dead": "被宣告死亡",
@@ -21,6 +23,9 @@ KIND_NAMES: Mapping[str, str] = {
     "low_income.exited": "退出低保或低保边缘",
     "benefit.started": "享受其他补贴",
 }
+
+ABOUT_NAMES: Mapping[str, str] = {**BENEFIT_NAMES, "monitored": INCOME_NAMES["monitored"]}
+"""What a lead is about, where a person may have several of its kind at a time."""
 
 PLAN_NAMES: Mapping[str, str] = {
     "county": "县级复核",

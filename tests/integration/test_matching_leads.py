@@ -56,7 +56,9 @@ async def test_two_benefits_of_one_day_are_two_findings_and_each_is_verified(mat
     rows = [f"{person.id_number},{kind},5000,2026-01-01,,,{TOWNSHIP}\n" for kind in ("elderly_care", "other_care")]
     await matching.upload("benefits", BENEFITS + "".join(rows))
     assert (await matching.compare())["counts"]["by_kind"] == {"benefit.started": 2}
-    for finding in await matching.findings():
+    found = await matching.findings()
+    assert {finding["about"] for finding in found} == {"elderly_care", "other_care"}
+    for finding in found:
         assert (await matching.verify(finding["finding_id"], "confirmed")).status_code == 200
     started = await matching.told(person.person_id, "benefit.started")
     assert {fact["kind"] for fact in started} == {"elderly_care", "other_care"}

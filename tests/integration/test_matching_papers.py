@@ -44,6 +44,15 @@ async def test_a_task_sheet_names_the_person_to_whom_somebody_goes(matching: Mat
     assert "read task sheets" in {entry["action"] for entry in log}
 
 
+async def test_a_task_sheet_says_which_benefit_is_in_doubt(matching: Matching) -> None:
+    person = await matching.recipient(subsidy="care")
+    row = f"{person.id_number},elderly_care,5000,2026-01-01,,,{TOWNSHIP}\n"
+    await matching.upload("benefits", f"id_number,kind,amount_fen,from,to,last_paid_period,area\n{row}")
+    await matching.compare()
+    (sheet,) = (await sheets(matching, "/v1/papers/task-sheets.xlsx")).values()
+    assert dict(zip(sheet[2], sheet[3], strict=True))["线索"] == "享受其他补贴（老年人护理补贴）"
+
+
 async def test_certificates_that_expire_soon_are_listed_by_month_and_by_half_year(matching: Matching) -> None:
     by = {"role": "cdpf", "area": TOWNSHIP}
     days = {"2026-05-20": 1, "2026-09-30": 6, "2026-12-31": None}

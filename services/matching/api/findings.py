@@ -31,11 +31,13 @@ Verifier = Annotated[Principal, Depends(caller("township", "civil_affairs"))]
 
 
 class Finding(BaseModel):
-    """A lead about a person; while open it holds payments from `hold_from` on."""
+    """A lead about a person; while open it holds payments from `hold_from` on. `about`: which benefit it is of, or
+    `monitored`; empty where a person has but one of the kind."""
 
     finding_id: UUID
     person_id: str
     kind: str
+    about: str
     area: str
     status: FindingStatus
     alleged_on: date

@@ -30,6 +30,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import paper, posted
 from libs.common.listing import listing
+from libs.common.vocabulary import BENEFIT_NAMES, INCOME_NAMES
 
 STATUSES: Words = {"open": ("待核实", "busy"), "confirmed": ("已确认", "bad"), "dismissed": ("已排除", "good")}
 
@@ -56,6 +57,9 @@ KINDS: Words = {
     "benefit.ended": ("其他补贴终止", "quiet"),
     "fact.retracted": ("更正撤销", "quiet"),
 }
+
+ABOUT: Words = {about: (name, "quiet") for about, name in {**BENEFIT_NAMES, **INCOME_NAMES}.items()}
+"""What a lead is of, where a person may have several of its kind at a time."""
 
 SOURCES: Words = {
     "certificates": ("残联", "quiet"),
@@ -94,6 +98,7 @@ async def findings(desk: Desk) -> None:
         "/v1/findings",
         [
             Column("kind", "线索", show=as_words(KINDS)),
+            Column("about", "具体待遇", show=as_words(ABOUT)),
             PERSON,
             Column("name", "姓名"),
             Column("area", "地区", show=as_area),
@@ -116,10 +121,11 @@ async def findings(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     finding = await desk.rest.get(f"/v1/findings/{row['finding_id']}")
-    with dialog(as_words(KINDS)(finding["kind"])) as opened:
+    with dialog(as_words(KINDS)(finding["kind"])):
         word(finding["status"], STATUSES)
         facts(
             [
+                ("具体待遇", as_words(ABOUT)(finding["about"])),
                 ("姓名", as_text(finding["name"])),
                 ("地区", as_area(finding["area"])),
                 ("所涉日期", as_text(finding["alleged_on"])),
@@ -136,12 +142,12 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         if desk.role in VERIFIERS:
             paper(desk, "核查任务单", f"/v1/papers/task-sheets/{finding['finding_id']}", ("pdf",))
         if finding["status"] == "open" and desk.role in VERIFIERS:
-            _verification(desk, finding, opened)
+            _verification(desk, finding)
         if finding["overdue"] and desk.role == "civil_affairs":
-            _decision(desk, finding, opened)
+            _decision(desk, finding)
 
 
-def _verification(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> None:
+def _verification(desk: Desk, finding: Mapping[str, Any]) -> None:
     """What the person found out, and how: confirmed or dismissed."""
     method = ui.select(METHODS, value="visit", label="核实方式").props('outlined dense aria-label="核实方式"')
     effective_on = ui.input("实际日期", value=finding["alleged_on"]).props("outlined dense")
@@ -153,8 +159,8 @@ def _verification(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> 
         if outcome == "confirmed":
             body["effective_on"] = effective_on.value
         if await posted(desk, f"/v1/findings/{finding['finding_id']}/verification", body, refused):
-            opened.close()
             ui.notify("已记录核实结果")
+            ui.navigate.reload()
 
     with ui.row():
         ui.button("确认属实", on_click=lambda: answer("confirmed")).props("unelevated no-caps")
@@ -194,7 +200,7 @@ async def _verify_many(desk: Desk, chosen: Sequence[Mapping[str, Any]], reload: 
             ui.button("全部排除", on_click=lambda: answer("dismissed")).props("outline no-caps")
 
 
-def _decision(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> None:
+def _decision(desk: Desk, finding: Mapping[str, Any]) -> None:
     """Overdue: the county keeps the hold or releases it, with its reason."""
     subheading("逾期未核实，请在下一发放周期前决定")
     reason = ui.input("理由").props("outlined dense")
@@ -203,8 +209,8 @@ def _decision(desk: Desk, finding: Mapping[str, Any], opened: ui.dialog) -> None
     async def decide(decision: str) -> None:
         body = {"decision": decision, "reason": reason.value or ""}
         if await posted(desk, f"/v1/findings/{finding['finding_id']}/decision", body, refused):
-            opened.close()
             ui.notify("已记录决定")
+            ui.navigate.reload()
 
     with ui.row():
         ui.button("继续暂缓", on_click=lambda: decide("keep")).props("unelevated no-caps")

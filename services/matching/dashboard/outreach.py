@@ -81,7 +81,7 @@ async def outreach(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     case = await desk.rest.get(f"/v1/outreach/{row['outreach_id']}")
-    with dialog(as_words(BECAUSE)(case["because"])) as opened:
+    with dialog(as_words(BECAUSE)(case["because"])):
         word(case["status"], STATUSES)
         facts(
             [
@@ -105,10 +105,10 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                     ui.label(f"{subsidy}：{in_chinese(reason['detail'])}").classes("lb-about")
         open_case = case["status"] in ("identified", "reminding", "task", "reminded")
         if open_case and desk.role in ("township", "civil_affairs", "cdpf"):
-            _outcome(desk, case, opened)
+            _outcome(desk, case)
 
 
-def _outcome(desk: Desk, case: Mapping[str, Any], opened: ui.dialog) -> None:
+def _outcome(desk: Desk, case: Mapping[str, Any]) -> None:
     form(
         desk,
         f"/v1/outreach/{case['outreach_id']}/outcome",
@@ -118,5 +118,5 @@ def _outcome(desk: Desk, case: Mapping[str, Any], opened: ui.dialog) -> None:
             Field("note", "说明", required=False),
         ],
         button="记录",
-        done=opened.close,
+        done=ui.navigate.reload,
     )

@@ -69,7 +69,7 @@ async def proofs(desk: Desk) -> None:
 
 async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
     proof = await desk.rest.get(f"/v1/proofs-of-life/{row['proof_id']}")
-    with dialog("生存验证") as opened:
+    with dialog("生存验证"):
         word(proof["risk"], RISKS)
         facts(
             [
@@ -88,10 +88,10 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         ]
         table(columns, proof["tried"], empty="尚未验证")
         if proof["status"] == "open" and desk.role in ("township", "civil_affairs"):
-            _attempt(desk, proof, opened)
+            _attempt(desk, proof)
 
 
-def _attempt(desk: Desk, proof: Mapping[str, Any], opened: ui.dialog) -> None:
+def _attempt(desk: Desk, proof: Mapping[str, Any]) -> None:
     outcomes = {key: chinese for key, (chinese, _) in OUTCOMES.items() if key != "stopped"}
     form(
         desk,
@@ -102,5 +102,5 @@ def _attempt(desk: Desk, proof: Mapping[str, Any], opened: ui.dialog) -> None:
             Field("note", "说明", required=False),
         ],
         button="记录",
-        done=opened.close,
+        done=ui.navigate.reload,
     )

@@ -44,7 +44,7 @@ async def tasks_of(
     for claim in told:
         sources.setdefault(claim.finding_id, set()).add(claim.source)
     names = await names_of(tx, [row["finding_id"] for row in found], folder, sealer)
-    columns = ("finding_id", "person_id", "kind", "area", "assigned_to", "alleged_on", "opened_on", "due_on")
+    columns = ("finding_id", "person_id", "kind", "about", "area", "assigned_to", "alleged_on", "opened_on", "due_on")
     return [
         {
             **{column: row[column] for column in columns},

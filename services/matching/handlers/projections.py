@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from sqlalchemy import Table
+
 from libs.common.consumer import Received
-from libs.common.database import Filled, Transaction, replacing
+from libs.common.database import Transaction, replacing
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from services.matching.handlers.findings import place_findings
 from services.matching.handlers.outreach import answer_outreach, note_prescreenings
 from services.matching.handlers.persons import note_birth_years, survivors_of
+from services.matching.tables import applications, roster
 
 
 async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:
@@ -27,7 +30,7 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
         }
         for item in received
     ]
-    await _keep_newest(tx, _ROSTER, _OF_ROSTER, rows)
+    await _keep_newest(tx, roster, rows)
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
 
 
@@ -56,7 +59,7 @@ async def note_applications(tx: Transaction, received: Sequence[Received]) -> No
         }
         for item in received
     ]
-    await _keep_newest(tx, _APPLICATIONS, _OF_APPLICATIONS, rows)
+    await _keep_newest(tx, applications, rows)
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
     asked = sorted((row for row in rows if row["status"] not in ("rejected", "withdrawn")), key=_applied_on)
     await answer_outreach(tx, {row["person_id"]: row["applied_on"] for row in asked})
@@ -74,19 +77,11 @@ def _applied_on(row: dict[str, Any]) -> date:
     return applied_on
 
 
-async def _keep_newest(tx: Transaction, table: Filled, keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+async def _keep_newest(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     newest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["version"]):
-        newest[tuple(row[key] for key in keys)] = row
-    await tx.fill(table, [newest[key] for key in sorted(newest, key=str)])
+        newest[tuple(row[column.name] for column in table.primary_key)] = row
+    await tx.fill(_REPLACING[table], [newest[key] for key in sorted(newest, key=str)])
 
 
-_OF_ROSTER = ("person_id", "subsidy")
-_ROSTER = replacing("roster", _OF_ROSTER, ("version", "area", "schedule", "stopped_because"), newest=True)
-_OF_APPLICATIONS = ("application_id",)
-_APPLICATIONS = replacing(
-    "applications",
-    _OF_APPLICATIONS,
-    ("person_id", "version", "area", "status", "applied_on", "certificate"),
-    newest=True,
-)
+_REPLACING = {table: replacing(table, newest=True) for table in (roster, applications)}

@@ -57,11 +57,7 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
     await compose(tx, drafts, sealer)
 
 
-_SCHEDULES = replacing(
-    "schedules",
-    ("person_id", "subsidy"),
-    ("version", "area", "runs", "because", "told_amount_fen", "told_since", "look_again_on"),
-)
+_SCHEDULES = replacing(schedules, but=("paid_until",))  # which payments tell
 _TOLD = ("told_amount_fen", "told_since")
 
 

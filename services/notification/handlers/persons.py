@@ -127,12 +127,8 @@ async def note_payees(tx: Transaction, received: Sequence[Received], sealer: Sea
     await compose(tx, drafts, sealer)
 
 
-_CONTACTS = replacing(
-    "contacts",
-    ("person_id",),
-    ("version", "area", "phone", "phone_token", "name", "guardian_phone", "old_phone", "old_phone_until"),
-)
-_PAYEES = replacing("payees", ("person_id",), ("version", "number_token"))
+_CONTACTS = replacing(contacts)
+_PAYEES = replacing(payees)
 
 
 def _payee_draft(item: Received, cause: str, phone: str | None) -> Draft:
