@@ -15,7 +15,8 @@ from libs.common.settings import Settings
 from services.eligibility.api import assessments, corrections, persons, policies, publication, simulations
 from services.eligibility.handlers.blocked import tell_blocked
 from services.eligibility.handlers.corrections import open_cases
-from services.eligibility.handlers.policies import load_policy, tell_policies
+from services.eligibility.handlers.layers import follow_release
+from services.eligibility.handlers.policies import load_policy
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.handlers.simulations import simulate_chunk
 from services.eligibility.subscriptions import SUBSCRIPTIONS
@@ -54,11 +55,10 @@ async def _open_cases(tx: Transaction, as_of: date) -> int:
     return await open_cases(tx, await load_policy(tx), as_of)
 
 
-async def _tell_policies(app: FastAPI) -> None:
-    """A release may bring other parameters than the one before."""
+async def _follow_release(app: FastAPI) -> None:
     database: Database = app.state.database
     async with database.transaction() as tx:
-        await tell_policies(tx, await load_policy(tx))
+        await follow_release(tx)
 
 
 SERVICE = Service(
@@ -72,7 +72,7 @@ SERVICE = Service(
     upstreams=("intake", "matching"),
     daily_tasks=[DailyTask("correction cases", _open_cases)],
     invariants=INVARIANTS,
-    on_start=_tell_policies,
+    on_start=_follow_release,
     on_set_aside=tell_blocked,
     workers=[
         lambda app: chunk_by_chunk("re-evaluation", app.state.database, reevaluate_chunk),

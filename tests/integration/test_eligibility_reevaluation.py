@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from libs.common.events.matching import PersonDied
-from services.eligibility.handlers import reevaluation
+from services.eligibility.handlers import policies, reevaluation
+from services.eligibility.handlers.layers import follow_release
 from services.eligibility.main import build
+from services.eligibility.policy.parameters import read_layer
 from tests.conftest import Databases, Issuer, Running, eventually, running
 from tests.integration.test_eligibility import LAYER, Eligibility, _approve, approved, fact, received
 
@@ -22,7 +24,8 @@ WORKER = """
 import asyncio, sys
 from libs.common.database import Database
 from libs.common.repeating import chunk_by_chunk
-from services.eligibility.handlers import reevaluation
+from services.eligibility.handlers import policies, reevaluation
+from services.eligibility.handlers.layers import follow_release
 
 async def work():
     reevaluation._CHUNK_PERSONS = 10
@@ -130,3 +133,19 @@ async def test_who_is_new_as_a_policy_comes_into_force_is_judged_by_it_too(servi
     assert await eventually(lambda: _work_to_the_end(eligibility))
     months = await eligibility.months("living", "p1-new")
     assert months == [("2026-03", "2026-04", 10000), ("2026-05", "2030-04", 12000)]
+
+
+async def test_whom_the_values_of_a_new_release_touch_is_judged_anew_once(
+    service: Running, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(approved())
+    released = policies.shipped().with_layers([read_layer(LAYER.format(area="53", amount=12000))])
+    monkeypatch.setattr(policies, "shipped", lambda: released)
+    monkeypatch.setattr(policies, "_assembled", {})
+    for _ in range(2):  # two replicas are started
+        async with eligibility.database.transaction() as tx:
+            await follow_release(tx)
+    assert await eventually(lambda: _work_to_the_end(eligibility))
+    assert await eligibility.months("living") == [("2026-03", "2026-04", 10000), ("2026-05", "2030-04", 12000)]
+    assert [told["area"] for told in await eligibility.published("policy.reevaluated.v1")] == ["53", "53"]

@@ -97,6 +97,16 @@ async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) ->
     }
 
 
+async def follow_release(tx: Transaction) -> None:
+    """A release may bring other values than the one before: other services are told of them, and everybody whom they
+    can touch is judged anew, as by a layer that was approved."""
+    changed = await tell_policies(tx, await load_policy(tx))
+    for area in changed:
+        if not any(area.startswith(other) for other in changed if other != area):
+            await _start_reevaluation(tx, new_id(), area)
+    await let_judgements_end(tx)
+
+
 async def _start_reevaluation(tx: Transaction, policy_id: UUID, area: str) -> None:
     await tx.connection.execute(
         text("INSERT INTO reevaluations (policy_id, area) VALUES (:id, :area)"), {"id": policy_id, "area": area}

@@ -47,8 +47,9 @@ async def let_judgements_end(tx: Transaction) -> None:
     await tx.fetch("SELECT pg_advisory_xact_lock($1)", _JUDGING)
 
 
-async def tell_policies(tx: Transaction, policy: PolicySet) -> int:
-    """Publishes the parameters of every area whose own or upper layers have changed since they were last told."""
+async def tell_policies(tx: Transaction, policy: PolicySet) -> list[str]:
+    """Publishes the parameters of every area whose own or upper layers have changed since they were last told; those of
+    them that were told otherwise before."""
     await tx.lock(POLICY_LOCK)
     told = {
         row.area: row for row in await tx.connection.execute(text("SELECT area, version, digest FROM told_policies"))
@@ -60,7 +61,7 @@ async def tell_policies(tx: Transaction, policy: PolicySet) -> int:
         tx.publish(
             PolicyChanged(version=version, area=area, policy_version=policy.version(area), values=_values(policy, area))
         )
-    return len(due)
+    return [area for area in due if area in told]
 
 
 def _values(policy: PolicySet, area: str) -> tuple[PolicyValue, ...]:

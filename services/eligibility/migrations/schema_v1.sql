@@ -161,8 +161,9 @@ CREATE TABLE told_policies (
     digest  text NOT NULL
 );
 
+-- `policy_id` is that of an approved layer, or one of its own for what a release of the program brought.
 CREATE TABLE reevaluations (
-    policy_id    uuid PRIMARY KEY REFERENCES policies,
+    policy_id    uuid PRIMARY KEY,
     area         text NOT NULL,
     after_person text NOT NULL DEFAULT '',
     after_application uuid,
