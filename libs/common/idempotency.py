@@ -42,7 +42,9 @@ class IdempotentCall:
     @classmethod
     def of(cls, sub: str, route: str, key: str, body: bytes) -> IdempotentCall:
         if not 0 < len(key) <= _LONGEST_KEY:
-            raise InvalidInput.at(f"header.{HEADER}", f"1 to {_LONGEST_KEY} characters")
+            raise InvalidInput.at(
+                f"header.{HEADER}", f"应为 1 至 {_LONGEST_KEY} 个字符 (1 to {_LONGEST_KEY} characters)"
+            )
         return cls(sub, route, key, hashlib.sha256(body).hexdigest())
 
     def opening(self, *, wait_s: float) -> Opening:

@@ -95,7 +95,7 @@ class Period:
             return value
         if isinstance(value, str):
             return cls.parse(value)
-        raise ValueError("not a period (YYYY-MM)")
+        raise ValueError("应为月份，如 2026-03 (not a period, YYYY-MM)")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -115,7 +115,7 @@ def _parsed(text: str) -> Period:
     """Cached, for events are full of months and there are few."""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ValueError(f"not a period (YYYY-MM): {text!r}")
+        raise ValueError("应为月份，如 2026-03 (not a period, YYYY-MM)")
     return Period(int(match[1]), int(match[2]))
 
 

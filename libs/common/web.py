@@ -31,6 +31,7 @@ from libs.common.database import Database, Transaction, Unforeseen, is_transient
 from libs.common.errors import BodyTooLarge, DomainError, InvalidInput, MalformedBody, NotFound, Unavailable
 from libs.common.idempotency import HEADER as IDEMPOTENCY_HEADER
 from libs.common.idempotency import IdempotentCall, twin_told
+from libs.common.mistakes import mistakes, path_of
 from libs.common.telemetry import REQUESTS
 
 log = structlog.get_logger(__name__)
@@ -110,14 +111,16 @@ def _refuse_what_no_text_holds(request: Request, body: bytes) -> None:
     if "\0" in request.scope["path"]:
         raise NotFound("no such path")
     if b"%00" in request.scope["query_string"]:
-        raise InvalidInput.at("query", "holds U+0000")
+        raise InvalidInput.at("query", "含有空字符 (holds U+0000)")
     if not _MAY_ESCAPE_NO_TEXT.search(body):
         return
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return  # it is refused where it is read
-    if wrong := [{"path": path, "message": "holds what is no character"} for path in _no_texts(value)]:
+    if wrong := [
+        {"path": path, "message": "含有无法识别的字符 (holds what is no character)"} for path in _no_texts(value)
+    ]:
         raise InvalidInput("see errors", errors=wrong)
 
 
@@ -127,10 +130,10 @@ def _no_texts(value: Any) -> Iterator[str]:
     while waiting:
         place, inner = waiting.pop()
         if isinstance(inner, str) and _NO_TEXT.search(inner):
-            yield _path(place) or "body"
+            yield path_of(place) or "body"
         elif isinstance(inner, dict):
             if any(_NO_TEXT.search(name) for name in inner):
-                yield _path(place) or "body"
+                yield path_of(place) or "body"
             waiting += [((*place, name), part) for name, part in inner.items() if not _NO_TEXT.search(name)]
         elif isinstance(inner, list):
             waiting += [((*place, number), part) for number, part in enumerate(inner)]
@@ -269,12 +272,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         found = error.errors()
         if any(item["type"] == "json_invalid" for item in found):
             return problem(MalformedBody("the body is not valid JSON"))
-        return problem(
-            InvalidInput(
-                "see errors",
-                errors=[{"path": _path(item["loc"]), "message": item["msg"]} for item in found],
-            )
-        )
+        return problem(InvalidInput("see errors", errors=mistakes(found)))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -290,12 +288,6 @@ def install_problem_handlers(app: FastAPI) -> None:
         log.error("crashed", error=type(error).__name__, exc_info=error)
         body = {"type": "about:blank", "title": "Internal error", "status": 500, "detail": "see the log by request id"}
         return JSONResponse(body, 500, media_type=PROBLEM)
-
-
-def _path(location: Sequence[str | int]) -> str:
-    """`("body", "applicant", "id_number")` → `applicant.id_number`; other places keep their name in front."""
-    parts = [str(part) for part in location]
-    return ".".join(parts[1:] if parts[0] == "body" and len(parts) > 1 else parts)
 
 
 class Page(BaseModel):
@@ -316,12 +308,12 @@ class Paging:
         """`query` in the order of `keys` (together unique), after the cursor, one row more than the page."""
         if self._after is not None:
             if len(self._after) != len(keys):
-                raise InvalidInput.at("query.cursor", "not a cursor of this list")
+                raise InvalidInput.at("query.cursor", "不是本列表的翻页标记 (not a cursor of this list)")
             place = tuple_(*keys)
             try:
                 after = tuple_(*(_read_place(key, text) for key, text in zip(keys, self._after, strict=True)))
             except ValueError as error:
-                raise InvalidInput.at("query.cursor", "not a cursor of this list") from error
+                raise InvalidInput.at("query.cursor", "不是本列表的翻页标记 (not a cursor of this list)") from error
             query = query.where(place < after if descending else place > after)
         return query.order_by(*(key.desc() if descending else key for key in keys)).limit(self.limit + 1)
 
@@ -356,7 +348,7 @@ def _decode_cursor(cursor: str) -> list[str]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor))
     except (ValueError, RecursionError) as error:
-        raise InvalidInput.at("query.cursor", "not a cursor of this list") from error
+        raise InvalidInput.at("query.cursor", "不是本列表的翻页标记 (not a cursor of this list)") from error
     if not isinstance(values, list) or not all(isinstance(v, str) and not _NO_TEXT.search(v) for v in values):
-        raise InvalidInput.at("query.cursor", "not a cursor of this list")
+        raise InvalidInput.at("query.cursor", "不是本列表的翻页标记 (not a cursor of this list)")
     return values

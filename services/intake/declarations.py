@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 def _county_or_township(area: str) -> str:
     if level_of(area) not in ("county", "township"):
-        raise ValueError("a county (6 digits) or a township (9 digits)")
+        raise ValueError("应为 6 位的县（市、区）或 9 位的乡镇（街道）代码 (a county of 6 digits or a township of 9)")
     return area
 
 

@@ -270,7 +270,11 @@ async def test_broken_json_and_wrong_fields_are_named(notes: Running, civil: dic
     assert broken.status_code == 400
     wrong = await notes.http.post("/v1/notes", json={"area": 5, "extra": 1}, headers=civil)
     assert wrong.status_code == 422
-    assert {error["path"] for error in wrong.json()["errors"]} == {"area", "text", "extra"}
+    assert {error["path"]: error["message"] for error in wrong.json()["errors"]} == {
+        "area": "应为文字 (Input should be a valid string)",
+        "text": "此项必填 (Field required)",
+        "extra": "没有这一项 (Extra inputs are not permitted)",
+    }
     cursor = await notes.http.get("/v1/notes?cursor=nonsense", headers=civil)
     assert cursor.json()["errors"][0]["path"] == "query.cursor"
 

@@ -15,6 +15,7 @@ from libs.common.auth import Finance, Principal
 from libs.common.clock import business_today
 from libs.common.database import Transaction
 from libs.common.errors import InvalidInput
+from libs.common.mistakes import mistakes
 from libs.common.web import Tx, router
 from services.disbursement.bank import StatementLine
 from services.disbursement.handlers import bankfiles
@@ -58,15 +59,9 @@ def _parsed(content_type: str, body: bytes) -> BankResults:
             return BankResults.model_validate({"items": [{k: v for k, v in row.items() if v} for row in rows]})
         return BankResults.model_validate_json(body)
     except UnicodeDecodeError as error:
-        raise InvalidInput("the file is not UTF-8") from error
+        raise InvalidInput("文件不是 UTF-8 编码 (the file is not UTF-8)") from error
     except ValidationError as error:
-        raise InvalidInput(
-            "see errors",
-            errors=[
-                {"path": ".".join(str(part) for part in found["loc"]), "message": found["msg"]}
-                for found in error.errors(include_url=False, include_input=False)[:100]
-            ],
-        ) from error
+        raise InvalidInput("see errors", errors=mistakes(error.errors()[:100])) from error
 
 
 async def _seen(tx: Transaction, reader: Principal, cycle_id: UUID) -> dict[str, Any]:

@@ -131,7 +131,9 @@ async def draw_up(body: NewCycle, tx: Tx, civil_affairs: CivilAffairs, request: 
     """Draws up what is due of every month up to the period. The same draft again is drawn up anew."""
     civil_affairs.require_area(body.area)
     if body.period > Period.of(business_today()).plus(_MONTHS_AHEAD):
-        raise InvalidInput.at("period", f"lies more than {_MONTHS_AHEAD} months ahead")
+        raise InvalidInput.at(
+            "period", f"不得提前 {_MONTHS_AHEAD} 个月以上 (lies more than {_MONTHS_AHEAD} months ahead)"
+        )
     order = handlers.Order(body.area, body.period, body.subsidy, body.channel)
     cycle_id = await handlers.draw_up_cycle(tx, civil_affairs, request.app.state.settings, order)
     return await _shown(tx, cycle_id)

@@ -18,7 +18,7 @@ def parse_period(text: str, place: str) -> Period:
     try:
         return Period.parse(text)
     except ValueError as error:
-        raise InvalidInput.at(place, "not a period (YYYY-MM)") from error
+        raise InvalidInput.at(place, "应为月份，如 2026-03 (not a period, YYYY-MM)") from error
 
 
 def _period(period: _Text) -> Period:

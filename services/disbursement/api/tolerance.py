@@ -77,7 +77,9 @@ async def publish_list(body: NewList, tx: Tx, civil_affairs: CivilAffairs) -> di
     """Publishes the next version of an area's list; earlier ones stay as they were."""
     civil_affairs.require_area(body.area)
     if body.in_force_on < body.published_on:
-        raise InvalidInput.at("in_force_on", "a list does not excuse what was done before it was published")
+        raise InvalidInput.at(
+            "in_force_on", "清单不得追溯到公布之前 (a list does not excuse what was done before it was published)"
+        )
     await tx.lock(f"tolerance:{body.area}")
     new = rows(
         await tx.connection.execute(
@@ -137,7 +139,7 @@ _PUBLISHED = ("area", "version", "document_no", "published_on", "in_force_on", "
 async def record_deviation(body: NewDeviation, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     civil_affairs.require_area(body.area)
     if body.happened_on > business_today():
-        raise InvalidInput.at("happened_on", "a day to come")
+        raise InvalidInput.at("happened_on", "日期尚未到来 (a day to come)")
     deviation_id: UUID = (
         await tx.connection.execute(
             text(

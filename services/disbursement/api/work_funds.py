@@ -40,9 +40,9 @@ async def record_entry(body: NewEntry, tx: Tx, civil_affairs: CivilAffairs) -> d
     if (body.kind == "workload") != (body.quantity is not None) or (body.kind == "workload") == (
         body.amount_fen is not None
     ):
-        raise InvalidInput.at("kind", "workload has a quantity, everything else an amount")
+        raise InvalidInput.at("kind", "工作量填数量，其余填金额 (workload has a quantity, everything else an amount)")
     if body.kind == "contract" and body.counterparty is None:
-        raise InvalidInput.at("counterparty", "a contract is with somebody")
+        raise InvalidInput.at("counterparty", "合同须有对方单位 (a contract is with somebody)")
     new = rows(
         await tx.connection.execute(
             text(

@@ -41,7 +41,7 @@ class GivenChange(BaseModel):
 
 def _within_reach(period: Period) -> Period:
     if period > Period.of(LAST_DAY):
-        raise ValueError(f"lies after {LAST_DAY}")
+        raise ValueError(f"晚于 {LAST_DAY} (lies after {LAST_DAY})")
     return period
 
 

@@ -70,7 +70,7 @@ async def submit_bulk(request: Request, keys: Keys, submitter: Submitter) -> Bul
     body = await request.body()
     lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
     if not lines or len(lines) > MOST_LINES:
-        raise InvalidInput.at("body", f"1 to {MOST_LINES} lines of JSON")
+        raise InvalidInput.at("body", f"应为 1 至 {MOST_LINES} 行 JSON (1 to {MOST_LINES} lines of JSON)")
     database: Database = request.app.state.database
     call = _idempotent(request, submitter, body)
     if call is not None and (answered := await _first_answer(request, call)) is not None:

@@ -139,16 +139,16 @@ def _require_reachable(url: str, *, embedded: bool) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InvalidInput.at("url", "is no address") from error
+        raise InvalidInput.at("url", "不是网址 (is no address)") from error
     if parts.scheme not in ("https", "http") or not host or parts.username is not None or not url.isascii():
-        raise InvalidInput.at("url", "an http(s) address without a user name")
+        raise InvalidInput.at("url", "应为不含用户名的 http(s) 地址 (an http(s) address without a user name)")
     if embedded:
         return
     if parts.scheme != "https":
-        raise InvalidInput.at("url", "needs https")
+        raise InvalidInput.at("url", "须用 https (needs https)")
     try:
         is_public = ipaddress.ip_address(host).is_global
     except ValueError:  # a name
         is_public = "." in host and not host.endswith((".local", ".internal", ".localhost"))
     if not is_public:
-        raise InvalidInput.at("url", "is not an address on the public network")
+        raise InvalidInput.at("url", "不是公网地址 (is not an address on the public network)")

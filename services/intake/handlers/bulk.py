@@ -17,6 +17,7 @@ from libs.common.auth import Principal
 from libs.common.database import Database, is_transient
 from libs.common.errors import DomainError, InvalidInput, MalformedBody
 from libs.common.identity import InvalidIdentity, ResidentId
+from libs.common.mistakes import mistakes
 from services.intake.declarations import Declaration
 from services.intake.handlers.applications import Submission, submit_applications
 from services.intake.vault import Vault
@@ -116,9 +117,6 @@ def _declaration(line: bytes) -> Declaration | DomainError:
         content: Mapping[str, Any] = json.loads(line)
         return Declaration.model_validate(content)
     except ValidationError as error:
-        found = [
-            {"path": ".".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
-        ]
-        return InvalidInput("see errors", errors=found)
+        return InvalidInput("see errors", errors=mistakes(error.errors()))
     except (ValueError, RecursionError):
         return MalformedBody("the line is not valid JSON")

@@ -78,7 +78,7 @@ async def start_comparison(
     it is `completed`."""
     official.require_area(body.area)
     if body.level != "annual" and level_of(body.area) != body.level:
-        raise InvalidInput.at("area", f"is no {body.level}")
+        raise InvalidInput.at("area", f"不是这一级的地区 (is no {body.level})")
     if body.level == "prefecture":
         await plans.require_gap(tx, body.area, body.as_of, path="as_of", override_reason=body.override_reason)
     order = handlers.Order(body.level, body.area, body.as_of)

@@ -29,9 +29,11 @@ def _period(period: Annotated[str, Query(examples=["2026-03"], max_length=7, des
     try:
         asked = Period.parse(period)
     except ValueError as error:
-        raise InvalidInput.at("query.period", "not a period (YYYY-MM)") from error
+        raise InvalidInput.at("query.period", "应为月份，如 2026-03 (not a period, YYYY-MM)") from error
     if asked < Period.of(BEGINNING):
-        raise InvalidInput.at("query.period", f"lies before {BEGINNING}, when the two subsidies began")
+        raise InvalidInput.at(
+            "query.period", f"早于两项补贴开始的 {BEGINNING} (lies before {BEGINNING}, when the two subsidies began)"
+        )
     return asked
 
 

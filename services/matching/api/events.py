@@ -96,11 +96,11 @@ class PushedEvent(BaseModel):
         """Of the new state. A last paid month stands for its last day, so the day after it is the first."""
         if self.last_paid_period is not None and self.kind in _MAY_END_BY_PERIOD:
             if self.last_paid_period > Period.of(LAST_DAY):
-                raise InvalidInput.at("last_paid_period", f"lies after {LAST_DAY}")
+                raise InvalidInput.at("last_paid_period", f"晚于 {LAST_DAY} (lies after {LAST_DAY})")
             return day_after(self.last_paid_period.last_day)
         if self.occurred_on is not None:
             return self.occurred_on
-        raise InvalidInput.at("occurred_on", "Field required")
+        raise InvalidInput.at("occurred_on", "此项必填 (Field required)")
 
     def fields(self) -> dict[str, Any]:
         """What the kind's own event has besides, by its own names."""
@@ -137,7 +137,7 @@ async def push_event(body: PushedEvent, tx: Tx, sender: Reporter, parts: PartsOf
     await note_birth_years(tx, {person_id: holder.birth_date.year})
     if body.kind == RETRACTION:
         if body.retracts is None:
-            raise InvalidInput.at("retracts", "Field required")
+            raise InvalidInput.at("retracts", "此项必填 (Field required)")
         outcome = await retract_fact(tx, person_id, body.retracts, sender, reason=body.reason)
     else:
         occurred_on = body.first_day()

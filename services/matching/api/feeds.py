@@ -208,7 +208,7 @@ def _area_of(principal: Principal, area: str | None) -> str:
         principal.require_area(area)
         return area
     if not principal.area:
-        raise InvalidInput.at("query.area", "Field required")
+        raise InvalidInput.at("query.area", "此项必填 (Field required)")
     return principal.area
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from libs.common.database import Transaction, new_id
 from libs.common.errors import InvalidInput
 from libs.common.events.envelope import FactEvent
+from libs.common.mistakes import sentence_of
 from services.matching.handlers.adding import add_rows
 from services.matching.kinds import KINDS, about, kind_of
 from services.matching.tables import facts
@@ -76,7 +77,7 @@ def new_fact(
         return KINDS[kind].payload.model_validate(whole)
     except ValidationError as error:
         problems = [
-            {"path": ".".join(_as_pushed(kind, part) for part in problem["loc"]), "message": problem["msg"]}
+            {"path": ".".join(_as_pushed(kind, part) for part in problem["loc"]), "message": sentence_of(problem)}
             for problem in error.errors()
         ]
         raise InvalidInput("see errors", errors=problems) from error

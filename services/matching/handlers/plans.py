@@ -49,7 +49,7 @@ async def plan_duty(
     An `override_reason` lets the last two pass, and is kept.
     """
     if kind in _LEVELS and level_of(area) != _LEVELS[kind]:
-        raise InvalidInput.at("area", f"is no {kind}")
+        raise InvalidInput.at("area", f"不是这一级的地区 (is no {kind})")
     if kind == "prefecture":
         await require_gap(tx, area, planned_on, path="planned_on", override_reason=override_reason)
     months = (await load_parameters(tx)).in_force("comparison.provincial_months", area, planned_on).value

@@ -83,7 +83,7 @@ async def retract_fact(
     )
     row = found.one_or_none()
     if row is None or row.kind == RETRACTION or not principal.covers(row.area):
-        raise InvalidInput.at("retracts", "no fact of this person has that id")
+        raise InvalidInput.at("retracts", "此人没有这条记录 (no fact of this person has that id)")
     if row.source == BY_VERIFICATION:
         allowed = principal.role == "civil_affairs"
     else:
