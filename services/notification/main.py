@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from libs.common.daily import DailyTask
 from libs.common.invariants import Invariant
 from libs.common.privacy import Sealer
-from libs.common.service import Service, create_app, serve
+from libs.common.repeating import Repeating
+from libs.common.service import Service, Worker, create_app, serve
 from libs.common.settings import Settings
 from services.notification import outcomes
 from services.notification.api import messages, receipts, templates
 from services.notification.handlers import entitlements, facts, persons
 from services.notification.sending import Sending
-from services.notification.sms import HttpSmsProvider, SmsProvider
+from services.notification.sms import HttpSmsProvider
 from services.notification.subscriptions import REBUILDABLES, subscriptions
 
 INVARIANTS = [
@@ -41,10 +42,15 @@ INVARIANTS = [
 ]
 
 
-def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
-    """The service's app; `provider` is the SMS provider, by default the one of `LIANGBU_SMS_URL`, if any."""
+def build(settings: Settings) -> FastAPI:
     sealer = Sealer.parse(settings.sealing_keys)
-    provider = provider or _configured_provider(settings)
+
+    def texts_out(app: FastAPI) -> Worker:
+        database, http = app.state.database, httpx.AsyncClient(timeout=settings.sms_timeout_s)
+        provider = HttpSmsProvider(http, settings.sms_url, settings.sms_key) if settings.sms_url else None
+        sending = Sending(database, sealer, provider, at_any_hour=settings.sms_at_any_hour)
+        return Repeating("texts", database, sending.step, client=http)
+
     service = Service(
         name="notification",
         version="0.1.0",
@@ -62,18 +68,11 @@ def build(settings: Settings, provider: SmsProvider | None = None) -> FastAPI:
             DailyTask("old phones forgotten", persons.forget_old_phones),
         ],
         invariants=INVARIANTS,
-        workers=[lambda app: Sending(app.state.database, sealer, provider, at_any_hour=settings.sms_at_any_hour)],
+        workers=[texts_out],
     )
     app = create_app(service, settings)
     app.state.sealer = sealer
     return app
-
-
-def _configured_provider(settings: Settings) -> SmsProvider | None:
-    if not settings.sms_url:
-        return None
-    http = httpx.AsyncClient(timeout=settings.sms_timeout_s)
-    return HttpSmsProvider(http, settings.sms_url, settings.sms_key)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,15 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import DateTime, case, literal, null, select, text, update
 
 from libs.common.clock import utc_now
-from libs.common.database import Database, Transaction, is_transient, rows
+from libs.common.database import Database, Transaction, rows
 from libs.common.parameters import Parameters
 from libs.common.privacy import Sealer
 from services.notification.outcomes import IN_HAND, deliver_texts, of_texts, suppress_text, turn_into_letters
@@ -33,12 +31,9 @@ from services.notification.sms import NoAnswer, Receipt, SmsProvider
 from services.notification.tables import contacts, messages
 from services.notification.texts import OF_THE_LIVING, naming
 
-log = structlog.get_logger(__name__)
-
 _MOMENT = DateTime(timezone=True)
 _BATCH = 200
 _AT_ONCE = 8
-_POLL_S = 1.0
 _LEASE = timedelta(seconds=60)
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=30)
@@ -94,7 +89,7 @@ class Result:
 
 
 class Sending:
-    """The worker. Without a provider it finds out who needs a letter, and says why the others wait."""
+    """What the worker repeats. Without a provider it finds out who needs a letter, and says why the others wait."""
 
     def __init__(
         self,
@@ -107,34 +102,15 @@ class Sending:
     ) -> None:
         self._database, self._sealer, self._provider = database, sealer, provider
         self._at_any_hour, self._clock = at_any_hour, clock
-        self._stopping = asyncio.Event()
 
-    async def run(self) -> None:
-        while not self._stopping.is_set():
-            handled = 0
-            try:
-                handled = await self.step()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("sending_waits", error=type(error).__name__)
-            if handled < _BATCH:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), _POLL_S)
-        if self._provider is not None:
-            await self._provider.close()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    async def step(self) -> int:
-        """One round over a batch; how many messages were in hand."""
+    async def step(self) -> bool:
+        """One round over a batch; whether there may be more."""
         async with self._database.transaction() as tx:
             claimed = await claim(tx)
             parameters = await load_parameters(tx)
             leaving = [message for message in claimed if not await self._stays(tx, message, parameters)]
             if self._provider is None:
-                return len(claimed)
+                return len(claimed) == _BATCH
             leaving = await _put_together(tx, leaving)
             names = await self._names(tx, leaving)
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -142,7 +118,7 @@ class Sending:
         results = await asyncio.gather(*(self._handle(message, names, slots, provider) for message in leaving))
         async with self._database.transaction() as tx:
             await _record(tx, results)
-        return len(claimed)
+        return len(claimed) == _BATCH
 
     async def _stays(self, tx: Transaction, message: Claimed, parameters: Parameters) -> bool:
         """Whether no text leaves now: nobody needs it any more, a letter is due, it is night, or nobody can send it."""

@@ -33,8 +33,6 @@ class SmsProvider(Protocol):
 
     async def ask(self, message_id: UUID) -> Receipt: ...
 
-    async def close(self) -> None: ...
-
 
 class HttpSmsProvider:
     """The provider behind `LIANGBU_SMS_URL`."""
@@ -51,9 +49,6 @@ class HttpSmsProvider:
 
     async def ask(self, message_id: UUID) -> Receipt:
         return await self._receipt("GET", f"{self._url}/{message_id}", headers=self._headers)
-
-    async def close(self) -> None:
-        await self._http.aclose()
 
     async def _receipt(self, method: str, url: str, **request: Any) -> Receipt:
         try:
