@@ -5,6 +5,8 @@ What a command needs is imported when it runs, where that is much: a token is to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
@@ -83,7 +85,8 @@ def sample(
         county = build_county(area, persons, seed)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--area") from None
-    write_county(county, out)
+    with _writing_to(out):
+        write_county(county, out)
     typer.echo(f"{persons} sample persons of {area} in {out}")
 
 
@@ -174,7 +177,9 @@ def export_contracts(
     """Write the schema of every event to docs/events and the OpenAPI of every service to docs/api."""
     from deploy.local.commands.contracts import export
 
-    for path in export(out):
+    with _writing_to(out):
+        paths = export(out)
+    for path in paths:
         typer.echo(path)
 
 
@@ -184,6 +189,16 @@ def doctor() -> None:
     from deploy.local.commands.doctor import examine
 
     raise typer.Exit(0 if examine() else 1)
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    """Ends with a sentence where the folder cannot be written: no permission, no room, a file in the way."""
+    try:
+        yield
+    except OSError as error:
+        errors.print(f"无法写入 {error.filename or folder} (cannot write there): {error.strerror}", style="red")
+        raise typer.Exit(1) from None
 
 
 def _running(home: Home) -> RunningState:

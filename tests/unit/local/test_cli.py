@@ -28,3 +28,13 @@ def test_an_auditor_sees_whether_an_exported_ledger_is_whole(tmp_path: Path) -> 
         file.write_text(changed, encoding="utf-8")
         broken = CliRunner().invoke(app, ["verify-ledger", str(file)])
         assert (broken.exit_code, "BROKEN" in broken.output) == (1, True), changed
+
+
+@pytest.mark.parametrize("command", [["sample", "--area", "530102", "--persons", "5"], ["export-contracts"]])
+def test_a_folder_that_cannot_be_written_is_named_and_the_command_fails(tmp_path: Path, command: list[str]) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    ended = CliRunner().invoke(app, [*command, "--out", str(in_the_way / "below")])
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit), "a sentence, no traceback"
+    assert f"无法写入 {in_the_way}" in ended.output
