@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import Period
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import HEIR, Person, World, world
+from tests.integration.test_disbursement_takeover import opened
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +118,43 @@ async def test_what_is_held_stays_held_and_an_attempt_that_failed_keeps_its_numb
     assert numbers == [("2026-01", 1), ("2026-02", 1)]
 
 
+async def test_who_was_paid_and_claimed_from_under_both_ids_owes_what_one_person_got_twice(here: World) -> None:
+    area = here.county()
+    await here.funded(area)
+    wrong, right = await here.person(area), await here.person(area)
+    for person in (wrong, right):
+        await opened(here, person, ("2025-12", "2025-12", 10_000))
+        await person.entitled("2025-12")
+    await here.heard()
+    await here.paid(area, "2026-02")
+    for person in (wrong, right):
+        await here.post(
+            "/v1/recoveries",
+            "civil_affairs",
+            person_id=person.person_id,
+            subsidy="living",
+            cause="fraud",
+            reason="举报核实",
+            months=[{"period": "2026-01", "amount_fen": 4_000}],
+        )
+    await here.tell("eligibility", emptied(wrong, right))
+    await here.tell("eligibility", taken_on(wrong, right, "2025-12"))
+    await here.heard()
+    assert await here.sql("SELECT * FROM dead_letters") == []
+    cases = (await here.get(f"/v1/recoveries?person_id={right.person_id}"))["items"]
+    claimed = Counter[str]()
+    for month in (month for case in cases for month in case["months"]):
+        claimed[month["period"]] += month["amount_fen"]
+    assert claimed == {"2025-12": 10_000, "2026-01": 14_000, "2026-02": 10_000}
+    await here.invariants_hold()
+
+
 async def test_months_paid_elsewhere_change_whose_they_are_and_nothing_else(here: World) -> None:
     async with here.database.transaction() as tx:
         await tx.connection.execute(
             text(
                 "INSERT INTO openings VALUES ('p1-old', 'living', '[2025-01-01,2025-03-01)', 10000, '530102', :id, :id,"
-                " now())"
+                " now(), 'p1-old')"
             ),
             {"id": uuid4()},
         )

@@ -68,6 +68,7 @@ async def _move(tx: Transaction, old: str, root: str) -> None:
     await tx.connection.execute(_MOVE_PAYMENTS, both)
     await tx.connection.execute(_JOIN_STAYS, both)
     await tx.connection.execute(_DROP_STAYS, both)
+    await tx.connection.execute(_JOIN_DISALLOWANCES, both)
     for table in _MOVED:
         statement = f"UPDATE {table} SET person_id = :root WHERE person_id = :old"  # noqa: S608 (a constant)
         await tx.connection.execute(text(statement), both)
@@ -88,6 +89,19 @@ _DROP_STAYS = text(
     DELETE FROM institution_children o
     WHERE o.person_id = :old
       AND EXISTS (SELECT FROM institution_children r WHERE r.person_id = :root AND r.days && o.days)
+    """
+)
+# What was decided of one month under both ids: entitled once, the month is not due by the greater of the two.
+_JOIN_DISALLOWANCES = text(
+    """
+    WITH second AS (
+        DELETE FROM disallowances o USING disallowances r
+        WHERE o.person_id = :old AND r.person_id = :root AND r.subsidy = o.subsidy AND r.period = o.period
+        RETURNING o.*
+    )
+    UPDATE disallowances r SET whole = r.whole OR s.whole, amount_fen = greatest(r.amount_fen, s.amount_fen)
+    FROM second s
+    WHERE r.person_id = :root AND r.subsidy = s.subsidy AND r.period = s.period
     """
 )
 # Attempts at one month are numbered on: those of the survivor come first.

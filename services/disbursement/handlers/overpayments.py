@@ -153,8 +153,8 @@ async def _open(
     area = sources[person_id, subsidy, case.months[-1].period].area
     await tx.connection.execute(
         text(
-            "INSERT INTO recoveries (recovery_id, person_id, subsidy, area, cause, opened_on, version)"
-            " VALUES (:id, :person_id, :subsidy, :area, :cause, :on, 0)"
+            "INSERT INTO recoveries (recovery_id, person_id, opened_of, subsidy, area, cause, opened_on, version)"
+            " VALUES (:id, :person_id, :person_id, :subsidy, :area, :cause, :on, 0)"
         ),
         {"id": recovery_id, "person_id": person_id, "subsidy": subsidy, "area": area, "cause": case.cause, "on": on},
     )
@@ -305,7 +305,7 @@ _PERHAPS_BEYOND = text(
     ),
     opened AS (
         SELECT person_id, subsidy, (max(upper(o.months)) - interval '1 month')::date AS last_paid,
-            bool_or(NOT o.months <@ (
+            count(DISTINCT o.told_of) > 1 OR bool_or(NOT o.months <@ (
                 SELECT coalesce(range_agg(e.months), '{}') FROM entitled_spans e
                 WHERE e.person_id = o.person_id AND e.subsidy = o.subsidy AND e.amount_fen >= o.amount_fen)) AS beyond
         FROM asked JOIN openings o USING (person_id, subsidy) GROUP BY person_id, subsidy

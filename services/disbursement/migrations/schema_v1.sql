@@ -194,17 +194,19 @@ CREATE TABLE openings (
     import_id  uuid NOT NULL,
     entry_id   uuid NOT NULL,
     entered_at timestamptz NOT NULL,
+    -- Under which id it was told: of two ids that turn out to be one person's, either was paid.
+    told_of    text NOT NULL,
     CHECK (extract(day FROM lower(months)) = 1 AND extract(day FROM upper(months)) = 1),
-    CONSTRAINT opened_once EXCLUDE USING gist ((md5(person_id || subsidy)::uuid) WITH =, months WITH &&)
+    CONSTRAINT opened_once EXCLUDE USING gist ((md5(told_of || subsidy)::uuid) WITH =, months WITH &&)
 );
 CREATE INDEX openings_by_person ON openings (person_id, subsidy);
 CREATE TRIGGER openings_append_only BEFORE DELETE OR TRUNCATE ON openings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- Whose they are may turn out (merged_persons); what they are, never.
 CREATE TRIGGER openings_stay BEFORE UPDATE ON openings FOR EACH ROW
-    WHEN ((old.subsidy, old.months, old.amount_fen, old.area, old.import_id, old.entry_id, old.entered_at)
+    WHEN ((old.subsidy, old.months, old.amount_fen, old.area, old.import_id, old.entry_id, old.entered_at, old.told_of)
           IS DISTINCT FROM
-          (new.subsidy, new.months, new.amount_fen, new.area, new.import_id, new.entry_id, new.entered_at))
+          (new.subsidy, new.months, new.amount_fen, new.area, new.import_id, new.entry_id, new.entered_at, new.told_of))
     EXECUTE FUNCTION refuse_change();
 
 -- The same, month by month, with the book that it is charged to: its county's, of the year paid for.
@@ -618,6 +620,8 @@ CREATE UNIQUE INDEX restore_locks_one_in_force ON restore_locks ((true)) WHERE r
 CREATE TABLE recoveries (
     recovery_id uuid PRIMARY KEY DEFAULT uuidv7(),
     person_id   text NOT NULL,
+    -- The id under which it was opened; it may have been corrected since.
+    opened_of   text NOT NULL,
     subsidy     text NOT NULL CHECK (subsidy IN ('living', 'care')),
     area        text NOT NULL,
     cause       text NOT NULL,
@@ -634,7 +638,7 @@ CREATE TABLE recoveries (
     CHECK (offset_percent = 0 OR (offset_basis IS NOT NULL AND debtor = 'person')),
     CHECK ((status = 'closed') = (closed_on IS NOT NULL))
 );
-CREATE UNIQUE INDEX recoveries_one_open ON recoveries (person_id, subsidy, cause) WHERE status = 'open';
+CREATE UNIQUE INDEX recoveries_one_open ON recoveries (opened_of, subsidy, cause) WHERE status = 'open';
 CREATE INDEX recoveries_by_person ON recoveries (person_id, subsidy);
 CREATE INDEX recoveries_by_area ON recoveries (area text_pattern_ops, status);
 
