@@ -95,11 +95,15 @@ def import_roster(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8 or GB 18030) or xlsx", exists=True, dir_okay=False)],
     area: AreaOption,
 ) -> None:
-    """Take over the present recipients of a county (存量接管); what cannot be taken over is reported, row by row."""
+    """Take over the present recipients of a county (存量接管); what cannot be taken over is reported, row by row.
+
+    Exits with 0 if every row was decided on, 1 if the file is no roster, 3 if rows were rejected, 4 if the judgement of
+    some has not come.
+    """
     from deploy.local.commands.takeover import import_roster as take_over
 
     home = Home()
-    raise typer.Exit(0 if take_over(home, _running(home), file, area) else 1)
+    raise typer.Exit(take_over(home, _running(home), file, area))
 
 
 @app.command()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import os
+import sys
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,6 +225,26 @@ async def test_who_could_not_be_paid_is_paid_once_with_arrears_when_an_account_i
     assert sorted(item["amount_fen"] for item in await world.transfers(person)) == [9_000, 9_000, 10_000, 10_000]
     assert await world.transfers(relative) == []
     await world.invariants_hold()
+
+
+async def test_the_command_line_tells_by_its_exit_code_how_a_takeover_ended(world: World, tmp_path: Path) -> None:
+    area = world.county()
+    rows = roster_of(area, seed=31, persons=20)
+    nameless = {**rows[0], "姓名": ""}
+    files = {
+        "rejected": (as_csv([nameless, *rows[1:]]), 3),
+        "decided": (as_csv(rows[1:]), 0),  # everybody is known here already
+        "no roster": (b"a,b\n1,2\n", 1),
+    }
+    for name, (content, expected) in files.items():
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(content)
+        command = (sys.executable, "-m", "deploy.local.cli", "import-roster", str(path), "--area", area)
+        ended = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, "LIANGBU_HOME": str(world.home)}, stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await ended.communicate()
+        assert ended.returncode == expected, (name, printed.decode())
 
 
 async def test_killed_in_the_middle_a_takeover_goes_on_and_ends_equal(world: World) -> None:

@@ -24,32 +24,38 @@ _COUNTS = (
     ("refused", "refused by policy, wholly or in one subsidy"),
     ("known", "known here already"),
     ("rejected", "rejected for what stands in them"),
+    ("unanswered", "not judged: see the dead letters of intake and eligibility"),
 )
+
+DECIDED, UNREADABLE, SOME_REJECTED, UNDECIDED = 0, 1, 3, 4
+"""Exit codes: every row was decided on (granted, refused by policy, or known already); the file is no roster; rows were
+rejected for what stands in them; the judgement of some has not come. 2 is a wrong command line."""
 
 output = Console(soft_wrap=True)
 
 
-def import_roster(home: Home, running: RunningState, path: Path, area: str) -> bool:
-    """Takes the roster over and prints what became of it; False when the file cannot be read as one."""
+def import_roster(home: Home, running: RunningState, path: Path, area: str) -> int:
+    """Takes the roster over and prints what became of it; the exit code."""
     return asyncio.run(_import(home, running, path.read_bytes(), area))
 
 
-async def _import(home: Home, running: RunningState, content: bytes, area: str) -> bool:
+async def _import(home: Home, running: RunningState, content: bytes, area: str) -> int:
     caller = Caller("civil_affairs", area)
     async with Rest(running.port, home.keys().jwt_private_key) as rest:
         try:
             report = await rest.upload("intake", "/v1/roster-imports", caller, content, area=area)
         except Refused as refused:
             output.print(refused.problem.get("detail") or str(refused), style="red", markup=False)
-            return False
+            return UNREADABLE
         report = await _followed(rest, caller, report)
         _show(report)
         await _show_rejects(rest, caller, report)
-    return True
+    return UNDECIDED if report["unanswered"] else SOME_REJECTED if report["rejected"] else DECIDED
 
 
 async def _followed(rest: Rest, caller: Caller, report: dict[str, Any]) -> dict[str, Any]:
-    """The report once everything is decided. Interrupted here, the takeover goes on by itself."""
+    """The report once everything is decided, or what is not has waited too long. Interrupted here, the takeover goes on
+    by itself."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=output) as progress:
         reading = progress.add_task("read", total=report["rows"])
@@ -59,7 +65,7 @@ async def _followed(rest: Rest, caller: Caller, report: dict[str, Any]) -> dict[
             undecided = report["rows"] - report["read"] + report["waiting"]
             progress.update(reading, completed=report["read"])
             progress.update(judging, completed=report["rows"] - undecided)
-            if report["status"] == "finished":
+            if report["status"] == "finished" or report["unanswered"]:
                 return report
             await asyncio.sleep(max(_LOOK_AGAIN_S, looked_s / _LOOKING_SHARE))
             began = time.monotonic()

@@ -38,7 +38,9 @@ class RosterImport(BaseModel):
     """`status`: the file is read, what stands on it is judged, or everything is decided. Counts are of rows: `accepted`
     for judgement, of which some are `waiting` and `granted` in at least one subsidy; `rejected` for what stands in
     them, `known` here already, `refused` by policy in at least one subsidy; `unpayable` of those accepted, for money
-    may not go to the account on the roster. `read` of `rows` tells how far it is."""
+    may not go to the account on the roster. `read` of `rows` tells how far it is. `unanswered` of those waiting
+    do so a quarter of an hour after the reading: what was told of them was not understood, and lies among the dead
+    letters of intake or eligibility."""
 
     import_id: UUID
     area: str
@@ -47,6 +49,7 @@ class RosterImport(BaseModel):
     read: int
     accepted: int
     waiting: int
+    unanswered: int
     granted: int
     refused: int
     rejected: int

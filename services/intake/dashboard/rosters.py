@@ -61,6 +61,7 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
         facts(
             [
                 ("待认定", as_text(report["waiting"])),
+                ("其中久未得到认定（请运维人员查看死信）", as_text(report["unanswered"])),
                 ("接管", as_text(report["granted"])),
                 ("账户暂不能发放", as_text(report["unpayable"])),
                 ("完成时间", as_moment(report["finished_at"])),

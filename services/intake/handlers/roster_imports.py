@@ -41,7 +41,8 @@ CHUNK_ROWS = 1000
 _PORTION = 100
 """Of recipients in one event: at 20 KiB each still less than the megabyte that brokers take by default."""
 _HEARD_WITHIN = timedelta(minutes=15)
-"""So long a takeover waits to hear of every schedule; then what is missing no longer holds up the others' payments."""
+"""So long after its reading a takeover waits to hear of every schedule; then what is missing no longer holds up the
+others' payments. Who has not even been judged by then is reported, and holds them up until they are."""
 
 
 async def receive_roster(
@@ -99,7 +100,8 @@ async def read_import(tx: Transaction, caller: Principal, import_id: UUID) -> di
     caller.require_sight(row["area"], "roster import")
     counts = (await tx.connection.execute(_COUNTS, {"import_id": import_id})).mappings().one()
     status = "reading" if row["read_at"] is None else "judging" if row["decided_at"] is None else "finished"
-    return {**row, **counts, "status": status}
+    is_late = row["read_at"] is not None and row["read_at"] + _HEARD_WITHIN < tx.now
+    return {**row, **counts, "status": status, "unanswered": counts["waiting"] if is_late else 0}
 
 
 class RosterReading:
