@@ -28,6 +28,7 @@ from libs.common.dashboard import (
 )
 from libs.common.forms import Field, form, paper
 from libs.common.listing import listing
+from libs.common.vocabulary import SUBSIDY_NAMES
 from services.disbursement.dashboard.words import CASE_STATUSES, again, period_filter, this_month
 
 _RESOLVERS = ("finance", "civil_affairs")
@@ -210,9 +211,11 @@ _DETAILS = {
     "listed_area": "名册地区",
     "because": "原因",
     "state": "进度",
+    "subsidies": "补贴",
     "pay_by_day": "发放日",
     "contradiction": "矛盾",
 }
+_SAID: dict[str, str] = {**_WORDS, "not submitted": "未提交", "not settled": "未全部到账", **SUBSIDY_NAMES}
 
 
 def _details(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -222,5 +225,6 @@ def _details(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
             names = {"amount_fen": "金额（元）", "ours_fen": "本方金额（元）", "bank_fen": "银行金额（元）"}
             shown.append((names.get(key, key), as_yuan(value)))
         elif key in _DETAILS:
-            shown.append((_DETAILS[key], "、".join(value) if isinstance(value, list) else str(value)))
+            said = value if isinstance(value, list) else [str(value)]
+            shown.append((_DETAILS[key], "、".join(_SAID.get(word, word) for word in said)))
     return shown
