@@ -215,7 +215,7 @@ _DETAILS = {
     "pay_by_day": "发放日",
     "contradiction": "矛盾",
 }
-_SAID: dict[str, str] = {**_WORDS, "not submitted": "未提交", "not settled": "未全部到账", **SUBSIDY_NAMES}
+_SAID: dict[Any, str] = {**_WORDS, "not submitted": "未提交", "not settled": "未全部到账", **SUBSIDY_NAMES}
 
 
 def _details(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
