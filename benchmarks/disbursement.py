@@ -85,20 +85,15 @@ async def peopled(there: Stage, persons: int, sealer: Sealer) -> Database:
     sealed = sealer.seal("甲", "payees", "p", "holder_name")
     async with database.transaction() as tx:
         for statement in (
+            "INSERT INTO payees (person_id, version, area, person_name, holder, holder_name, bank, number,"
+            " number_last4) SELECT 'p1-' || n, 1, '530102', :sealed, 'own', :sealed, 'b', :sealed, '0000'"
+            " FROM generate_series(1, :n) AS n",
             "INSERT INTO entitlements SELECT 'p1-' || n, 'living', 1, 'bench', NULL, '530102', now()"
             " FROM generate_series(1, :n) AS n",
             "INSERT INTO entitled_spans SELECT 'p1-' || n, 'living', daterange('2026-03-01', NULL), 10000, '530102',"
             " 1, 'physical', 'bench', 'bench' FROM generate_series(1, :n) AS n",
         ):
-            await tx.connection.execute(text(statement), {"n": persons})
-        await tx.connection.execute(
-            text(
-                "INSERT INTO payees (person_id, version, area, person_name, holder, holder_name, bank, number,"
-                " number_last4) SELECT 'p1-' || n, 1, '530102', :sealed, 'own', :sealed, 'b', :sealed, '0000'"
-                " FROM generate_series(1, :n) AS n"
-            ),
-            {"n": persons, "sealed": sealed},
-        )
+            await tx.connection.execute(text(statement), {"n": persons, "sealed": sealed})
     await _run(database, "ANALYZE")
     return database
 

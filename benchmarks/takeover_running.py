@@ -35,7 +35,7 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 _ARRIVED = {
     "intake": "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM entitlements)",
-    "disbursement": "SELECT (SELECT count(*) FROM payees), (SELECT count(*) FROM entitlements)",
+    "disbursement": "SELECT (SELECT count(*) FROM payees WHERE version > 0), (SELECT count(*) FROM entitlements)",
     "matching": "SELECT (SELECT count(DISTINCT person_id) FROM applications), (SELECT count(*) FROM roster)",
     "notification": "SELECT (SELECT count(*) FROM contacts), (SELECT count(*) FROM schedules)",
 }

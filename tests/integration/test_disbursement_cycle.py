@@ -16,7 +16,7 @@ from libs.common.clock import business_today
 from libs.common.period import Period
 from services.disbursement.handlers.cycles import drawing
 from tests.conftest import Databases, Issuer
-from tests.integration.disbursement import World, world
+from tests.integration.disbursement import Person, World, world
 
 MARCH = date(2026, 3, 1)
 
@@ -142,6 +142,19 @@ async def test_who_has_no_account_is_entitled_and_unpaid_until_there_is_one(here
     await here.paid(area, "2026-03")
     assert [t["status"] for t in await here.transfers_to("6222020000000001")] == ["settled"]
     await here.invariants_hold()
+
+
+async def test_who_is_no_payee_yet_is_unpaid_and_so_is_everybody_while_payees_are_told_again(here: World) -> None:
+    area = here.county()
+    untold, told = Person(here, f"p1-{uuid4().hex}", area, ""), await here.person(area)
+    for person in (untold, told):
+        await person.entitled("2026-03")
+    await here.heard()
+    assert (await here.drawn_up(area, "2026-03"))["counts"]["unpayable"] == 1
+    async with here.database.transaction() as tx:  # as `liangbu rebuild` does
+        await tx.connection.execute(text("DELETE FROM payees WHERE area = :area"), {"area": area})
+    assert (await here.drawn_up(area, "2026-03"))["counts"]["unpayable"] == 2
+    assert {(await person.account_of("2026-03"))["obstacle"] for person in (untold, told)} == {"no_payee"}
 
 
 async def test_a_guardians_card_is_paid_only_for_whoever_cannot_act(here: World) -> None:

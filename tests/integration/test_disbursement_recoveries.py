@@ -192,8 +192,16 @@ async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_wha
     own = await here.call("POST", f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="proposer")
     assert own.status_code == 403
     await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.bank.post("/v1/faults", json={"fail_accounts": {HEIR["number"]: "dormant"}})
     await here.paid(person.area, "2026-04")
-    [transfer] = await here.transfers_to(HEIR["number"])
+    await here.bank.delete("/v1/faults")
+    assert (await person.account_of("2026-04"))["obstacle"] == "account_failed"
+    assert (await here.drawn_up(person.area, "2026-04"))["counts"]["unpayable"] == 1
+    corrected = {**HEIR, "number": "6228480000000666"}
+    proposed = await here.post(path, "civil_affairs", sub="proposer", **corrected)
+    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.paid(person.area, "2026-04")
+    [transfer] = await here.transfers_to(corrected["number"])
     assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, HEIR["name"])
     assert (await person.account_of("2026-04"))["paid_fen"] == 10_000
     await here.invariants_hold()

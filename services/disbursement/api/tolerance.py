@@ -180,7 +180,7 @@ async def assess(deviation_id: UUID, body: Assessment, tx: Tx, civil_affairs: Ci
     if deviation["verdict"] is not None:
         raise Conflict("it is assessed already")
     if civil_affairs.sub in (deviation["handler"], deviation["recorded_by"]):
-        raise FourEyes("neither the handler nor who recorded a deviation assesses it")
+        raise FourEyes("经办人和登记人不得作出认定 (neither the handler nor who recorded a deviation assesses it)")
     in_force = (await list_lists(deviation["area"], tx, civil_affairs, deviation["happened_on"])).items
     cited = next((row for row in in_force if any(c["clause"] == body.clause for c in row["clauses"])), None)
     if cited is None:

@@ -49,12 +49,13 @@ CREATE TABLE entitled_spans (
 CREATE INDEX entitled_spans_by_person ON entitled_spans (person_id, subsidy);
 CREATE INDEX entitled_spans_by_area ON entitled_spans (area text_pattern_ops);
 
--- Whom to pay (payee.changed). Names, phone and numbers are sealed to their place here.
+-- Whom to pay (payee.changed). Names, phone and numbers are sealed to their place here. Everybody entitled is here: who is
+-- not told of yet with version 0 and 'no_payee', so that a cycle asks only in whose way something stands.
 CREATE TABLE payees (
     person_id     text PRIMARY KEY,
     version       bigint NOT NULL,
     area          text NOT NULL,
-    person_name   text NOT NULL,
+    person_name   text,
     certificate_number text,
     phone         text,
     holder        text CHECK (holder IN ('own', 'guardian', 'institution')),
@@ -67,9 +68,24 @@ CREATE TABLE payees (
     -- The account version that the bank could not pay to; a newer version may be paid again.
     failed_version bigint,
     failed_code    text,
-    CHECK (obstacle IS NOT NULL OR (holder_name IS NOT NULL AND bank IS NOT NULL AND number IS NOT NULL))
+    CHECK (obstacle IS NOT NULL OR (holder_name IS NOT NULL AND bank IS NOT NULL AND number IS NOT NULL)),
+    CHECK (CASE version WHEN 0 THEN obstacle = 'no_payee' AND obstacle IS NOT NULL ELSE person_name IS NOT NULL END)
 );
 CREATE INDEX payees_by_account ON payees (number_token) WHERE number_token IS NOT NULL;
+CREATE INDEX payees_unpayable ON payees (person_id) WHERE obstacle IS NOT NULL OR failed_version = version;
+
+CREATE FUNCTION await_payees() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO payees (person_id, version, area, obstacle)
+    SELECT DISTINCT ON (person_id) person_id, 0, area, 'no_payee' FROM awaited ORDER BY person_id, area
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entitlements_await_payees AFTER INSERT ON entitlements REFERENCING NEW TABLE AS awaited
+    FOR EACH STATEMENT EXECUTE FUNCTION await_payees();
+-- They are emptied to be told again (`liangbu rebuild`).
+CREATE TRIGGER payees_are_awaited_again AFTER DELETE ON payees REFERENCING OLD TABLE AS awaited
+    FOR EACH STATEMENT EXECUTE FUNCTION await_payees();
 
 -- Whom what is due is paid to after a person's death: an heir who proved it, by two persons' decision. Sealed to the
 -- places of the payee. A row in force that names nobody waits for one: its person died before the approval
@@ -112,6 +128,20 @@ SELECT p.person_id, p.area,
        CASE WHEN h.heir_id IS NULL THEN p.failed_version ELSE h.failed_version END AS failed_version
 FROM payees p
 LEFT JOIN heirs h ON h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL;
+
+-- Whom nothing can be paid to now, and why.
+CREATE VIEW unpayable AS
+SELECT p.person_id, coalesce(p.obstacle, 'account_failed') AS obstacle
+FROM payees p
+WHERE (p.obstacle IS NOT NULL OR p.failed_version = p.version)
+  AND NOT EXISTS (
+        SELECT FROM heirs h
+        WHERE h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL
+    )
+UNION ALL
+SELECT person_id, CASE WHEN number IS NULL THEN 'heir_awaited' ELSE 'account_failed' END
+FROM heirs
+WHERE approved_at IS NOT NULL AND replaced_at IS NULL AND (number IS NULL OR failed_version = version);
 
 -- Ids that go on under another one: a resident ID was corrected. What was paid under them counts for who they are now.
 CREATE TABLE merged_persons (
@@ -375,8 +405,7 @@ CREATE TABLE payments (
     -- What was entitled, and what had been paid already, when this was drawn up: never more than the rest is paid.
     entitled_fen    bigint NOT NULL,
     paid_before_fen bigint NOT NULL,
-    status          text NOT NULL DEFAULT 'pending'
-                    CHECK (status IN ('pending', 'sent', 'settled', 'failed', 'returned')),
+    status          text NOT NULL DEFAULT 'pending',
     version         integer NOT NULL DEFAULT 1,
     book_area       text,
     book_year       integer,
@@ -392,10 +421,14 @@ CREATE TABLE payments (
     CHECK (paid_before_fen + amount_fen <= entitled_fen),
     CHECK (offset_fen >= 0 AND offset_fen < amount_fen),
     CHECK (offset_fen = 0 OR offset_recovery_id IS NOT NULL),
-    CHECK (status = 'pending' OR (batch_id IS NOT NULL AND book_area IS NOT NULL AND book_year IS NOT NULL)),
-    CHECK (status <> 'settled' OR settled_on IS NOT NULL),
-    CHECK (status <> 'failed' OR (failed_on IS NOT NULL AND code IS NOT NULL)),
-    CHECK (status <> 'returned' OR (returned_on IS NOT NULL AND code IS NOT NULL))
+    CHECK (CASE status
+               WHEN 'pending' THEN true
+               WHEN 'sent' THEN num_nulls(batch_id, book_area, book_year) = 0
+               WHEN 'settled' THEN num_nulls(batch_id, book_area, book_year, settled_on) = 0
+               WHEN 'failed' THEN num_nulls(batch_id, book_area, book_year, failed_on, code) = 0
+               WHEN 'returned' THEN num_nulls(batch_id, book_area, book_year, returned_on, code) = 0
+               ELSE false
+           END)
 ) PARTITION BY LIST (period);
 -- A month has one attempt on its way at a time. The next one is drawn up on what the last one came to, and carries the
 -- next number: of two drawn up on the same state the database takes one.
@@ -472,6 +505,9 @@ BEGIN
             UNION ALL
             SELECT format('ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
             WHERE conrelid = 'payments'::regclass AND contype IN ('c', 'n')
+            UNION ALL
+            -- Its bound, so that attaching it does not look at every row again.
+            SELECT format('ADD CONSTRAINT of_its_month CHECK (period = %L)', date_trunc('month', month)::date)
         ) AS changes (change)
     );
     EXECUTE format('ALTER TABLE payments ATTACH PARTITION %I FOR VALUES IN (%L)', name, date_trunc('month', month)::date);

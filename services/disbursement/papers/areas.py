@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.common.areas import name_of
 from libs.common.auth import ROLE_NAMES
+from libs.common.money import yuan_text
 from libs.common.papers.lists import ListPaper, Titled
 from libs.common.period import SHANGHAI, Period
 from libs.common.vocabulary import CATEGORY_NAMES, LEVEL_NAMES, SUBSIDY_NAMES
@@ -149,7 +150,7 @@ def _granted(grants: Sequence[Row], book: Row) -> str:
         for grant in grants
         if (grant["area"], grant["subsidy"], grant["year"]) == (book["area"], book["subsidy"], book["year"])
     ]
-    return "；".join(f"{GRANTED_BY[grant['granted_by']]} {grant['fen'] / 100:.2f}" for grant in of_book)
+    return "；".join(f"{GRANTED_BY[grant['granted_by']]} {yuan_text(grant['fen'])}" for grant in of_book)
 
 
 def yearly(made: Made, months: Sequence[tuple[Period, Mapping[str, Any]]]) -> ListPaper:

@@ -24,13 +24,8 @@ holds AS (
     ORDER BY person_id, subsidy, hold_from
 ),
 judged AS (
-    SELECT m.*, h.finding_id, h.hold_kind,
-           CASE
-               WHEN p.person_id IS NULL THEN 'no_payee'
-               WHEN p.obstacle IS NOT NULL THEN p.obstacle
-               WHEN p.failed_version = p.version THEN 'account_failed'
-           END AS obstacle
+    SELECT m.*, h.finding_id, h.hold_kind, u.obstacle
     FROM months m
     LEFT JOIN holds h ON h.person_id = m.person_id AND h.subsidy = m.subsidy AND h.hold_from <= m.period
-    LEFT JOIN payable_to p ON p.person_id = m.person_id
+    LEFT JOIN unpayable u ON u.person_id = m.person_id
 )

@@ -15,10 +15,11 @@ candidates AS MATERIALIZED (
 )
 SELECT w.payment_id, p.person_id, p.subsidy, p.period, p.attempt, p.area, p.level, p.amount_fen - p.offset_fen AS amount_fen
 FROM wanted w JOIN payments p USING (payment_id) JOIN payees y USING (person_id)
+WHERE y.version > 0
 UNION ALL
 SELECT w.payment_id, c.person_id, c.subsidy, c.period, c.attempt, coalesce(s.area, c.area), coalesce(s.level, 1), NULL
 FROM wanted w
 JOIN candidates c USING (payment_id)
 JOIN payees y USING (person_id)
 LEFT JOIN entitled_spans s ON s.person_id = c.person_id AND s.subsidy = c.subsidy AND s.months @> c.period
-WHERE NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = w.payment_id)
+WHERE y.version > 0 AND NOT EXISTS (SELECT FROM payments p WHERE p.payment_id = w.payment_id)

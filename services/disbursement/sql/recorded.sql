@@ -9,6 +9,8 @@ recorded AS (
            sum(CASE status WHEN 'settled' THEN amount_fen WHEN 'repaid' THEN -amount_fen END)::bigint AS paid_fen,
            sum(amount_fen) FILTER (WHERE status = 'sent')::bigint AS sent_fen,
            sum(amount_fen) FILTER (WHERE status = 'pending')::bigint AS pending_fen,
+           sum(amount_fen) FILTER (WHERE status = 'disallowed')::bigint AS disallowed_fen,
+           bool_or(status = 'not_due') AS not_due,
            bool_or(status IN ('sent', 'pending')) AS on_its_way,
            max(attempt) AS attempts
     FROM (
@@ -27,12 +29,18 @@ recorded AS (
         JOIN recovery_months USING (recovery_id)
         WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope)
           AND period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
+        UNION ALL
+        SELECT person_id, subsidy, period, CASE WHEN whole THEN 'not_due' ELSE 'disallowed' END, amount_fen, 0, 0
+        FROM disallowances
+        WHERE (person_id, subsidy) IN (SELECT person_id, subsidy FROM scope)
+          AND period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
     ) AS entries
     GROUP BY person_id, subsidy, period
 ),
 months AS (
     SELECT person_id, subsidy, period, e.area, e.level,
-           CASE WHEN d.whole THEN 0 ELSE greatest(coalesce(e.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) END AS entitled_fen,
+           CASE WHEN r.not_due THEN 0
+                ELSE greatest(coalesce(e.amount_fen, 0) - coalesce(r.disallowed_fen, 0), 0) END AS entitled_fen,
            coalesce(r.settled_fen, 0) AS settled_fen,
            coalesce(r.offset_fen, 0) AS offset_fen,
            coalesce(r.repaid_fen, 0) AS repaid_fen,
@@ -43,5 +51,4 @@ months AS (
            coalesce(r.attempts, 0) AS attempts
     FROM entitled e
     FULL JOIN recorded r USING (person_id, subsidy, period)
-    LEFT JOIN disallowances d USING (person_id, subsidy, period)
 )
