@@ -220,7 +220,7 @@ async def concur_with_cycle(tx: Transaction, principal: Principal, cycle_id: UUI
     """The federation concurs (会签). `FourEyes`."""
     cycle = await _at_step(tx, principal, cycle_id, "draft")
     if cycle["created_by"] == principal.sub:
-        raise FourEyes("本批次由您编制，应由他人会签 (who drew up a cycle does not concur with it)")
+        raise FourEyes("本批次由您编制，应由他人会签 (you drew this cycle up)")
     await _advance(tx, principal, cycle_id, "concurred")
 
 
@@ -228,7 +228,7 @@ async def approve_cycle(tx: Transaction, principal: Principal, cycle_id: UUID) -
     """Finance approves what the funds cover. `FourEyes`, `FundsShort`."""
     cycle = await _at_step(tx, principal, cycle_id, "concurred")
     if principal.sub in (cycle["created_by"], cycle["concurred_by"]):
-        raise FourEyes("本批次由您编制或会签，应由他人批准 (who drew up a cycle or concurred with it does not approve it)")
+        raise FourEyes("本批次由您编制或会签，应由他人批准 (you drew this cycle up or concurred with it)")
     await require_funds(tx, cycle_id, budget_year=cycle["period"].year)
     await _advance(tx, principal, cycle_id, "approved")
 

@@ -197,7 +197,7 @@ async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> 
     if row.approved_at is not None:
         raise Conflict("approved already")
     if row.proposed_by == principal.sub:
-        raise FourEyes("该继承人由您提出，应由他人批准 (who proposed an heir does not approve it)")
+        raise FourEyes("该继承人由您提出，应由他人批准 (you proposed this heir)")
     await tx.lock(row.person_id)
     await tx.connection.execute(
         text(

@@ -161,7 +161,7 @@ async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: 
     if proposed is None:
         raise Conflict("no write-off is proposed")
     if proposed.proposed_by == principal.sub:
-        raise FourEyes("该核销由您提出，应由他人批准 (who proposed a write-off does not approve it)")
+        raise FourEyes("该核销由您提出，应由他人批准 (you proposed this write-off)")
     await reduce_outstanding(
         tx,
         case,
