@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from libs.common.clock import business_today
 from tests.integration.intake import Office
 from tests.integration.test_intake_archives import PDF, add
 from tests.integration.test_intake_places import daily_run
@@ -39,6 +41,25 @@ async def test_all_four_bodies_check_and_others_do_not(office: Office) -> None:
     assert (await office.post("/archive-checks", "cdpf", asked(office, area="530302"))).status_code == 403
     for wrong in ({"sample_size": 0}, {"period": "2026-13"}, {"seed": ""}, {"area": "x"}):
         assert (await office.post("/archive-checks", "cdpf", asked(office, **wrong))).status_code == 422
+
+
+async def test_a_body_that_has_drawn_no_sample_for_a_year_comes_before_the_office_above(office: Office) -> None:
+    await office.submit(applied_on=business_today() - timedelta(days=500))
+
+    async def bodies_late() -> list[str]:
+        await daily_run(office, days_from_now=0)
+        items = (await office.get(f"/escalations?area={office.area}&open=true")).json()["items"]
+        return sorted(item["office"] for item in items if item["kind"] == "archive_check")
+
+    assert await bodies_late() == []
+    await office.rows(
+        f"UPDATE applications SET received_on = received_on - 400 WHERE area LIKE '{office.area}%' RETURNING 1 AS one"
+    )
+    assert await bodies_late() == ["cdpf", "civil_affairs"]
+    assert (await office.post("/archive-checks", "cdpf", asked(office), area=office.area[:4])).status_code == 201
+    assert await bodies_late() == ["cdpf", "civil_affairs"], "the prefecture's check is not the county's"
+    assert (await office.post("/archive-checks", "cdpf", asked(office))).status_code == 201
+    assert await bodies_late() == ["civil_affairs"]
 
 
 async def test_what_is_missing_is_asked_for_until_it_is_there(office: Office) -> None:

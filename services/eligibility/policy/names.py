@@ -135,6 +135,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("objection.answer_days", "复核申请答复期限", "working days", "set", _days),
         ParameterName("case.resolution_days", "对账差异处理期限", "days", "set", _days),
         ParameterName("archive.completion_days", "档案补全期限", "working days", "set", _days),
+        ParameterName("archive.check_months", "档案抽查间隔", "months", "set", _months),
         ParameterName("archive.retention_years", "档案保存年限", "years", "raise", _count(1, 200)),
         ParameterName("public_list.days", "公示天数", "days", "set", _days),
         ParameterName("hotline.number", "咨询投诉电话", "telephone", "set", _count(100, 10**14)),

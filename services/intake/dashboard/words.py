@@ -63,6 +63,7 @@ ESCALATED: Words = {
     "transfer": ("迁移接收", "bad"),
     "objection": ("复核申请", "bad"),
     "completion": ("档案补全", "bad"),
+    "archive_check": ("档案抽查", "bad"),
 }
 PAPERS: dict[str, str] = {
     "commitment": "政策告知承诺书",

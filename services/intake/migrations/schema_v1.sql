@@ -421,6 +421,19 @@ CREATE TABLE escalations (
 );
 CREATE INDEX escalations_by_area ON escalations (area text_pattern_ops, escalation_id);
 
+-- How many months may lie between two spot checks by one body: by the policy of the nearest area that has one; a year before
+-- any was told.
+CREATE FUNCTION months_between_checks(of_area text, on_day date) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT (value ->> 'value')::integer
+        FROM (SELECT "values" FROM policies WHERE starts_with(of_area, area) ORDER BY length(area) DESC LIMIT 1) AS nearest
+        CROSS JOIN jsonb_array_elements("values") AS value
+        WHERE value ->> 'parameter' = 'archive.check_months' AND (value ->> 'since')::date <= on_day
+        ORDER BY value ->> 'since' DESC
+        LIMIT 1
+    ), 12)
+$$;
+
 -- Spot checks of archives (抽查, notice 5.3): a sample that the seed draws again, a verdict for each, and what is missing.
 CREATE TABLE archive_checks (
     archive_check_id uuid PRIMARY KEY,
