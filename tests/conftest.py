@@ -144,7 +144,7 @@ def make_settings(broker: Broker, issuer: Issuer) -> Callable[..., Settings]:
             sealing_keys=_SEALING_KEYS,
             watermark_interval_s=0.1,
             outbox_poll_s=0.05,
-            **{"roles": "api", **changes},
+            **{"roles": "api", "faces_simulated": True, **changes},
         )
 
     return make

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -144,6 +145,20 @@ def verify_ledger(
     from deploy.local.commands.inspection import show_ledger
 
     raise typer.Exit(0 if show_ledger(file) else 1)
+
+
+@app.command()
+def rerun(comparison_id: Annotated[UUID, typer.Argument(help="as `GET /v1/comparisons` lists it")]) -> None:
+    """Run an old comparison again from its stored inputs, by the rules of its day; exits 1 unless it finds the same."""
+    from deploy.local.commands.inspection import rerun_comparison
+    from deploy.local.rest import Refused
+
+    home = Home()
+    try:
+        same = rerun_comparison(home, _running(home), comparison_id)
+    except Refused as refused:
+        raise typer.BadParameter(str(refused), param_hint="COMPARISON_ID") from None
+    raise typer.Exit(0 if same else 1)
 
 
 ServiceName = StrEnum("ServiceName", ["intake", "eligibility", "matching", "disbursement", "notification"])

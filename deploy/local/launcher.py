@@ -207,6 +207,8 @@ class Launcher:
             env["LIANGBU_SEALING_KEYS"] = keys.sealing_keys
         if name in ("intake", "matching"):
             env["LIANGBU_PERSON_KEYS"] = keys.person_keys
+        if name == "matching":
+            env["LIANGBU_FACES_SIMULATED"] = "true"
         if name in ("disbursement", "onecard_mock"):
             env["LIANGBU_ONECARD_CLIENT_SECRET"] = keys.onecard_client_secret
             env["LIANGBU_ONECARD_WEBHOOK_SECRETS"] = keys.onecard_webhook_secrets

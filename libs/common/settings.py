@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     sms_webhook_secrets: str = Field(default="", description="`whsec_…` of its receipts, current first; empty: none")
     sms_at_any_hour: bool = Field(default=False, description="no quiet hours; for demonstrations and tests")
 
+    faces_simulated: bool = Field(default=False, description="every face matches; for demonstrations and tests")
+
     services_host: str = Field(default="127.0.0.1", description="where the console finds the services")
 
     def has_role(self, role: Literal["api", "relay", "consumer", "worker"]) -> bool:

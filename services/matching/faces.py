@@ -25,6 +25,13 @@ class FaceProvider(Protocol):
     async def compare(self, person_id: str, picture: bytes) -> FaceAnswer: ...
 
 
+class NoFaces:
+    """Where no provider is connected yet nobody is seen by their face."""
+
+    async def compare(self, person_id: str, picture: bytes) -> FaceAnswer:
+        raise ConnectionRefusedError("no provider is connected")
+
+
 class SimulatedFaces:
     """A provider for tests and demos: every face matches, but for pictures that end in `NO MATCH`."""
 

@@ -14,7 +14,7 @@ from services.matching.api.parts import Parts, keys_of
 from services.matching.engine import DuckDb, Engine
 from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
-from services.matching.faces import SimulatedFaces
+from services.matching.faces import NoFaces, SimulatedFaces
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.comparisons import Workshop
 from services.matching.handlers.escalations import escalate_overdue
@@ -97,7 +97,7 @@ def build(settings: Settings) -> FastAPI:
         comparisons=ComparisonRuns(app.state.database, workshop),
         workshop=workshop,
         evidence=EvidenceFolder(settings.data_dir, keys.sealer),
-        faces=SimulatedFaces(),
+        faces=SimulatedFaces() if settings.faces_simulated else NoFaces(),
     )
     return app
 

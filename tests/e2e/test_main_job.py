@@ -110,6 +110,8 @@ async def test_a_death_found_three_months_late_becomes_a_recovery_of_exactly_tho
     finding = await until(lambda: _finding(world, area), "the finding")
     assert finding["person_id"] == dead.person_id
     assert (await world.get("matching", f"/v1/comparisons/{comparison['comparison_id']}", area=area))["counts"]
+    code, said = await world.liangbu("rerun", comparison["comparison_id"])
+    assert (code, "the same" in said) == (0, True), said
 
     await world.heard()
     draft = await world.draw_up(area, "2026-05")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from typing import Any
 
 import asyncpg
@@ -66,14 +63,14 @@ async def test_a_damaged_projection_is_emptied_and_filled_again_from_events(
         else f"UPDATE {table} SET amount_fen = 1",
     )
     assert await _rows(world, projection, people) != before
-    code, said = await _liangbu(world, "rebuild", "--projection", projection)
+    code, said = await world.liangbu("rebuild", "--projection", projection)
     assert code == 0, said
     assert await _rows(world, projection, people) == before
     await world.invariants_hold()
 
 
 async def test_an_unknown_projection_is_refused_with_those_there_are(world: World) -> None:
-    code, said = await _liangbu(world, "rebuild", "--projection", "postings")
+    code, said = await world.liangbu("rebuild", "--projection", "postings")
     assert code == 2
     assert all(name in said for name in KEPT), said
 
@@ -91,14 +88,3 @@ async def _execute(world: World, database: str, sql: str) -> list[asyncpg.Record
         return await connection.fetch(sql)
     finally:
         await connection.close()
-
-
-async def _liangbu(world: World, *arguments: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.local.cli", *arguments),
-        env={**os.environ, "LIANGBU_HOME": str(world.home), "COLUMNS": "200"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()

@@ -65,6 +65,17 @@ class World:
         port = json.loads((self.home / "running.json").read_text())["postgres_port"]
         return f"postgresql://postgres:{(self.home / 'postgres.password').read_text()}@127.0.0.1:{port}/{name}"
 
+    async def liangbu(self, *arguments: str) -> tuple[int | None, str]:
+        """Its exit status, and what the command line says."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.local.cli", *arguments),
+            env={**os.environ, "LIANGBU_HOME": str(self.home), "COLUMNS": "200"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
     def bearer(self, role: Role, area: str = AREA, sub: str | None = None) -> dict[str, str]:
         return {"Authorization": f"Bearer {issue_token(self._private_key, role=role, area=area, subject=sub)}"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ import pytest
 
 from libs.common.events.intake import ApplicationFacts, ApplicationSubmitted
 from libs.common.period import Period
+from libs.common.settings import Settings
+from services.matching.faces import NoFaces
 from tests.integration.matching import TOWNSHIP, Matching, Recipient, invariants_hold
 from tests.integration.test_matching_findings import JPEG
 
@@ -99,6 +102,18 @@ async def test_a_failed_face_check_asks_for_another_method_and_is_never_a_death(
     assert await matching.findings() == []
     assert (await attempt(matching, proof, "alive", method="video")).json()["outcome"] == "alive"
     assert await matching.told(person.person_id) == []
+
+
+async def test_where_no_provider_is_connected_no_face_is_a_sign_of_life(matching: Matching) -> None:
+    assert Settings().faces_simulated is False, "a simulation sees everybody alive: it has to be asked for"
+    await recipient(matching, born=1970)
+    await daily(matching, "2026-05-20")
+    (proof,) = await proofs(matching)
+    state = matching.running.app.state
+    state.parts = replace(state.parts, faces=NoFaces())
+    query = {"about": "proof_of_life", "id": proof["proof_id"]}
+    check = await matching.call("POST", "/v1/face-checks", "township", area=TOWNSHIP, params=query, content=JPEG)
+    assert (check.status_code, "请用其他方式核实" in check.json()["detail"]) == (503, True)
 
 
 @pytest.mark.parametrize(("outcome", "kind"), [("dead", "person.died"), ("missing", "person.missing")])

@@ -1,4 +1,4 @@
-"""`status`, `invariants`, `verify-ledger`, `replay` and `rebuild`: questions and requests to what runs, or ran."""
+"""`status`, `invariants`, `rerun`, `verify-ledger`, `replay`, `rebuild`: questions to what runs, or ran."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 from rich.console import Console
@@ -66,6 +67,23 @@ async def check_invariants(rest: Rest) -> list[dict[str, Any]]:
     """Every invariant of every service: service, name, says, holds, broken_by."""
     answers = await asyncio.gather(*(rest.get(name, "/v1/invariants", admin()) for name in SERVICES))
     return [{"service": answer["service"], **item} for answer in answers for item in answer["invariants"]]
+
+
+def rerun_comparison(home: Home, state: RunningState, comparison_id: UUID) -> bool:
+    """Print whether an old comparison finds again what its ledger says, and what is not as it was; whether it does."""
+    return asyncio.run(_rerun_comparison(home, state, comparison_id))
+
+
+async def _rerun_comparison(home: Home, state: RunningState, comparison_id: UUID) -> bool:
+    async with Rest(state.port, home.keys().jwt_private_key) as rest:
+        again = await rest.post("matching", f"/v1/comparisons/{comparison_id}/reruns", admin())
+    found = f"{again['leads']} leads with the digest {again['digest']}"
+    if not again["same"]:
+        output.print(f"[red]DIFFERS[/] {found}, recorded was {again['recorded_digest']}")
+        output.print("changed since:", ", ".join(again["changed"]) or "nothing that was stored")
+        return False
+    output.print(f"[green]the same[/] {found}, from inputs and rules as they were stored")
+    return True
 
 
 def show_ledger(file: Path) -> bool:
