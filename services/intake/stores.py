@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import fsspec
+from botocore.exceptions import BotoCoreError
 from fsspec.implementations.local import LocalFileSystem
 
 from libs.common.settings import Settings
@@ -27,7 +29,8 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._system, self._root = fsspec.core.url_to_fs(address)
+        # A listing that was kept would hide what another process stored since.
+        self._system, self._root = fsspec.core.url_to_fs(address, use_listings_cache=False)
 
     def put(self, name: str, content: Content) -> None:
         """Stores the object, in the place of one of the same name. OSError when it cannot: nothing is there then."""
@@ -35,19 +38,21 @@ class Store:
         if isinstance(self._system, LocalFileSystem):
             _write_durably(Path(path), content())
             return
-        file: Any = self._system.open(path, "wb", autocommit=False)
-        try:
-            for part in content():
-                file.write(part)
-            file.close()
-        except BaseException:
-            file.discard()
-            raise
-        file.commit()
+        with _told_as_os_errors():
+            file: Any = self._system.open(path, "wb", autocommit=False)
+            try:
+                for part in content():
+                    file.write(part)
+                file.close()
+            except BaseException:
+                with suppress(BotoCoreError):  # it cannot be reached: what came there is no object yet
+                    file.discard()
+                raise
+            file.commit()
 
     def read(self, name: str, part_bytes: int) -> Iterator[bytes]:
-        """The object in parts of this size. FileNotFoundError when it is not there."""
-        with self._system.open(f"{self._root}/{name}", "rb") as file:
+        """The object in parts of this size. FileNotFoundError when it is not there, OSError when it cannot be read."""
+        with _told_as_os_errors(), self._system.open(f"{self._root}/{name}", "rb") as file:
             while part := file.read(part_bytes):
                 yield part
 
@@ -86,6 +91,15 @@ class TwoStores:
     async def remove(self, name: str) -> None:
         for store in self.both:
             await asyncio.to_thread(store.remove, name)
+
+
+@contextmanager
+def _told_as_os_errors() -> Iterator[None]:
+    """That a bucket cannot be reached is told by a name of its own."""
+    try:
+        yield
+    except BotoCoreError as error:
+        raise OSError(str(error)) from error
 
 
 def _write_durably(path: Path, content: Iterable[bytes]) -> None:

@@ -23,7 +23,8 @@ class Store:
     """`address` as fsspec reads it: `s3://bucket/folder`, `file:///srv/feeds`, `memory://feeds`."""
 
     def __init__(self, address: str) -> None:
-        self._files, self._root = fsspec.url_to_fs(address)
+        # A listing that was kept would hide what another process stored since.
+        self._files, self._root = fsspec.url_to_fs(address, use_listings_cache=False)
 
     def keep(self, path: Path, name: str) -> None:
         """Copies a finished file there. Done again, it copies the same."""
