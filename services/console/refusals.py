@@ -75,6 +75,7 @@ _BY_KIND = {
     "nothing-paid": "追回金额超过当月已发金额",
     "offset-not-allowed": "抵扣须有本人同意或书面决定，不得向遗产或继承人抵扣",
     "administrative-use": "儿童资金不得用于机构行政事业费",
+    "nothing-to-handle": "此复核申请没有待重新核定的事项",
     "clause-not-in-force": "行为当日没有施行含此条款的容错清单",
 }
 

@@ -290,6 +290,24 @@ def reopen(application: Application, *, on: date, deadlines: Deadlines) -> Appli
     )
 
 
+def refused_anew(
+    application: Application, application_id: UUID, *, area: str, on: date, deadlines: Deadlines
+) -> Application:
+    """What an approved application refused, as one of its own under the first date; no office has confirmed it yet."""
+    anew = submitted(
+        application_id,
+        application.person_id,
+        area=area,
+        channel=application.channel,
+        subsidies=tuple(refusal.subsidy for refusal in application.refused),
+        applied_on=application.applied_on,
+        facts=application.facts.model_copy(update={"confirmed": ()}),
+        on=on,
+        deadlines=deadlines,
+    )
+    return replace(anew, accrues_from=application.accrues_from)
+
+
 def _stage_after(stage: Stage) -> Stage | None:
     following = STAGES.index(stage) + 1
     return STAGES[following] if following < len(STAGES) else None

@@ -121,6 +121,12 @@ class ResultTold(Conflict):
     type = "result-told"
 
 
+class NothingToHandle(Conflict):
+    """Nothing of this objection waits to be looked into."""
+
+    type = "nothing-to-handle"
+
+
 class TransferOpen(Conflict):
     """A transfer of this person waits for an answer already."""
 

@@ -209,6 +209,11 @@ objections = Table(
     Column("decided_by", Text),
     Column("decided_on", Date),
     Column("reason", Text),
+    Column("new_application_id", UUID),
+    Column("handle_by", Date),
+    Column("handled_by", Text),
+    Column("handled_on", Date),
+    Column("handling", Text),
 )
 
 archive_store_checks = Table(

@@ -65,7 +65,7 @@ _SYSTEM_TEXTS: dict[Kind, str] = {
     ),
     "application_rejected": "【两补】您于{applied_on}提交的{subsidies}申请未获批准，原因见书面通知。{remedy}。",
     "application_withdrawn": "【两补】您的{subsidies}申请已于{withdrawn_on}撤回。今后可随时重新申请。",
-    "objection_upheld": "【两补】您于{filed_on}提出的复核申请已办结：意见成立，将重新办理，结果另行告知。",
+    "objection_upheld": "【两补】您于{filed_on}提出的复核申请已办结：意见成立，{next}。",
     "objection_dismissed": (
         "【两补】您于{filed_on}提出的复核申请已办结：维持原决定，理由可向户籍地县级民政部门询问。{remedy}。"
     ),
@@ -185,6 +185,7 @@ SAMPLE_VALUES: dict[str, str] = {
     "applied_on": "2026年3月2日",
     "withdrawn_on": "2026年3月2日",
     "filed_on": "2026年3月16日",
+    "next": "申请将重新审核，结果另行告知",
     "subsidies": "困难残疾人生活补贴、重度残疾人护理补贴",
     "subsidy": "重度残疾人护理补贴",
     "first_month": "2026年4月",

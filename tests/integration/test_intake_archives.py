@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -258,6 +258,77 @@ async def test_an_objection_that_is_upheld_opens_the_review_again(office: Office
     reopened = await office.read(application_id)
     assert (reopened["status"], reopened["stage"], reopened["accrues_from"]) == ("in_review", "township", "2026-03-02")
     await office.approve_by_three(application_id)
+
+
+async def upheld(office: Office, objection: dict[str, Any]) -> dict[str, Any]:
+    """The objection as it stands after somebody new has upheld it."""
+    filed = await office.post("/objections", "partner", objection)
+    path = f"/objections/{filed.json()['objection_id']}/decision"
+    decided = await office.post(path, "civil_affairs", {"outcome": "upheld", "reason": "理由成立"}, "who upheld it")
+    assert decided.status_code == 200, decided.text
+    listed = (await office.get("/objections?status=upheld")).json()["items"]
+    [shown] = [item for item in listed if item["objection_id"] == filed.json()["objection_id"]]
+    return dict(shown)
+
+
+async def test_what_was_refused_beside_a_grant_is_reviewed_as_an_application_of_its_own(office: Office) -> None:
+    submitted = await office.submit()
+    first, person_id = submitted["application_id"], submitted["person_id"]
+    replaced = await add(office, first, PDF, "photo")
+    await add(office, first, PDF + b"%", "photo", replaces=replaced.json()["document_id"])
+    await office.approve_by_three(first)
+    await office.assess(first, "living")
+    [before] = (await office.told("payee.changed", person_id))[-1:]
+
+    objection = await upheld(office, {"application_id": first, "text": "护理补贴应当发放"})
+    assert objection["handle_by"] is None
+    anew = await office.read(objection["new_application_id"])
+    assert (anew["subsidies"], anew["status"], anew["stage"]) == (["care"], "submitted", "township")
+    assert (anew["applied_on"], anew["accrues_from"]) == ("2026-03-02", "2026-03-02"), "under its first date"
+    archive = await office.get(f"/applications/{anew['application_id']}/archive")
+    assert [item["kind"] for item in archive.json()["items"]] == ["photo"], "the newest of each"
+    unchanged = await office.read(first)
+    assert (unchanged["status"], unchanged["granted"]) == ("approved", ["living"])
+
+    await office.approve_by_three(anew["application_id"])
+    await office.assess(anew["application_id"], "care")
+    assert (await office.read(anew["application_id"]))["granted"] == ["care"]
+    [after] = (await office.told("payee.changed", person_id))[-1:]
+    assert after["account"]["number_token"] == before["account"]["number_token"], "paid where it is paid"
+    [answer] = await office.told("objection.answered", person_id)
+    assert (answer["outcome"], answer["handle_by"]) == ("upheld", None)
+    objected_again = await office.post("/objections", "partner", {"application_id": first, "text": "再次"})
+    path = f"/objections/{objected_again.json()['objection_id']}/decision"
+    refused = await office.post(path, "civil_affairs", {"outcome": "upheld", "reason": "又"}, "a third")
+    assert refused.status_code == 409, "it is granted by now"
+
+
+async def test_an_upheld_objection_against_a_month_waits_until_the_office_has_looked_into_it(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    month = {"person_id": person_id, "subsidy": "living", "period": "2026-04", "text": "四月未发"}
+    objection = await upheld(office, month)
+    handle_by = date.fromisoformat(objection["handle_by"])
+    assert objection["new_application_id"] is None
+    [answer] = await office.told("objection.answered", person_id)
+    assert answer["handle_by"] == objection["handle_by"], "the person is told the day"
+
+    async def late_by(as_of: date) -> list[str]:
+        await office.post("/daily-runs", "admin", {"as_of": f"{as_of}"}, area="00")
+        found = await office.get("/escalations", area=office.area[:4])
+        return [item["kind"] for item in found.json()["items"] if item["subject_id"] == objection["objection_id"]]
+
+    assert await late_by(handle_by) == []
+    assert await late_by(handle_by + timedelta(days=1)) == ["handling"]
+    assert [o["objection_id"] for o in (await office.get("/objections?to_handle=true")).json()["items"]] == [
+        objection["objection_id"]
+    ]
+    path, found = f"/objections/{objection['objection_id']}/handling", {"handling": "残疾人证状态录错，已更正"}
+    assert (await office.post(path, "township", found)).status_code == 403
+    assert (await office.post(path, "civil_affairs", found, area="110101")).status_code == 404
+    assert (await office.post(path, "civil_affairs", {"handling": ""})).status_code == 422
+    assert (await office.post(path, "civil_affairs", found)).status_code == 200
+    assert (await office.post(path, "civil_affairs", found)).status_code == 409
+    assert (await office.get("/objections?to_handle=true")).json()["items"] == []
 
 
 async def test_an_objection_is_decided_by_another_person(office: Office) -> None:

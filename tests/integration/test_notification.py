@@ -247,11 +247,20 @@ async def test_what_is_sent_back_says_until_when_to_complete_it_and_other_opinio
     assert (message["kind"], message["status"]) == ("application_returned", "delivered")
 
 
-@pytest.mark.parametrize(("outcome", "words"), [("upheld", "意见成立"), ("dismissed", "维持原决定")])
-async def test_an_objection_is_answered_to_the_person(service: Notification, outcome: Any, words: str) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "handle_by", "words"),
+    [
+        ("upheld", None, "意见成立，申请将重新审核"),
+        ("upheld", date(2026, 4, 3), "意见成立，户籍地县级民政部门将在2026年4月3日前重新核定"),
+        ("dismissed", None, "维持原决定"),
+    ],
+)
+async def test_an_objection_is_answered_to_the_person(
+    service: Notification, outcome: Any, handle_by: date | None, words: str
+) -> None:
     answered = ObjectionAnswered(
         person_id=PERSON, version=1, objection_id=new_id(), area=AREA, outcome=outcome, filed_on=date(2026, 3, 16),
-        answered_on=date(2026, 3, 20),
+        answered_on=date(2026, 3, 20), handle_by=handle_by,
     )  # fmt: skip
     await service.receive(service.contact(), (answered, new_id()))
     await service.send_all()

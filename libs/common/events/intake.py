@@ -142,7 +142,8 @@ class ApplicationWithdrawn(ApplicationState):
 
 @event
 class ObjectionAnswered(StateEvent):
-    """An objection (复核申请) was answered: `upheld`, what it was against is dealt with anew."""
+    """An objection (复核申请) was answered. `upheld`, an application is reviewed (again), or the office looks into it
+    by the day `handle_by`."""
 
     type: ClassVar[str] = "objection.answered.v1"
     producer: ClassVar[str] = "intake"
@@ -152,6 +153,7 @@ class ObjectionAnswered(StateEvent):
     outcome: Literal["upheld", "dismissed"]
     filed_on: date
     answered_on: date
+    handle_by: date | None = None
 
     @property
     def aggregate(self) -> str:

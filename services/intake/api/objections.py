@@ -62,6 +62,15 @@ class Decided(BaseModel):
     decided_on: date
 
 
+class Handling(BaseModel):
+    handling: Said
+
+
+class Handled(BaseModel):
+    objection_id: UUID
+    handled_on: date
+
+
 @api.post("", status_code=201)
 async def file_objection(objection: Objection, tx: Tx, keys: Keys, filer: Filer) -> Filed:
     on = business_today()
@@ -88,9 +97,14 @@ async def list_objections(
     paging: Annotated[Paging, Depends()],
     area: Annotated[Area | None, Query()] = None,
     status: Literal["open", "upheld", "dismissed"] | None = None,
+    to_handle: bool | None = None,
 ) -> Page:
-    """Objections in the reader's area, newest first, with their text."""
+    """Objections in the reader's area, newest first, with their text; `to_handle`: upheld ones still to be looked into,
+    or all others."""
     query = select(objections).where(reader.within(objections.c.area, area))
+    if to_handle is not None:
+        waits = objections.c.handle_by.is_not(None) & objections.c.handled_on.is_(None)
+        query = query.where(waits if to_handle else ~waits)
     if status is not None:
         query = query.where(objections.c.status == status)
     found = rows(await tx.connection.execute(paging.cut(query, objections.c.objection_id, descending=True)))
@@ -104,8 +118,22 @@ async def list_objections(
 
 
 @api.post("/{objection_id}/decision")
-async def decide_objection(objection_id: UUID, decision: Decision, tx: Tx, official: CivilAffairs) -> Decided:
-    """Decided by somebody who neither filed it nor reviewed the application. Upheld, a rejection is reviewed again."""
+async def decide_objection(
+    objection_id: UUID, decision: Decision, tx: Tx, keys: Keys, official: CivilAffairs
+) -> Decided:
+    """Decided by somebody who neither filed it nor reviewed the application. Upheld, what was refused is reviewed again
+    (a refused subsidy as `new_application_id`); a stop or a month waits for `handling` until `handle_by`."""
     on = business_today()
-    await handlers.decide_objection(tx, official, objection_id, outcome=decision.outcome, reason=decision.reason, on=on)
+    await handlers.decide_objection(
+        tx, keys, official, objection_id, outcome=decision.outcome, reason=decision.reason, on=on
+    )
     return Decided(objection_id=objection_id, status=decision.outcome, decided_on=on)
+
+
+@api.post("/{objection_id}/handling")
+async def handle_objection(objection_id: UUID, handled: Handling, tx: Tx, official: CivilAffairs) -> Handled:
+    """What civil affairs found, and put right where facts are kept, of an upheld objection against a stop or a month;
+    409 when nothing of it waits."""
+    on = business_today()
+    await handlers.handle_objection(tx, official, objection_id, handling=handled.handling, on=on)
+    return Handled(objection_id=objection_id, handled_on=on)

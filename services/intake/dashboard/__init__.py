@@ -34,5 +34,12 @@ WORK = [
     ),
     Work("待审批的变更", "/changes?status=pending", ("civil_affairs",), "/v1/changes", {"status": "pending"}),
     Work("待答复的复核申请", "/objections?status=open", ("civil_affairs",), "/v1/objections", {"status": "open"}),
+    Work(
+        "待重新核定的复核申请",
+        "/objections?status=upheld&to_handle=true",
+        ("civil_affairs",),
+        "/v1/objections",
+        {"to_handle": "true"},
+    ),
     Work("待补全的档案", "/completion-tasks?status=open", _REVIEWERS, "/v1/completion-tasks", {"status": "open"}),
 ]

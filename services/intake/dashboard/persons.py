@@ -25,7 +25,7 @@ from libs.common.dashboard import (
     table,
     timeline,
 )
-from libs.common.forms import posted
+from libs.common.forms import Field, form, posted
 from libs.common.listing import listing
 from services.intake.dashboard.words import CHANGE_STATUSES, CHANGES, STATUSES, done
 
@@ -100,17 +100,34 @@ async def objections(desk: Desk) -> None:
             Column("filed_on", "提出日期"),
             Column("due_on", "答复期限"),
             Column("status", "状态", words=_OBJECTIONS),
+            Column("handle_by", "核定期限"),
+            Column("handled_on", "核定日期"),
         ],
-        [area_filter(desk), Filter("status", "状态", options_of(_OBJECTIONS), initial="open")],
+        [
+            area_filter(desk),
+            Filter("status", "状态", options_of(_OBJECTIONS), initial="open"),
+            Filter("to_handle", "重新核定", {"true": "待核定"}),
+        ],
         on_open=lambda row: _answer(desk, row),
     )
 
 
 async def _answer(desk: Desk, row: Mapping[str, Any]) -> None:
     with dialog("复核申请"):
-        facts([("异议", as_text(row["text"])), ("答复期限", as_text(row["due_on"])), ("答复", as_text(row["reason"]))])
+        facts(
+            [
+                ("异议", as_text(row["text"])),
+                ("答复期限", as_text(row["due_on"])),
+                ("答复", as_text(row["reason"])),
+                ("核定期限", as_text(row["handle_by"])),
+                ("核定结果", as_text(row["handling"])),
+            ]
+        )
         if row["status"] == "open" and desk.role == "civil_affairs":
             _verdict(desk, row["objection_id"])
+        elif row["handle_by"] and not row["handled_on"] and desk.role == "civil_affairs":
+            path, result = f"/v1/objections/{row['objection_id']}/handling", Field("handling", "核定结果")
+            form(desk, path, [result], button="办结", done=lambda: done("已办结"))
 
 
 def _verdict(desk: Desk, objection_id: str) -> None:

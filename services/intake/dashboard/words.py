@@ -62,6 +62,7 @@ ESCALATED: Words = {
     "forwarding": ("跨省通办", "bad"),
     "transfer": ("迁移接收", "bad"),
     "objection": ("复核申请", "bad"),
+    "handling": ("复核后重新核定", "bad"),
     "completion": ("档案补全", "bad"),
     "archive_check": ("档案抽查", "bad"),
 }

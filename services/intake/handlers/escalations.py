@@ -30,6 +30,9 @@ _LATE = """
     SELECT 'objection', objection_id, 'civil_affairs', area, due_on FROM objections
     WHERE status = 'open' AND due_on < :as_of
     UNION ALL
+    SELECT 'handling', objection_id, 'civil_affairs', area, handle_by FROM objections
+    WHERE handled_on IS NULL AND handle_by < :as_of
+    UNION ALL
     SELECT 'completion', task_id, 'township', area, due_on FROM completion_tasks
     WHERE done_on IS NULL AND due_on < :as_of
     UNION ALL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any, Literal
 from uuid import UUID
@@ -17,17 +18,21 @@ from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
 from libs.common.working_days import working_days_after
 from services.intake.application_records import (
+    Filed,
     load_application,
     save_application,
     settle_subsidies,
     tell_reviewed,
+    tell_submitted,
 )
-from services.intake.applications import reopen
-from services.intake.errors import ObjectionDecided
-from services.intake.filings import note_ended, standings
+from services.intake.applications import Application, refused_anew, reopen
+from services.intake.errors import NothingToHandle, ObjectionDecided
+from services.intake.filings import Filing, file, note_ended, standings
 from services.intake.handlers.forwardings import follow_decision
 from services.intake.person_records import load_person
+from services.intake.persons import Person
 from services.intake.policy_records import parameters_of
+from services.intake.receipts import new_receipt_no
 from services.intake.tables import objections
 from services.intake.vault import Vault
 
@@ -80,9 +85,11 @@ async def object_to_month(
 
 
 async def decide_objection(
-    tx: Transaction, caller: Principal, objection_id: UUID, *, outcome: Outcome, reason: str, on: date
+    tx: Transaction, vault: Vault, caller: Principal, objection_id: UUID, *, outcome: Outcome, reason: str, on: date
 ) -> None:
-    """Decides it; of a rejected application that it upholds, the review is opened again under its first date.
+    """Decides it. Upheld, what was refused is reviewed under its first date: a rejected application again, a refused
+    subsidy of a granted one as an application of its own. Anything else, as a stop or a month, civil affairs looks into
+    within the days of a review.
 
     Refused: FourEyes for who filed it or decided before on what is objected to, ObjectionDecided, AlreadyApplied.
     """
@@ -101,21 +108,12 @@ async def decide_objection(
     if caller.sub in await _who_decided_before(tx, objection):
         raise FourEyes("您曾对所异议的事项作出意见 (you gave an opinion on what is objected to)")
 
+    handling = await _begun(tx, vault, objection, filed, on=on) if outcome == "upheld" else {}
     await tx.connection.execute(
         update(objections)
         .where(objections.c.objection_id == objection_id)
-        .values(status=outcome, decided_by=caller.sub, decided_on=on, reason=reason)
+        .values(status=outcome, decided_by=caller.sub, decided_on=on, reason=reason, **handling)
     )
-    if outcome == "upheld" and filed is not None and filed.application.status == "rejected":
-        before = filed.application
-        standing = (await standings(tx, {before.person_id: before.area}, on=on))[before.person_id]
-        standing.require_free(before.subsidies)
-        await note_ended(tx, standing.ended, before.subsidies)
-        application = reopen(before, on=on, deadlines=standing.parameters.deadlines(on))
-        await save_application(tx, application)
-        await settle_subsidies(tx, application)
-        await follow_decision(tx, application, on=on)
-        tell_reviewed(tx, application, "complete", on=on)
     tx.publish(
         ObjectionAnswered(
             person_id=objection.person_id,
@@ -125,11 +123,103 @@ async def decide_objection(
             outcome=outcome,
             filed_on=objection.filed_on,
             answered_on=on,
+            handle_by=handling.get("handle_by"),
         )
     )
     await record(
         tx, caller, "decide objection", str(objection_id), person_id=objection.person_id, reason=reason, outcome=outcome
     )
+
+
+async def handle_objection(tx: Transaction, caller: Principal, objection_id: UUID, *, handling: str, on: date) -> None:
+    """Notes what civil affairs found and put right of an upheld objection. NothingToHandle."""
+    query = select(objections).where(objections.c.objection_id == objection_id).with_for_update()
+    objection = (await tx.connection.execute(query)).one_or_none()
+    if objection is None:
+        raise NotFound("no such objection")
+    caller.require_sight(objection.area, "objection")
+    if objection.handle_by is None or objection.handled_on is not None:
+        raise NothingToHandle
+    await tx.connection.execute(
+        update(objections)
+        .where(objections.c.objection_id == objection_id)
+        .values(handled_by=caller.sub, handled_on=on, handling=handling)
+    )
+    await record(tx, caller, "handle objection", str(objection_id), person_id=objection.person_id)
+
+
+async def _begun(tx: Transaction, vault: Vault, objection: Any, filed: Filed | None, *, on: date) -> dict[str, Any]:
+    """Begins the new handling; what of it is noted with the objection."""
+    if filed is not None and filed.application.status == "rejected":
+        await _review_again(tx, filed.application, on=on)
+        return {}
+    person = await load_person(tx, vault, objection.person_id)
+    if filed is not None and _may_be_reviewed_anew(filed.application, person):
+        return {"new_application_id": await _apply_anew(tx, vault, filed, person, on=on)}
+    days = (await parameters_of(tx, objection.area)).deadlines(on).review["civil_affairs"]
+    return {"handle_by": working_days_after(on, days)}
+
+
+async def _review_again(tx: Transaction, rejected: Application, *, on: date) -> None:
+    standing = (await standings(tx, {rejected.person_id: rejected.area}, on=on))[rejected.person_id]
+    standing.require_free(rejected.subsidies)
+    await note_ended(tx, standing.ended, rejected.subsidies)
+    application = reopen(rejected, on=on, deadlines=standing.parameters.deadlines(on))
+    await save_application(tx, application)
+    await settle_subsidies(tx, application)
+    await follow_decision(tx, application, on=on)
+    tell_reviewed(tx, application, "complete", on=on)
+
+
+def _may_be_reviewed_anew(application: Application, person: Person) -> bool:
+    """Whether part of it was refused by offices that still decide for the person."""
+    return (
+        application.status == "approved"
+        and bool(application.refused)
+        and application.channel != "roster"
+        and person.area[:6] == application.area[:6]
+    )
+
+
+async def _apply_anew(tx: Transaction, vault: Vault, filed: Filed, person: Person, *, on: date) -> UUID:
+    """Files what was refused as an application of its own, with the first one's date and documents. Account, guardian
+    and contact stay as they are in force."""
+    before = filed.application
+    standing = (await standings(tx, {person.person_id: person.area}, on=on))[person.person_id]
+    application = refused_anew(before, new_id(), area=person.area, on=on, deadlines=standing.parameters.deadlines(on))
+    standing.require_free(application.subsidies)
+    await note_ended(tx, standing.ended, application.subsidies)
+    declared = filed.declaration(vault)
+    applicant = declared.applicant.model_copy(
+        update={"name": person.name, "phone": person.phone, "hukou_area": person.area}
+    )
+    declaration = declared.model_copy(
+        update={"applicant": applicant, "subsidies": application.subsidies, "account": None, "guardian": None}
+    )
+    anew = replace(
+        filed, application=application, receipt_no=new_receipt_no(person.area, on), received_on=on, accepted_area=None
+    )
+    file(tx, vault, Filing(anew, declaration, None))
+    await tx.flush()
+    of_both = {"before": before.application_id, "anew": application.application_id}
+    await tx.connection.execute(_COPY_DOCUMENTS, of_both)
+    tell_submitted(tx, application)
+    return application.application_id
+
+
+_COPY_DOCUMENTS = text(
+    """
+    WITH kept AS MATERIALIZED (
+        SELECT uuidv7() AS copy_id, d.* FROM documents d WHERE d.application_id = :before
+        AND NOT EXISTS (SELECT FROM documents later WHERE later.replaces = d.document_id)),
+    copied AS (
+        INSERT INTO documents (document_id, application_id, kind, source, sha256, uploaded_by, uploaded_at)
+        SELECT copy_id, :anew, kind, source, sha256, uploaded_by, uploaded_at FROM kept)
+    INSERT INTO national_uploads (document_id, state, attempts, due_at, receipt_no, received_at, problem)
+    SELECT copy_id, state, attempts, due_at, receipt_no, received_at, problem
+    FROM kept JOIN national_uploads USING (document_id)
+    """
+)
 
 
 async def _who_decided_before(tx: Transaction, objection: Any) -> set[str]:

@@ -68,7 +68,16 @@ def _answer(item: Received) -> Draft:
     data: ObjectionAnswered = item.data
     kind: Kind = "objection_upheld" if data.outcome == "upheld" else "objection_dismissed"
     values = {"filed_on": day_text(data.filed_on)}
+    if kind == "objection_upheld":
+        values["next"] = _next(data)
     return Draft(kind, cause_of(item), data.person_id, data.area, values, data.objection_id)
+
+
+def _next(upheld: ObjectionAnswered) -> str:
+    """What happens now, and no more than that."""
+    if upheld.handle_by is None:
+        return "申请将重新审核，结果另行告知"
+    return f"户籍地县级民政部门将在{day_text(upheld.handle_by)}前重新核定，待遇有变化的另行告知"
 
 
 async def note_findings(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
