@@ -11,6 +11,7 @@ from libs.common.events.intake import (
     ApplicationReviewed,
     ApplicationSubmitted,
     ApplicationWithdrawn,
+    ContactChanged,
     PersonIdCorrected,
     RecipientTakenOver,
 )
@@ -19,7 +20,7 @@ from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
-from services.matching.handlers.projections import follow_eligibility, note_applications, note_taken_over
+from services.matching.handlers.projections import follow_eligibility, note_applications, note_names, note_taken_over
 
 APPLICATIONS: tuple[type[EventData], ...] = (
     ApplicationSubmitted,
@@ -37,10 +38,12 @@ SUBSCRIPTIONS = [
     Subscription(ReminderDelivered, note_deliveries),
     Subscription(MessageFailed, note_failures),
     *(Subscription(event, note_applications) for event in APPLICATIONS),
+    Subscription(ContactChanged, note_names),
     Subscription(RecipientTakenOver, note_taken_over),
 ]
 
 REBUILDABLES = (
     Rebuildable("roster", ("roster",), (EntitlementChanged,)),
+    Rebuildable("names", ("contact_names",), (ContactChanged, RecipientTakenOver)),
     Rebuildable("applications", ("applications",), (*APPLICATIONS, RecipientTakenOver)),
 )

@@ -85,6 +85,15 @@ applications = Table(
     Column("certificate", JSONB(none_as_null=True)),
 )
 
+contact_names = Table(
+    "contact_names",
+    metadata,
+    Column("person_id", String, primary_key=True),
+    Column("version", BIGINT),
+    Column("event_id", Uuid),
+    Column("name", String),
+)
+
 comparisons = Table(
     "comparisons",
     metadata,

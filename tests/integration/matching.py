@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy import text
@@ -84,10 +84,10 @@ class Matching:
             told = [{"type": row.type.removesuffix(".v1"), **json.loads(row.body)["data"]} for row in rows]
         return [event for event in told if kind in (None, event["type"])]
 
-    async def hear(self, *events: EventData) -> None:
+    async def hear(self, *events: EventData, event_id: UUID | None = None) -> None:
         received = [
             Received(
-                Envelope(id=uuid4(), source=f"/liangbu/{data.producer}", type=data.type, subject=data.key,
+                Envelope(id=event_id or uuid4(), source=f"/liangbu/{data.producer}", type=data.type, subject=data.key,
                          time=utc_now(), data={}),
                 data,
             )

@@ -9,7 +9,9 @@ from typing import Any
 import pypdfium2
 from python_calamine import CalamineWorkbook
 
+from libs.common.database import new_id
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.events.intake import ContactChanged, PersonIdCorrected
 from libs.common.period import Period
 from tests.integration.matching import CERTIFICATES, COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
 
@@ -51,6 +53,22 @@ async def test_a_task_sheet_says_which_benefit_is_in_doubt(matching: Matching) -
     await matching.compare()
     (sheet,) = (await sheets(matching, "/v1/papers/task-sheets.xlsx")).values()
     assert dict(zip(sheet[2], sheet[3], strict=True))["线索"] == "享受其他补贴（老年人护理补贴）"
+
+
+async def test_whom_no_feed_names_is_called_on_paper_as_in_the_application(matching: Matching) -> None:
+    person = await matching.recipient()
+    sealer, event_id = matching.running.app.state.parts.keys.sealer, new_id()
+    name = sealer.seal("王芳", event_id, "name")
+    told = ContactChanged(person_id=person.person_id, version=1, area=TOWNSHIP, name=name)
+    await matching.hear(told, event_id=event_id)
+    await matching.push("person.missing", person.id_number, "2026-03-05", role="township", area=TOWNSHIP)
+    (sheet,) = (await sheets(matching, "/v1/papers/task-sheets.xlsx")).values()
+    assert dict(zip(sheet[2], sheet[3], strict=True))["姓名"] == "王芳"
+    assert [finding["name"] for finding in await matching.findings()] == ["王*"]
+    await matching.hear(PersonIdCorrected(person_id=person.person_id, version=2, into_person_id="p1-" + "0" * 32))
+    assert [finding["name"] for finding in await matching.findings()] == [None], (
+        "until it is told of the one that stays"
+    )
 
 
 async def test_certificates_that_expire_soon_are_listed_by_month_and_by_half_year(matching: Matching) -> None:

@@ -24,7 +24,7 @@ from services.matching.handlers import papers as handlers
 from services.matching.handlers.duties import townships_of
 from services.matching.handlers.evidence import Subject, list_evidence
 from services.matching.handlers.findings import read_finding
-from services.matching.handlers.names import names_in_registers
+from services.matching.handlers.names import names_of_persons
 from services.matching.lists import Maker
 
 api = router(prefix="/v1/papers", tags=["papers"])
@@ -163,7 +163,7 @@ async def _names(
 ) -> Mapping[str, str]:
     """Whole for who works with the persons, and logged; masked for everybody else."""
     persons = {row["person_id"] for row in found}
-    names = await names_in_registers(tx, persons, area, parts.folder, parts.keys.sealer)
+    names = await names_of_persons(tx, persons, area, parts.folder, parts.keys.sealer)
     if reader.role not in ("township", "cdpf", "civil_affairs"):
         return {person: mask_name(name) for person, name in names.items()}
     await record(tx, reader, "read names", area, persons=len(names))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Table, select, text, update
+from sqlalchemy import Table, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from libs.common.consumer import Received
@@ -20,6 +20,7 @@ from services.matching.outreach import OPEN
 from services.matching.tables import (
     applications,
     claims,
+    contact_names,
     evidence,
     face_checks,
     facts,
@@ -48,6 +49,7 @@ async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:
         await _move_findings(tx, event.person_id, root)
         await _move_outreach(tx, event.person_id, root, business_date(item.envelope.time))
         await _move_proofs(tx, event.person_id, root)
+        await tx.connection.execute(delete(contact_names).where(contact_names.c.person_id == event.person_id))
         await tx.connection.execute(_MOVE_COVERAGE, {"old": event.person_id, "root": root})
         tx.publish(PersonMerged(person_id=event.person_id, version=event.version, into_person_id=root))
 

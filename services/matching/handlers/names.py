@@ -1,4 +1,4 @@
-"""The names that feeds gave, read from the feeds themselves: nowhere else do they lie."""
+"""The names that feeds gave, read from the feeds themselves; of whom no feed names, that of the application."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uuid import UUID
 import pyarrow.parquet as pq
 from sqlalchemy import func, literal, or_, select
 
-from libs.common.database import Transaction
+from libs.common.database import Transaction, among
 from libs.common.privacy import Sealer
 from services.matching.feeds import FeedFolder
 from services.matching.names import open_names
 from services.matching.sources import SOURCES
-from services.matching.tables import claims, feeds
+from services.matching.tables import claims, contact_names, feeds, findings
 
 _NAMING = [source.name for source in SOURCES.values() if any(column.name == "name" for column in source.columns)]
 _REGISTERS = ("certificates", "low_income")
@@ -28,24 +28,33 @@ _NEWEST = 6
 async def names_of(
     tx: Transaction, finding_ids: Iterable[UUID], folder: FeedFolder, sealer: Sealer
 ) -> Mapping[UUID, str]:
-    """Finding → the name that the first of its claims gave; those of whom no feed gave a name are left out."""
+    """Finding → the name that the first of its claims gave, else that of the application, if there is any."""
+    finding_ids = list(finding_ids)
     told = await tx.connection.execute(
         select(claims.c.finding_id, claims.c.feed_row, claims.c.source, feeds.c.feed_id, feeds.c.as_of)
         .join(feeds, feeds.c.feed_id == claims.c.feed_id)
-        .where(claims.c.finding_id.in_(list(finding_ids)), claims.c.source.in_(_NAMING))
+        .where(claims.c.finding_id.in_(finding_ids), claims.c.source.in_(_NAMING))
         .order_by(claims.c.claim_id.desc())
     )
     of_feed: dict[tuple[UUID, Path], list[tuple[UUID, int]]] = {}
     for row in told:
         path = folder.rows(row.source, row.as_of, row.feed_id)
         of_feed.setdefault((row.feed_id, path), []).append((row.finding_id, row.feed_row))
-    return await asyncio.to_thread(_of_rows, of_feed, folder, sealer)
+    names = await asyncio.to_thread(_of_rows, of_feed, folder, sealer)
+    unnamed = await tx.connection.execute(
+        select(findings.c.finding_id, findings.c.person_id).where(
+            findings.c.finding_id.in_(set(finding_ids) - set(names))
+        )
+    )
+    persons = {row.finding_id: row.person_id for row in unnamed}
+    applied = await _as_applied(tx, set(persons.values()), sealer)
+    return names | {finding_id: applied[person] for finding_id, person in persons.items() if person in applied}
 
 
-async def names_in_registers(
+async def names_of_persons(
     tx: Transaction, persons: Collection[str], area: str, folder: FeedFolder, sealer: Sealer
 ) -> Mapping[str, str]:
-    """Person → the name in the newest registers of the area; those whom none of them lists are left out."""
+    """Person → the name in the newest registers of the area, else that of the application, if there is any."""
     if not persons:
         return {}
     newest = await tx.connection.execute(
@@ -59,7 +68,13 @@ async def names_in_registers(
         .limit(_NEWEST)
     )
     paths = [(row.feed_id, folder.rows(row.source, row.as_of, row.feed_id)) for row in newest]
-    return await asyncio.to_thread(_of_persons, set(persons), paths, folder, sealer)
+    names = await asyncio.to_thread(_of_persons, set(persons), paths, folder, sealer)
+    return names | await _as_applied(tx, set(persons) - set(names), sealer)
+
+
+async def _as_applied(tx: Transaction, persons: Collection[str], sealer: Sealer) -> dict[str, str]:
+    found = await tx.connection.execute(select(contact_names).where(among(contact_names.c.person_id, persons)))
+    return {row.person_id: sealer.open(row.name, row.event_id, "name") for row in found}
 
 
 def _of_rows(

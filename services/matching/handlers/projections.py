@@ -14,7 +14,7 @@ from libs.common.events.eligibility import CandidatePrescreened, EntitlementChan
 from services.matching.handlers.findings import place_findings
 from services.matching.handlers.outreach import answer_outreach, note_prescreenings
 from services.matching.handlers.persons import note_birth_years, survivors_of
-from services.matching.tables import applications, roster
+from services.matching.tables import applications, contact_names, roster
 
 
 async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:
@@ -67,8 +67,26 @@ async def note_applications(tx: Transaction, received: Sequence[Received]) -> No
     await note_birth_years(tx, years)
 
 
+async def note_names(tx: Transaction, received: Sequence[Received]) -> None:
+    """What persons are called, sealed for the event that told it. Of ids that were merged into others nothing is kept:
+    it is told under the one that stays."""
+    survivors = await survivors_of(tx, {item.data.person_id for item in received})
+    rows = [
+        {
+            "person_id": item.data.person_id,
+            "version": item.data.version,
+            "event_id": item.event_id,
+            "name": item.data.name,
+        }
+        for item in received
+        if item.data.person_id not in survivors
+    ]
+    await _keep_newest(tx, contact_names, rows)
+
+
 async def note_taken_over(tx: Transaction, received: Sequence[Received]) -> None:
     """Who is taken over from a roster has applied, elsewhere."""
+    await note_names(tx, [item._replace(data=item.data.contact) for item in received])
     await note_applications(tx, [item._replace(data=told) for item in received for told in item.data.applications])
 
 
@@ -84,4 +102,4 @@ async def _keep_newest(tx: Transaction, table: Table, rows: Sequence[dict[str, A
     await tx.fill(_REPLACING[table], [newest[key] for key in sorted(newest, key=str)])
 
 
-_REPLACING = {table: replacing(table, newest=True) for table in (roster, applications)}
+_REPLACING = {table: replacing(table, newest=True) for table in (roster, applications, contact_names)}

@@ -79,6 +79,14 @@ CREATE TABLE applications (
 );
 CREATE INDEX applications_by_person ON applications (person_id);
 
+-- What persons are called who applied or were taken over, where no feed names them: sealed as the event told it.
+CREATE TABLE contact_names (
+    person_id text PRIMARY KEY,
+    version   bigint NOT NULL,
+    event_id  uuid NOT NULL,
+    name      text NOT NULL CHECK (name LIKE 'sm4.%')
+);
+
 CREATE TABLE comparisons (
     comparison_id uuid PRIMARY KEY,
     level         text NOT NULL CHECK (level IN ('county', 'prefecture', 'province', 'annual')),
