@@ -159,6 +159,27 @@ async def test_nothing_more_goes_to_a_former_guardian(office: Office) -> None:
     assert (await office.told("payee.changed", person_id))[-1]["account"] is None
 
 
+async def test_what_two_persons_changed_while_an_application_was_reviewed_stands_once_it_is_approved(
+    office: Office,
+) -> None:
+    async def reviewed(body: dict[str, Any], kind: str, change: dict[str, Any]) -> dict[str, Any]:
+        """Granted living and applying for care as before, while account or guardian are changed."""
+        person_id = (await office.granted(body | {"subsidies": ["living"]}))["person_id"]
+        application_id = (await office.submit(body | {"subsidies": ["care"]}))["application_id"]
+        assert (await approve(office, await propose(office, person_id, kind, change))).status_code == 200
+        await office.approve_by_three(application_id)
+        await office.assess(application_id, "care")
+        assert (await office.read(application_id))["status"] == "approved"
+        account: dict[str, Any] = (await office.told("payee.changed", person_id))[-1]["account"]
+        return account
+
+    assert (await reviewed(office.declaration(), "account", OWN))["number_last4"] == "0777"
+    born = business_today().replace(day=1) - timedelta(days=3650)
+    child = office.declaration(born=born, category="mental", level=2, guardian=guardian(), account=guardian_account())
+    mother = guardian(name="热依汗", account={"bank": "富滇银行", "number": "6217001111111110999"})
+    assert (await reviewed(child, "guardian", mother))["number_last4"] == "0999"
+
+
 async def test_an_institution_as_guardian_is_paid_as_one(office: Office) -> None:
     house = {
         "kind": "institution",

@@ -151,7 +151,8 @@ async def _decide_application(
 
 
 async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date) -> None:
-    """The person, guardian and account as three offices have just approved them."""
+    """The person, guardian and account as three offices have just approved them; but what two persons changed since it
+    was submitted, or a later application brought, stands (notice 4.5)."""
     application, declaration = filed.application, filed.declaration(vault)
     known = await load_person(tx, vault, application.person_id)
     person = _approved_person(known, application, declaration_name=declaration.applicant.name, on=on)
@@ -160,7 +161,11 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         phone=declaration.applicant.phone or known.phone,
         incapacity=declaration.incapacity or known.incapacity,
     )
-    if declaration.guardian is not None:
+    account_changed, guardian_changed = False, False
+    if known.payee_version > 0:
+        since = await tx.connection.execute(_CHANGED_SINCE, {"application_id": application.application_id})
+        account_changed, guardian_changed = since.one()
+    if declaration.guardian is not None and not guardian_changed:
         guardian = RecordedGuardian(declaration.guardian, effective_on=application.accrues_from)
         await record_guardian(tx, vault, person.person_id, guardian)
     reached_otherwise = (person.name, person.phone, person.area) != (known.name, known.phone, known.area)
@@ -168,10 +173,11 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         person = tell_contact(tx, vault, person, await current_guardian(tx, vault, person.person_id))
     account = await current_account(tx, vault, person.person_id) if known.payee_version > 0 else None
     declared = declaration.account
-    keeps_own_card = (
-        account is not None and account.is_active_own_card and declared is not None and declared.holder != "own"
+    keeps_own_card = account is not None and account.is_active_own_card
+    stands = account_changed or (
+        declared is not None and declared.holder != "own" and (guardian_changed or keeps_own_card)
     )
-    if declared is not None and not keeps_own_card:
+    if declared is not None and not stands:
         account = RecordedAccount(declared, institution_of(declared, declaration.guardian), effective_on=on)
         await record_account(tx, vault, person.person_id, account)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
@@ -195,6 +201,19 @@ def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
     return max(end for end in ends if end is not None).first_day
 
 
+_CHANGED_SINCE = text(
+    """
+    SELECT EXISTS (SELECT FROM changes c
+                   WHERE c.person_id = a.person_id AND c.kind = 'account' AND c.approved_at > a.submitted_at)
+           OR EXISTS (SELECT FROM applications later
+                      WHERE later.person_id = a.person_id AND later.status = 'approved'
+                        AND later.account_token IS NOT NULL AND later.submitted_at > a.submitted_at),
+           EXISTS (SELECT FROM changes c
+                   WHERE c.person_id = a.person_id AND c.kind = 'guardian' AND c.approved_at > a.submitted_at)
+    FROM applications a WHERE a.application_id = :application_id
+    """
+)
+"""Whether the account, and the guardian, in force are newer than what an application declares."""
 _KEEP_ENTITLEMENTS = text(
     """
     INSERT INTO entitlements (person_id, subsidy, version, is_open, last_period)
