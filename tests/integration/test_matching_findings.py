@@ -63,6 +63,21 @@ async def test_an_overdue_finding_is_released_or_kept_by_the_county_and_verified
     assert await invariants_hold(matching)
 
 
+async def test_what_the_county_released_is_held_again_once_somebody_else_says_so_too(matching: Matching) -> None:
+    id_number = matching.new_id_number()
+    by: dict[str, Any] = {"area": TOWNSHIP, "role": "township"}
+    pushed = (await matching.push("person.missing", id_number, "2026-03-05", sub="one", **by)).json()
+    found = await finding(matching, pushed["finding_id"])
+    await overdue(matching, found)
+    released = (await decide(matching, found["finding_id"], "release")).json()
+    await matching.push("person.missing", id_number, "2026-03-05", sub="one", **by)
+    assert (await finding(matching, found["finding_id"]))["hold_from"] == released["hold_from"] == "9999-12"
+    await matching.push("person.missing", id_number, "2026-04-10", sub="another", **by)
+    held = await finding(matching, found["finding_id"])
+    assert (held["alleged_on"], held["hold_from"]) == ("2026-03-05", "2026-05")
+    assert [event["hold_from"] for event in await matching.told(found["person_id"])][-1] == "2026-05"
+
+
 @pytest.mark.parametrize("kind", ["person.died", "person.declared_dead"])
 async def test_a_lead_of_death_is_never_released_by_time(matching: Matching, kind: str) -> None:
     found = await lead(matching, kind)

@@ -3,8 +3,8 @@
 -- $18 the time of the events, $19 their trace as a member of JSON, or nothing.
 --
 -- What is known as a claim or as a fact is dropped (a death is known whatever its day). The rest is gathered by person,
--- kind and what it is about: it joins the finding that is open, which then holds from the earliest day alleged, or opens
--- one.
+-- kind and what it is about: it joins the finding that is open, which then holds from the earliest day alleged, also where
+-- the county had released it, or opens one.
 WITH said AS (
     SELECT *
     FROM unnest(
@@ -51,9 +51,9 @@ opened AS (
 ),
 moved AS (
     UPDATE findings f
-    SET alleged_on = g.alleged_on, hold_from = least(f.hold_from, g.hold_from), version = f.version + 1
+    SET alleged_on = least(f.alleged_on, g.alleged_on), hold_from = least(f.hold_from, g.hold_from), version = f.version + 1
     FROM gathered g
-    WHERE f.finding_id = g.open_id AND g.turn = 1 AND g.alleged_on < f.alleged_on
+    WHERE f.finding_id = g.open_id AND g.turn = 1 AND (g.alleged_on < f.alleged_on OR g.hold_from < f.hold_from)
     RETURNING g.event_id, f.*
 ),
 claimed AS (
