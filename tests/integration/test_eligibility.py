@@ -11,6 +11,7 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from libs.common.clock import business_today
 from libs.common.consumer import Projection, Received
@@ -704,3 +705,16 @@ async def test_a_month_that_another_benefit_is_paid_for_is_explained_with_the_ch
         "2026-04": (False, "ours", 3000, "ours"),
         "2026-05": (True, None, None, None),
     }
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    ["UPDATE assertions SET valid = daterange('2020-01-01', NULL)", "DELETE FROM entitlements", "TRUNCATE assertions"],
+)
+async def test_what_was_asserted_and_what_was_decided_cannot_be_rewritten(
+    eligibility: Eligibility, rewriting: str
+) -> None:
+    await eligibility.take(approved())
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with eligibility.database.transaction() as tx:
+            await tx.connection.execute(text(rewriting))
