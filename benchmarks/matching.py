@@ -255,6 +255,7 @@ async def _list_feeds(tx: object, table: object, feeds: Sequence[Feed], folder: 
     for feed in feeds:
         path = folder.rows(feed.source, AS_OF, feed.feed_id)
         os.link(feed.path, path)
+        folder.rejects(feed.source, AS_OF, feed.feed_id).touch()
         values = {
             "feed_id": feed.feed_id, "source": feed.source, "area": "53", "as_of": AS_OF, "mode": "snapshot",
             "digest": "0" * 64, "status": "ready", "authoritative": False, "sent_by": "bench",

@@ -24,7 +24,8 @@ from libs.common.identity import (
 )
 from services.matching.formats import Batch
 from services.matching.pseudonyms import Pseudonyms
-from services.matching.rows import Reject, cell_or_none, read_cell
+from services.matching.rejects import Reject
+from services.matching.rows import cell_or_none, read_cell
 from services.matching.sources import Column, Source
 from services.matching.stored import TYPES
 

@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 
 from libs.common.privacy import sm3_hex
 from services.matching.engine import Engine, Views, sql_text, write_parquet
-from services.matching.feeds import unread_in
+from services.matching.rejects import unread_in
 from services.matching.sources import COMPARED, SOURCES
 from services.matching.stored import schema_of
 

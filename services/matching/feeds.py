@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
 import os
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 from uuid import UUID
 
 import pyarrow as pa
@@ -27,6 +22,7 @@ from services.matching.columns import ColumnReader, Taken
 from services.matching.formats import BATCH_ROWS, UnreadableFeed, read_batches
 from services.matching.names import seal_names
 from services.matching.pseudonyms import Pseudonyms
+from services.matching.rejects import line_of
 from services.matching.sources import Source
 from services.matching.staging import StagedBatch, Staging
 from services.matching.stored import schema_of
@@ -152,7 +148,7 @@ def take_in(
         rejects_part.open("w", encoding="utf-8") as rejects,
     ):
         for batch in staging.batches():
-            rejects.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in batch.rejects)
+            rejects.writelines(map(line_of, batch.rejects))
             if len(batch.rows):
                 writer.write_table(batch.rows, row_group_size=len(batch.rows))
             accepted += len(batch.rows)
@@ -198,34 +194,6 @@ def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() in (b"\n", b"\r")
-
-
-def rejects_csv(path: Path) -> Iterator[bytes]:
-    """The rejects as CSV, with the mark by which spreadsheets know UTF-8."""
-    yield codecs.BOM_UTF8 + "行号,字段,原因\r\n".encode()
-    with path.open(encoding="utf-8") as file:
-        while portion := list(islice(file, 1000)):
-            text = io.StringIO(newline="")
-            csv.writer(text).writerows(
-                [reject["row"], reject["field"], reject["reason"]] for reject in map(json.loads, portion)
-            )
-            yield text.getvalue().encode()
-
-
-def read_rejects(path: Path, *, after: int, limit: int) -> list[dict[str, Any]]:
-    """`limit` rejects after the first `after`."""
-    with path.open(encoding="utf-8") as file:
-        rejects = map(json.loads, islice(file, after, after + limit))
-        return [{name: reject[name] for name in ("row", "field", "reason")} for reject in rejects]
-
-
-def unread_in(paths: Iterable[Path]) -> pa.Table:
-    """Whose rows are among the rejects."""
-    person_ids = []
-    for path in paths:
-        with path.open(encoding="utf-8") as file:
-            person_ids += [reject["person_id"] for reject in map(json.loads, file) if reject["person_id"]]
-    return pa.table({"person_id": pa.array(person_ids, pa.string())})
 
 
 def digest_of(path: Path) -> str:

@@ -16,7 +16,7 @@ import python_calamine
 
 from libs.common.cells import Utf16File, cell_text, encoding_of
 from libs.common.errors import InvalidInput
-from services.matching.rows import Reject
+from services.matching.rejects import Reject
 from services.matching.sources import Source
 
 BATCH_ROWS = 32_000

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -28,20 +27,6 @@ from services.matching.sources import Column, Form
 
 _ENDS = ("to", "expires_on")
 _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Why a row was not taken. `row` counts from 1 with the heading as the first, as a spreadsheet shows it.
-
-    `person_id`: whose row it is, where that could be read. It is stored and not shown: who stands in a register that
-    could not be read whole has not vanished from it.
-    """
-
-    row: int
-    field: str
-    reason: str
-    person_id: str | None = None
 
 
 def read_cell(column: Column, cell: str) -> Any:

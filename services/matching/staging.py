@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from services.matching.rows import Reject
+from services.matching.rejects import Reject
 
 
 @dataclass(frozen=True, slots=True)

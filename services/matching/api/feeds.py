@@ -22,9 +22,9 @@ from libs.common.errors import InvalidInput, NotFound
 from libs.common.period import Day
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
-from services.matching.feeds import read_rejects, rejects_csv
 from services.matching.formats import UnreadableFeed
 from services.matching.handlers import feeds as handlers
+from services.matching.rejects import read_rejects, rejects_csv
 from services.matching.sources import source_named
 from services.matching.tables import feeds
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
-from services.matching.feeds import Keys, digest_of, read_rejects, take_in
+from services.matching.feeds import Keys, digest_of, take_in
 from services.matching.formats import UnreadableFeed, read_batches
-from services.matching.rows import Reject
+from services.matching.rejects import Reject, read_rejects
 from services.matching.sources import SOURCES
 from services.matching.staging import Staging
 from tests.unit.matching.test_rows import AS_OF, ID, PERSON_KEYS, SEALER

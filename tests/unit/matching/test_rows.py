@@ -20,7 +20,7 @@ from services.matching.columns import ColumnReader, well_formed
 from services.matching.formats import Batch
 from services.matching.names import BLOCK_ROWS, open_names, seal_names
 from services.matching.pseudonyms import Pseudonyms, mac_by_cryptography, mac_by_hashlib
-from services.matching.rows import Reject
+from services.matching.rejects import Reject
 from services.matching.sources import SOURCES
 
 PERSON_KEYS = PersonKeys.parse("1:" + "ab" * 32)
