@@ -20,7 +20,7 @@ from uuid import UUID
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID as DriverUUID
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Executable, String, Table, any_, literal, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
@@ -323,6 +323,7 @@ class Database:
             pool_timeout=30,
             hide_parameters=True,  # errors are logged; what was bound may be personal
             json_serializer=lambda value: json.dumps(value, ensure_ascii=False),
+            json_deserializer=from_json,  # in a third of the time that json takes
             connect_args={"server_settings": {"timezone": "UTC", "application_name": f"liangbu-{service}"}},
         )
         self.next_news = asyncio.Event()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from pydantic_core import to_json
 from sqlalchemy import text
 
 from libs.common.consumer import Received
@@ -34,7 +34,7 @@ async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) 
     entered = await tx.connection.execute(
         query("enter_openings"),
         {
-            "told": json.dumps([row for event in events for row in _rows(event)]),
+            "told": to_json([row for event in events for row in _rows(event)]).decode(),
             "entry_id": entry_id,
             "now": tx.now,
         },
@@ -73,7 +73,7 @@ async def keep_takeovers(tx: Transaction, received: Sequence[Received]) -> None:
             " ON CONFLICT (import_id) DO UPDATE SET version = excluded.version, status = excluded.status,"
             " told_at = excluded.told_at, absorbed_at = NULL WHERE takeovers.version < excluded.version"
         ),
-        {"told": json.dumps(told), "now": tx.now},
+        {"told": to_json(told).decode(), "now": tx.now},
     )
 
 
@@ -82,11 +82,11 @@ def _rows(event: RecipientTakenOver) -> list[dict[str, object]]:
         {
             "person_id": event.person_id,
             "subsidy": subsidy,
-            "first": months.from_.first_day.isoformat(),
-            "after": months.to.next.first_day.isoformat(),
+            "first": months.from_.first_day,
+            "after": months.to.next.first_day,
             "amount_fen": months.amount_fen,
             "area": event.area,
-            "import_id": str(event.import_id),
+            "import_id": event.import_id,
         }
         for subsidy, paid in event.paid.items()
         for months in paid

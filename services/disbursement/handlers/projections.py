@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import text
 
 from libs.common.consumer import Received
@@ -45,7 +45,7 @@ async def keep_schedules(sealer: Sealer, tx: Transaction, received: Sequence[Rec
             " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept ON CONFLICT DO NOTHING)"
             " SELECT person_id, subsidy FROM kept"
         ),
-        {"told": json.dumps([item.data.model_dump(include=_KEPT) for item in newest]), "now": tx.now},
+        {"told": to_json([item.data.model_dump(include=_KEPT) for item in newest]).decode(), "now": tx.now},
     )
     changed = {(row.person_id, row.subsidy) for row in kept}
     if not changed:
@@ -87,9 +87,14 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
         {
             "person_id": data.person_id,
             "subsidy": data.subsidy,
-            "first": span.from_.first_day.isoformat(),
-            "after": span.to.next.first_day.isoformat() if span.to else None,
-            **span.model_dump(include={"amount_fen", "area", "level", "category", "policy_version", "cause"}),
+            "first": span.from_.first_day,
+            "after": span.to and span.to.next.first_day,
+            "amount_fen": span.amount_fen,
+            "area": span.area,
+            "level": span.level,
+            "category": span.category,
+            "policy_version": span.policy_version,
+            "cause": span.cause,
         }
         for data in schedules
         for span in data.schedule
@@ -102,7 +107,7 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
             " subsidy text, first date, after date, amount_fen bigint, area text, level smallint, category text,"
             " policy_version text, cause text)"
         ),
-        {"spans": json.dumps(spans)},
+        {"spans": to_json(spans).decode()},
     )
 
 
@@ -126,7 +131,7 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
             " number_last4 = excluded.number_last4, number_token = excluded.number_token,"
             " obstacle = excluded.obstacle WHERE payees.version < excluded.version RETURNING person_id"
         ),
-        {"told": json.dumps([_payee_row(sealer, item) for item in newest])},
+        {"told": to_json([_payee_row(sealer, item) for item in newest]).decode()},
     )
     new = set(kept.scalars())
     await _follow_institutions(tx, [item.data for item in newest if item.data.person_id in new])
@@ -135,18 +140,17 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
 async def _follow_institutions(tx: Transaction, payees: Sequence[PayeeChanged]) -> None:
     """A child whose money goes to an institution is among its children from that day on, until the money goes elsewhere
     (notice 4.6). What an official recorded stays as it is."""
-    told = {
-        "told": json.dumps(
-            [
-                {
-                    **payee.model_dump(mode="json", include={"person_id", "version", "area"}),
-                    "since": payee.effective_on.isoformat(),
-                    "org_code": payee.account.org_code if payee.account else None,
-                }
-                for payee in payees
-            ]
-        )
-    }
+    rows = [
+        {
+            "person_id": payee.person_id,
+            "version": payee.version,
+            "area": payee.area,
+            "since": payee.effective_on,
+            "org_code": payee.account and payee.account.org_code,
+        }
+        for payee in payees
+    ]
+    told = {"told": to_json(rows).decode()}
     await tx.connection.execute(query("end_institution_children"), told)
     if any(payee.account is not None and payee.account.org_code for payee in payees):
         await tx.connection.execute(query("begin_institution_children"), told)
@@ -163,14 +167,16 @@ def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:
         return sealer.seal(sealer.open(sealed, item.event_id, field), "payees", data.person_id, column)
 
     row: dict[str, Any] = {
-        **data.model_dump(mode="json", include={"person_id", "version", "area"}),
+        "person_id": data.person_id,
+        "version": data.version,
+        "area": data.area,
         "person_name": resealed(data.person_name, "person_name", "person_name"),
         "certificate_number": resealed(data.certificate_number, "certificate_number", "certificate_number"),
         "phone": resealed(data.phone, "phone", "phone"),
         "obstacle": obstacle_to_paying(known, cannot_act=data.cannot_act),
     }
     if account is not None:
-        row |= account.model_dump(mode="json", include={"holder", "bank", "number_last4", "number_token"})
+        row |= account.model_dump(include={"holder", "bank", "number_last4", "number_token"})
         row["holder_name"] = resealed(account.holder_name, "account.holder_name", "holder_name")
         row["number"] = resealed(account.number, "account.number", "number")
     return row
@@ -195,7 +201,7 @@ async def keep_findings(tx: Transaction, received: Sequence[Received]) -> None:
             " hold_from = excluded.hold_from, due_on = excluded.due_on, told_at = excluded.told_at,"
             " lifted_at = excluded.lifted_at WHERE findings.version < excluded.version"
         ),
-        {"told": json.dumps(told), "now": tx.now},
+        {"told": to_json(told).decode(), "now": tx.now},
     )
 
 
@@ -220,7 +226,7 @@ async def keep_reevaluations(tx: Transaction, received: Sequence[Received]) -> N
             " status = excluded.status, told_at = excluded.told_at, absorbed_at = NULL"
             " WHERE reevaluations.version < excluded.version"
         ),
-        {"told": json.dumps([_reevaluation_row(data) for data in told]), "now": tx.now},
+        {"told": to_json([_reevaluation_row(data) for data in told]).decode(), "now": tx.now},
     )
 
 

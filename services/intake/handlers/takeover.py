@@ -182,9 +182,9 @@ async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
         }
         for item in decided
     ]
-    await tx.connection.execute(_SAVE_APPLICATIONS, {"told": json.dumps(told, ensure_ascii=False, default=str)})
+    await tx.connection.execute(_SAVE_APPLICATIONS, {"told": to_json(told).decode()})
     await tx.connection.execute(_SAVE_SUBSIDIES, {"ids": [application.application_id for application in applications]})
-    entered = {"entries": json.dumps(entries, default=str), "now": tx.now}
+    entered = {"entries": to_json(entries).decode(), "now": tx.now}
     for statement in (_SAVE_ACCOUNTS, _SAVE_GUARDIANS, _SAVE_PERSONS, _SAVE_ENTRIES):
         await tx.connection.execute(statement, entered)
     assessments = []
