@@ -23,11 +23,11 @@ from libs.common.clock import business_today, utc_now
 from libs.common.consumer import Consumer, Projection, Received, Subscription
 from libs.common.database import Database, Transaction, asyncpg_dsn
 from libs.common.events.matching import CertificateExpired
-from libs.common.outbox import Relay, request_replay
+from libs.common.outbox import FIRST_BETWEEN, WHERE_IT_IS, Relay, request_replay
 from libs.common.platform_schema import PLATFORM_V1, drop_old_partitions, ensure_month_partitions
 from libs.common.settings import Settings
 from libs.common.watermark import read_watermark
-from tests.conftest import Issuer, eventually
+from tests.conftest import Databases, Issuer, eventually
 
 
 @dataclass
@@ -180,6 +180,32 @@ async def test_a_topic_with_more_partitions_than_are_read_is_filled_in_those_alo
     async with AIOKafkaConsumer(bootstrap_servers=bus.settings.kafka_bootstrap) as consumer:
         ends = await consumer.end_offsets(places)
     assert [ends[place] > 0 for place in places] == [True] * meant + [False] * meant
+
+
+async def test_finding_what_is_new_does_not_pass_through_what_was_published(databases: Databases) -> None:
+    """Not through that of a month that the planner knows nothing of yet, either: the outbox keeps months."""
+    database = Database(await databases.fresh("notification"), service="notification")
+    async with database.transaction() as tx:
+        await ensure_month_partitions(tx, business_today())
+    connection = await asyncpg.connect(asyncpg_dsn(database.url))
+    try:
+        await connection.execute(
+            "INSERT INTO outbox (event_id, topic, key, type, aggregate, version, body)"
+            " SELECT uuidv7(), 't', 'k', 'published', 'a', 1, repeat('x', 500) FROM generate_series(1, 20000)"
+        )
+        await connection.execute("UPDATE relay_position SET low = pg_current_xact_id(), high = pg_current_xact_id()")
+        new = await connection.fetchval(
+            "INSERT INTO outbox (event_id, topic, key, type, aggregate, version, body)"
+            " VALUES (uuidv7(), 't', 'k', 'new', 'a', 1, 'x') RETURNING xid::text"
+        )
+        for statement in (WHERE_IT_IS, FIRST_BETWEEN):
+            asked = statement.replace("$1", f"'{new}'").replace("$2", f"'{int(new) + 1}'")
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN (ANALYZE, COSTS OFF) {asked}"))
+            assert "Rows Removed by Filter" not in plan, plan
+            assert "rows=20000" not in plan, plan
+    finally:
+        await connection.close()
+        await database.close()
 
 
 async def test_what_is_rolled_back_is_never_published(running_bus: Bus) -> None:
