@@ -51,7 +51,7 @@ _HELD_BACK_S = 0.002
 INCARNATION_HEADER = "incarnation"
 
 # What was published stays in the outbox for months. Neither statement may pass through it, whatever the planner knows
-# of a new partition: each asks for the order of the index by xid (a bare `min` is sought from the beginning of the log).
+# of a new partition: each asks for the order of the index by xid. (A bare `min` is sought from the beginning.)
 WHERE_IT_IS = """
 SELECT low::text::bigint AS low, high::text::bigint AS high, seq, replay_requested,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
