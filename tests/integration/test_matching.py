@@ -415,6 +415,15 @@ async def test_serving_in_prison_is_found_and_detention_before_trial_is_not(matc
     assert (fact["kind"], fact["occurred_on"]) == ("serving", "2026-02-10")
 
 
+async def test_a_comparison_names_what_no_feed_tells_and_what_none_of_its_month_does(matching: Matching) -> None:
+    await matching.upload("deaths", deaths_csv(("张三", matching.new_id_number(), "2026-03-05")), as_of="2026-03-31")
+    await matching.upload("cremations", deaths_csv(("张三", matching.new_id_number(), "2026-04-05")))
+    comparison = await matching.compare()
+    assert comparison["stale"] == ["deaths"]
+    assert "prisons" in comparison["missing"]
+    assert not {"deaths", "cremations"} & set(comparison["missing"])
+
+
 async def test_a_second_comparison_finds_nothing_new(matching: Matching) -> None:
     person = await matching.recipient()
     await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-03-05")))

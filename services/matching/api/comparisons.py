@@ -15,7 +15,7 @@ from libs.common.audit import record
 from libs.common.auth import CivilAffairs, Official, Principal, caller
 from libs.common.database import rows
 from libs.common.errors import InvalidInput
-from libs.common.period import DutyDay
+from libs.common.period import DutyDay, Period
 from libs.common.web import Page, Paging, Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.handlers import comparisons as handlers
@@ -48,12 +48,14 @@ class Input(BaseModel):
     source: str
     feed_id: UUID
     digest: str
+    as_of: date
     use: Literal["rows", "snapshot", "before"]
 
 
 class Comparison(BaseModel):
     """`findings` counts those newly opened. `digest` is the ledger's hash when the run had ended. `leads` is all that
-    was found, `noted` how far it has come to findings."""
+    was found, `noted` how far it has come to findings. `missing` names the sources of which there was no feed, `stale`
+    those of which there was none of that month."""
 
     comparison_id: UUID
     level: str
@@ -63,6 +65,7 @@ class Comparison(BaseModel):
     counts: Counts
     inputs: list[Input]
     missing: list[str]
+    stale: list[str]
     leads: int
     noted: int
     discrepancies: int
@@ -125,4 +128,8 @@ async def read_comparison(comparison_id: UUID, tx: Tx, reader: Official) -> Comp
 
 
 def _shown(row: dict[str, Any]) -> Comparison:
-    return Comparison.model_validate({**row, "counts": row})
+    newest: dict[str, date] = {}
+    for item in row["inputs"]:
+        newest[item["source"]] = max(newest.get(item["source"], date.min), date.fromisoformat(item["as_of"]))
+    stale = sorted(source for source, as_of in newest.items() if as_of < Period.of(row["as_of"]).first_day)
+    return Comparison.model_validate({**row, "counts": row, "stale": stale})

@@ -189,6 +189,7 @@ async def _open_run(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("线索", f"{run['leads']}，已处理 {run['noted']}"),
                 ("新增发现", str(run["counts"]["findings"])),
                 ("缺少的数据", as_words(SOURCES)(run["missing"])),
+                ("当月没有更新的数据", as_words(SOURCES)(run["stale"])),
                 ("未完成的原因", as_text(run["failure"])),
                 ("台账哈希", as_text(run["digest"])),
             ]
