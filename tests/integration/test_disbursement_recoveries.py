@@ -241,6 +241,7 @@ async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_hei
     heir = {**HEIR, "number": "6228480000000777"}
     proposed = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
     await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    another = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
     # Another end before the death is no return to life.
     await person.entitled("2026-01", "2026-01", cause="low_income.exited", stopped_because="economic_status")
     await here.heard()
@@ -248,6 +249,8 @@ async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_hei
     assert awaiting["person_id"] == person.person_id
     await person.entitled("2026-01", cause="person.reappeared")
     await here.heard()
+    late = await here.call("POST", f"/v1/heirs/{another['heir_id']}/approval", "civil_affairs", sub="approver")
+    assert late.json()["type"].rsplit("/")[-1] == "not-known-dead"
     await here.paid(person.area, "2026-03")
     assert await here.transfers_to(heir["number"]) == []
     assert (await person.account_of("2026-03"))["paid_fen"] == 10_000

@@ -22,21 +22,25 @@ from services.disbursement.errors import NotKnownDead
 
 _DEATHS = "('person.died', 'person.declared_dead', 'died', 'declared_dead', 'alive')"
 
-# A schedule may cease to name the death because something else ended it before: only what cannot be told of the dead
-# tells that one lives.
+
+def _lives(person_id: str) -> str:
+    """SQL: whether somebody who was told to be dead turned out to be alive. A schedule may cease to name the death
+    because something else ended it before: only what cannot be told of the dead tells that one lives."""
+    return f"""
+        EXISTS (SELECT FROM entitlement_versions v WHERE v.person_id = {person_id} AND v.stopped_because IN {_DEATHS})
+        AND NOT EXISTS (SELECT FROM entitlements e
+                        WHERE e.person_id = {person_id} AND (e.to_heir OR e.stopped_because IN {_DEATHS}))
+        AND (EXISTS (SELECT FROM entitlements e
+                     WHERE e.person_id = {person_id} AND e.cause IN ('person.reappeared', 'fact.retracted'))
+             OR EXISTS (SELECT FROM entitled_spans s
+                        WHERE s.person_id = {person_id}
+                          AND s.months @> CAST(date_trunc('month', CAST(:today AS date)) + interval '1 month' AS date)))
+    """  # noqa: S608 (constants)
+
+
 _END_HEIRS_OF_THE_LIVING = text(
-    f"""
-    UPDATE heirs h SET replaced_at = :now
-    WHERE person_id = ANY(CAST(:ids AS text[])) AND approved_at IS NOT NULL AND replaced_at IS NULL
-      AND EXISTS (SELECT FROM entitlement_versions v WHERE v.person_id = h.person_id AND v.stopped_because IN {_DEATHS})
-      AND NOT EXISTS (SELECT FROM entitlements e
-                      WHERE e.person_id = h.person_id AND (e.to_heir OR e.stopped_because IN {_DEATHS}))
-      AND (EXISTS (SELECT FROM entitlements e
-                   WHERE e.person_id = h.person_id AND e.cause IN ('person.reappeared', 'fact.retracted'))
-           OR EXISTS (SELECT FROM entitled_spans s
-                      WHERE s.person_id = h.person_id
-                        AND s.months @> CAST(date_trunc('month', CAST(:today AS date)) + interval '1 month' AS date)))
-    """  # noqa: S608 (a constant)
+    "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[]))"  # noqa: S608 (constants)
+    f" AND approved_at IS NOT NULL AND replaced_at IS NULL AND {_lives('h.person_id')}"
 )
 
 
@@ -53,15 +57,16 @@ class Heir:
 
 
 async def is_known_dead(tx: Transaction, person_id: str) -> bool:
-    """Whether eligibility knows it (an entitlement ended by death, or granted after it), or a finding was confirmed."""
+    """Whether eligibility knows it (an entitlement ended by death, or granted after it), or a finding was confirmed,
+    and nothing told since that the person lives."""
     found: bool = (
         await tx.connection.execute(
             text(
-                f"SELECT EXISTS (SELECT FROM entitlements WHERE person_id = :id"  # noqa: S608 (a constant)
+                f"SELECT (EXISTS (SELECT FROM entitlements WHERE person_id = :id"  # noqa: S608 (constants)
                 f" AND (to_heir OR stopped_because IN {_DEATHS})) OR EXISTS (SELECT FROM findings"
-                f" WHERE person_id = :id AND status = 'confirmed' AND kind IN {_DEATHS})"
+                f" WHERE person_id = :id AND status = 'confirmed' AND kind IN {_DEATHS})) AND NOT ({_lives(':id')})"
             ),
-            {"id": person_id},
+            {"id": person_id, "today": business_date(tx.now)},
         )
     ).scalar_one()
     return found
@@ -187,7 +192,8 @@ async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, pe
 
 
 async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> dict[str, Any]:
-    """A second person approves; from now on what is not sent goes to the heir. `FourEyes`, NotFound, Conflict."""
+    """A second person approves; from now on what is not sent goes to the heir. `FourEyes`, `NotKnownDead`, NotFound,
+    Conflict."""
     row = (
         await tx.connection.execute(text("SELECT * FROM heirs WHERE heir_id = :id FOR UPDATE"), {"id": heir_id})
     ).one_or_none()
@@ -199,6 +205,8 @@ async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> 
     if row.proposed_by == principal.sub:
         raise FourEyes("该继承人由您提出，应由他人批准 (you proposed this heir)")
     await tx.lock(row.person_id)
+    if not await is_known_dead(tx, row.person_id):
+        raise NotKnownDead
     await tx.connection.execute(
         text(
             "UPDATE heirs SET replaced_at = :now WHERE person_id = :person_id AND approved_at IS NOT NULL"
