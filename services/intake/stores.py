@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
-from botocore.exceptions import BotoCoreError
 from fsspec.implementations.local import LocalFileSystem
 
+from libs.common.buckets import open_store, reaching_it
 from libs.common.settings import Settings
 
 Content = Callable[[], Iterable[bytes]]
@@ -29,8 +28,7 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        # A listing that was kept would hide what another process stored since.
-        self._system, self._root = fsspec.core.url_to_fs(address, use_listings_cache=False)
+        self._system, self._root = open_store(address)
 
     def put(self, name: str, content: Content) -> None:
         """Stores the object, in the place of one of the same name. OSError when it cannot: nothing is there then."""
@@ -38,34 +36,36 @@ class Store:
         if isinstance(self._system, LocalFileSystem):
             _write_durably(Path(path), content())
             return
-        with _told_as_os_errors():
+        with reaching_it():
             file: Any = self._system.open(path, "wb", autocommit=False)
             try:
                 for part in content():
                     file.write(part)
                 file.close()
             except BaseException:
-                with suppress(BotoCoreError):  # it cannot be reached: what came there is no object yet
+                with suppress(ConnectionError), reaching_it():  # what came there is no object yet
                     file.discard()
                 raise
             file.commit()
 
     def read(self, name: str, part_bytes: int) -> Iterator[bytes]:
         """The object in parts of this size. FileNotFoundError when it is not there, OSError when it cannot be read."""
-        with _told_as_os_errors(), self._system.open(f"{self._root}/{name}", "rb") as file:
+        with reaching_it(), self._system.open(f"{self._root}/{name}", "rb") as file:
             while part := file.read(part_bytes):
                 yield part
 
     def names_before(self, folder: str, moment: datetime) -> list[str]:
         """What lies in this folder since before that moment: objects, and parts of what was never finished."""
-        try:
-            paths = self._system.ls(f"{self._root}/{folder}", detail=False)
-        except FileNotFoundError:
-            return []
-        return [f"{folder}/{Path(path).name}" for path in paths if self._system.modified(path) < moment]
+        with reaching_it():
+            try:
+                paths = self._system.ls(f"{self._root}/{folder}", detail=False)
+            except FileNotFoundError:
+                return []
+            return [f"{folder}/{Path(path).name}" for path in paths if self._system.modified(path) < moment]
 
     def remove(self, name: str) -> None:
-        self._system.rm_file(f"{self._root}/{name}")
+        with reaching_it():
+            self._system.rm_file(f"{self._root}/{name}")
 
 
 class TwoStores:
@@ -91,15 +91,6 @@ class TwoStores:
     async def remove(self, name: str) -> None:
         for store in self.both:
             await asyncio.to_thread(store.remove, name)
-
-
-@contextmanager
-def _told_as_os_errors() -> Iterator[None]:
-    """That a bucket cannot be reached is told by a name of its own."""
-    try:
-        yield
-    except BotoCoreError as error:
-        raise OSError(str(error)) from error
 
 
 def _write_durably(path: Path, content: Iterable[bytes]) -> None:

@@ -10,7 +10,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-import fsspec
+from libs.common.buckets import open_store, reaching_it
 
 
 @cache
@@ -20,24 +20,26 @@ def store_at(address: str) -> Store:
 
 
 class Store:
-    """`address` as fsspec reads it: `s3://bucket/folder`, `file:///srv/feeds`, `memory://feeds`."""
+    """`address` as fsspec reads it: `s3://bucket/folder`, `file:///srv/feeds`, `memory://feeds`. ConnectionError while
+    it cannot be reached."""
 
     def __init__(self, address: str) -> None:
-        # A listing that was kept would hide what another process stored since.
-        self._files, self._root = fsspec.url_to_fs(address, use_listings_cache=False)
+        self._files, self._root = open_store(address)
 
     def keep(self, path: Path, name: str) -> None:
         """Copies a finished file there. Done again, it copies the same."""
         whole = f"{self._root}/{name}"
-        self._files.makedirs(whole.rpartition("/")[0], exist_ok=True)
-        self._files.put_file(str(path), whole)
+        with reaching_it():
+            self._files.makedirs(whole.rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(path), whole)
 
     def fetch(self, path: Path, name: str) -> None:
         """Brings a file here, whole or not at all. FileNotFoundError if it was never kept."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            self._files.get_file(f"{self._root}/{name}", str(part))
+            with reaching_it():
+                self._files.get_file(f"{self._root}/{name}", str(part))
             part.chmod(0o440)
             part.replace(path)
         finally:

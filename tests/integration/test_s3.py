@@ -13,8 +13,10 @@ from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
 from libs.common.clock import utc_now
+from libs.common.database import is_transient
 from libs.common.settings import Settings
 from services.intake.stores import Store
+from services.matching.feeds import FeedFolder
 from services.matching.main import build
 from tests.conftest import Databases, Issuer, running
 from tests.integration.matching import Matching, deaths_csv
@@ -88,7 +90,9 @@ async def test_feeds_kept_in_a_bucket_survive_the_loss_of_the_folder(
         assert again.json()["same"] is True
 
 
-def test_a_bucket_that_cannot_be_reached_is_a_store_that_fails(buckets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_cannot_be_reached_is_a_store_that_fails(
+    buckets: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     S3FileSystem.clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     store = Store("s3://archives/nowhere")
@@ -96,3 +100,8 @@ def test_a_bucket_that_cannot_be_reached_is_a_store_that_fails(buckets: Any, mon
         store.put("ab/one", lambda: [b"1"])
     with pytest.raises(OSError, match="Could not connect"):
         list(store.read("ab/one", 3))
+    feeds = FeedFolder(tmp_path, "s3://feeds/nowhere")
+    (path := tmp_path / "one").write_bytes(b"1")
+    with pytest.raises(ConnectionError) as failed:
+        feeds.keep(path)
+    assert is_transient(failed.value), "a comparison waits for it, and does not fail"
