@@ -5,7 +5,8 @@
 `drawn up` writes one payment per entitled person into the month's partition, with all that it checks (what was paid,
 is held, is unpayable, is set off). Its limit loads the very same rows into a table and builds the same indexes.
 `nothing to do` draws the month up again when all of it is on its way, beside an INSERT … ON CONFLICT DO NOTHING of
-those rows.
+those rows. The most memory that the database used while drawing up is sampled; of several sizes it is told how much
+longer each took than the first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import statistics
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -121,16 +126,66 @@ async def _paid_before(database: Database, months: int) -> None:
         await note_settled_cycles(tx)
 
 
-async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer, *, months: int = 0) -> list[Comparison]:
+@asynccontextmanager
+async def _noting_peak(there: Stage, peaks_gib: list[float]) -> AsyncIterator[None]:
+    """Adds the most memory that the database's processes used meanwhile, what they share counted once."""
+    server, ends = there.postgres.process, asyncio.Event()
+    assert server is not None
+
+    async def sample() -> float:
+        peak = 0.0
+        while not ends.is_set():
+            peak = max(peak, _used_gib(server.pid))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ends.wait(), 0.5)
+        return peak
+
+    sampling = asyncio.create_task(sample())
+    yield
+    ends.set()
+    peaks_gib.append(await sampling)
+
+
+def _used_gib(server: int) -> float:
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    used_kib = 0
+    for pid in children:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            used_kib += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return used_kib / 2**20
+
+
+@dataclass
+class DrawnUp:
+    """What drawing up came to: each rate beside its limit, how long it took (median), how much memory."""
+
+    persons: int
+    months: int
+    new: Comparison
+    nothing_to_do: Comparison
+    peak_gib: float
+
+    @property
+    def took_s(self) -> float:
+        return self.persons / statistics.median(self.new.subject)
+
+
+async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer, *, months: int = 0) -> DrawnUp:
     """New payments a second, after `months` that are paid, and months looked at a second when there is nothing to do,
     each beside its limit."""
-    drawn, bare, again, conflict = [], [], [], []
+    drawn: list[float] = []
+    bare: list[float] = []
+    again: list[float] = []
+    conflict: list[float] = []
+    peaks_gib: list[float] = []
     for _ in range(rounds):
         database = await peopled(there, persons, sealer)
         try:
             if months:
                 await _paid_before(database, months)
-            cycle_id, took_s = await _draw_up(database, there.settings)
+            async with _noting_peak(there, peaks_gib):
+                cycle_id, took_s = await _draw_up(database, there.settings)
             drawn.append(persons / took_s)
             await _run(database, _LOAD.format(cycle_id=cycle_id))
             bare.append(persons / await _run(database, *_LIMIT))
@@ -144,10 +199,14 @@ async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer, *,
             conflict.append(persons / await _run(database, _AGAIN))
         finally:
             await database.close()
-    return [
-        Comparison(f"payments drawn up, {persons:,} persons, {months} months before", "a second", 0.7, drawn, bare),
-        Comparison(f"nothing to do, {persons:,} persons, {months} months before", "a second", 0.7, again, conflict),
-    ]
+    of = f"{persons:,} persons, {months} months before"
+    return DrawnUp(
+        persons,
+        months,
+        Comparison(f"payments drawn up, {of}", "a second", 0.7, drawn, bare),
+        Comparison(f"nothing to do, {of}", "a second", 0.7, again, conflict),
+        max(peaks_gib),
+    )
 
 
 async def dispatching(there: Stage, payments: int, latency_s: float, workers: int) -> float:
@@ -204,13 +263,17 @@ async def _seal_each(database: Database, sealer: Sealer, persons: int) -> None:
 async def main(persons: list[int], before: list[int], rounds: int, dispatched: int) -> None:
     sealer = Sealer.parse("k1:" + secrets.token_hex(16))
     async with stage() as there:
-        comparisons = [
-            comparison
-            for size in persons
-            for months in before
-            for comparison in await drawing_up(there, size, rounds, sealer, months=months)
+        all_drawn = [
+            await drawing_up(there, size, rounds, sealer, months=months) for months in before for size in persons
         ]
+        comparisons = [each for drawn in all_drawn for each in (drawn.new, drawn.nothing_to_do)]
         figures = {}
+        for drawn in all_drawn:
+            first = next(other for other in all_drawn if other.months == drawn.months)
+            figures[f"drawing_up_{drawn.persons:,}_after_{drawn.months}_months"] = (
+                f"{drawn.took_s:.2f} s, {drawn.took_s / first.took_s:.2f} times as long as {first.persons:,}; "
+                f"peak {drawn.peak_gib:.2f} GiB"
+            )
         for latency_ms in (0, 50):
             for workers in (1, 2):
                 rate = await dispatching(there, dispatched, latency_ms / 1000, workers)

@@ -8,11 +8,15 @@ from services.disbursement.queries import sql
 INVARIANTS = [
     Invariant(
         "books balance",
-        "in every book debits equal credits, and no account but those of what came in is overdrawn",
+        "in every book debits equal credits, and no account but those of what came in is overdrawn; what was paid by no"
+        " more than was given back or up (whoever repaid what the bank then returned too is owed it)",
         "SELECT book_area, subsidy, book_year, CAST(NULL AS text) AS account, sum(balance_fen) AS balance_fen"
         " FROM balances GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) <> 0"
         " UNION ALL SELECT book_area, subsidy, book_year, account, balance_fen FROM balances"
-        " WHERE account NOT IN ('appropriated', 'brought_forward') AND balance_fen < 0",
+        " WHERE account NOT IN ('appropriated', 'brought_forward', 'paid') AND balance_fen < 0"
+        " UNION ALL SELECT book_area, subsidy, book_year, 'paid', sum(balance_fen) FROM balances"
+        " WHERE account IN ('paid', 'refunded', 'written_off')"
+        " GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) < 0",
     ),
     Invariant(
         "ledger equals payments",

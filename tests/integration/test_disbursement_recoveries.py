@@ -164,6 +164,22 @@ async def test_a_decision_that_does_not_stand_is_withdrawn_and_what_was_repaid_i
     await here.invariants_hold()
 
 
+async def test_what_the_payee_repaid_and_the_bank_returned_too_is_owed_to_the_payee(here: World) -> None:
+    person = await paid_person(here, upto="2026-01")
+    case = await claimed(here, person, "2026-01")
+    await here.post(f"/v1/recoveries/{case['recovery_id']}/repayments", "finance", amount_fen=10_000)
+    [payment] = await person.payments()
+    await here.webhook("payment.returned", payment_id=payment["payment_id"], code="closed", returned_on="2026-02-02")
+    await here.invariants_hold()
+    assert (await person.account_of("2026-01"))["owed_fen"] == 10_000
+    await person.paid_to("6222020000000555")
+    await here.heard()
+    await here.paid(person.area, "2026-01")
+    assert [transfer["amount_fen"] for transfer in await here.transfers_to("6222020000000555")] == [10_000]
+    assert (await person.account_of("2026-01"))["owed_fen"] == 0
+    await here.invariants_hold()
+
+
 async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_what_is_due(here: World) -> None:
     person = await paid_person(here, upto="2026-03")
     path = f"/v1/persons/{person.person_id}/heir"
