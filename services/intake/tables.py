@@ -389,6 +389,7 @@ roster_imports = Table(
     Column("imported_at", DateTime(timezone=True)),
     Column("imported_on", Date),
     Column("read_at", DateTime(timezone=True)),
+    Column("answered_at", DateTime(timezone=True)),
     Column("decided_at", DateTime(timezone=True)),
 )
 

@@ -39,8 +39,8 @@ class RosterImport(BaseModel):
     for judgement, of which some are `waiting` and `granted` in at least one subsidy; `rejected` for what stands in
     them, `known` here already, `refused` by policy in at least one subsidy; `unpayable` of those accepted, for money
     may not go to the account on the roster. `read` of `rows` tells how far it is. `unanswered` of those waiting
-    do so a quarter of an hour after the reading: what was told of them was not understood, and lies among the dead
-    letters of intake or eligibility."""
+    do so a quarter of an hour after anybody was decided on: what was told of them was not understood, and lies among
+    the dead letters of intake or eligibility."""
 
     import_id: UUID
     area: str

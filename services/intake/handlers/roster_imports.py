@@ -41,8 +41,8 @@ CHUNK_ROWS = 1000
 _PORTION = 100
 """Of recipients in one event: at 20 KiB each still less than the megabyte that brokers take by default."""
 _HEARD_WITHIN = timedelta(minutes=15)
-"""So long after its reading a takeover waits to hear of every schedule; then what is missing no longer holds up the
-others' payments. Who has not even been judged by then is reported, and holds them up until they are."""
+"""So long after the last decision a takeover waits to hear of every schedule; then what is missing no longer holds up
+the others' payments. Who has not even been judged by then is reported, and holds them up until they are."""
 
 
 async def receive_roster(
@@ -100,7 +100,8 @@ async def read_import(tx: Transaction, caller: Principal, import_id: UUID) -> di
     caller.require_sight(row["area"], "roster import")
     counts = (await tx.connection.execute(_COUNTS, {"import_id": import_id})).mappings().one()
     status = "reading" if row["read_at"] is None else "judging" if row["decided_at"] is None else "finished"
-    is_late = row["read_at"] is not None and row["read_at"] + _HEARD_WITHIN < tx.now
+    last = row["answered_at"] or row["read_at"]
+    is_late = last is not None and last + _HEARD_WITHIN < tx.now
     return {**row, **counts, "status": status, "unanswered": counts["waiting"] if is_late else 0}
 
 
@@ -397,7 +398,7 @@ _FINISH = text(
     UPDATE roster_imports i SET decided_at = :now
     WHERE import_id = :import_id AND decided_at IS NULL AND read_at IS NOT NULL
       AND NOT EXISTS (SELECT FROM roster_entries e WHERE e.import_id = i.import_id AND e.state = 'waiting')
-      AND (read_at < CAST(:now AS timestamptz) - CAST(:patience AS interval) OR NOT EXISTS (
+      AND (coalesce(answered_at, read_at) < CAST(:now AS timestamptz) - CAST(:patience AS interval) OR NOT EXISTS (
             SELECT FROM roster_entries e
             JOIN applied_subsidies s ON s.person_id = e.person_id AND s.state = 'granted'
             WHERE e.import_id = i.import_id AND e.state = 'granted' AND NOT EXISTS (

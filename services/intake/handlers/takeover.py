@@ -187,6 +187,7 @@ async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
     entered = {"entries": to_json(entries).decode(), "now": tx.now}
     for statement in (_SAVE_ACCOUNTS, _SAVE_GUARDIANS, _SAVE_PERSONS, _SAVE_ENTRIES):
         await tx.connection.execute(statement, entered)
+    await tx.connection.execute(_ANSWERED, {"ids": [item.entry["import_id"] for item in decided], "now": tx.now})
     assessments = []
     for item in decided:
         for application in item.applications:
@@ -305,6 +306,14 @@ _SAVE_ENTRIES = text(
     UPDATE roster_entries e SET state = decided.state, prepared = NULL
     {_DECIDED} WHERE e.import_id = decided.import_id AND e.person_id = decided.person_id
     """  # noqa: S608 (joins constants of this module)
+)
+# Whoever reads the file, or decides beside this transaction, is not waited for: a later decision notes it.
+_ANSWERED = text(
+    """
+    UPDATE roster_imports SET answered_at = :now WHERE import_id IN (
+        SELECT import_id FROM roster_imports WHERE import_id = ANY(CAST(:ids AS uuid[])) AND read_at <= :now
+        FOR NO KEY UPDATE SKIP LOCKED)
+    """
 )
 _CHANGED = text(
     """

@@ -50,6 +50,8 @@ CREATE TABLE roster_imports (
     imported_at timestamptz NOT NULL,
     imported_on date NOT NULL,
     read_at     timestamptz,
+    -- When recipients on it were decided on last, once it was read.
+    answered_at timestamptz CHECK (answered_at >= read_at),
     decided_at  timestamptz CHECK (decided_at >= read_at),
     CONSTRAINT the_same_file_is_the_same_import UNIQUE (area, sha256)
 );
