@@ -311,6 +311,18 @@ async def test_nothing_is_published_where_no_month_changes(eligibility: Eligibil
     assert len(await eligibility.published("entitlement.changed.v1")) == 2
 
 
+async def test_of_what_is_heard_at_once_each_change_names_what_caused_it(eligibility: Eligibility) -> None:
+    await eligibility.take(approved())
+    exited = fact(LowIncomeExited, date(2026, 6, 11), source="low_income")
+    reassessed = fact(CertificateRenewed, date(2026, 7, 4), category="physical", level=2, expires_on=date(2030, 4, 30))
+    later = {"known_at": datetime(2026, 10, 2, tzinfo=UTC), "source": "benefits"}
+    stacking = fact(BenefitStarted, date(2026, 1, 1), kind="old_age", **later)
+    await eligibility.take(exited, reassessed, stacking)
+    published = await eligibility.published("entitlement.changed.v1")
+    told = {(event["subsidy"], event["version"]): event["cause"] for event in published}
+    assert (told["living", 2], told["care", 2]) == ("low_income.exited", "certificate.renewed")
+
+
 async def test_a_move_within_the_county_changes_nothing_and_one_to_another_ends(eligibility: Eligibility) -> None:
     await eligibility.take(approved())
     await eligibility.take(fact(PersonMoved, date(2026, 5, 5), to_area="530102003", source="population"))

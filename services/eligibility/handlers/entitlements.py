@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from operator import eq, itemgetter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic_core import from_json, to_json  # a third of the time that json takes
@@ -50,6 +51,11 @@ class Person:
         return fold(self.assertions, tuple(self.applications))
 
 
+Given = TypeVar("Given")
+Told = tuple[str, str]
+"""A fact that was heard: its id, and its kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recomputed:
     """How many entitlements changed, and the open applications of the persons, which may be judged otherwise now."""
@@ -59,20 +65,28 @@ class Recomputed:
 
 
 async def recompute(
-    tx: Transaction, causes: Mapping[str, str], *, areas: Mapping[str, str], bulk: bool = False
+    tx: Transaction,
+    causes: Mapping[str, str],
+    *,
+    areas: Mapping[str, str],
+    told: Mapping[str, Sequence[Told]] = MappingProxyType({}),
+    bulk: bool = False,
 ) -> Recomputed:
     """Judges the persons in `causes` (person id → what gave occasion) anew; stores and publishes what changed.
 
-    `areas` says where a person was heard of, for one whose residence is not known otherwise. The caller holds the
-    persons' locks.
+    `areas` says where a person was heard of, for one whose residence is not known otherwise; `told` what was heard at
+    once of those of whom it was several things, each of which may be the cause. The caller holds the persons' locks.
     """
     persons = await load_persons(tx, causes)
     policy = await policy_to_judge_by(tx)
-    cause_of = {person.person_id: _first(causes, person.members) for person in persons}
+    cause_of = {(person.person_id, s): _first(causes, person.members) for person in persons for s in SUBSIDIES}
     facts = [person.facts() for person in persons]
     await save_areas(tx, persons, facts, areas)
     entitled = [i for i, person in enumerate(persons) if person.applications or any(person.schedules.values())]
     judged = await asyncio.to_thread(_judge, [facts[i] for i in entitled], policy)
+    if told:
+        several = [(persons[i], _first(told, persons[i].members)) for i in entitled if {*persons[i].members} & {*told}]
+        cause_of |= await asyncio.to_thread(_last_that_changed, several, policy)
     changed = await tell_schedules(
         tx, list(zip((persons[i] for i in entitled), judged, strict=True)), cause_of, bulk=bulk
     )
@@ -84,7 +98,7 @@ async def recompute(
 async def tell_schedules(
     tx: Transaction,
     judged: Iterable[tuple[Person, Mapping[Subsidy, Schedule]]],
-    cause_of: Mapping[str, str],
+    cause_of: Mapping[tuple[str, Subsidy], str],
     *,
     bulk: bool,
 ) -> int:
@@ -96,7 +110,8 @@ async def tell_schedules(
             months = [_stored(entry) for entry in schedule.entitlements]
             if not _same(months, person.schedules.get(subsidy, [])):
                 stopped = schedule.stopped_because if _has_ended(schedule, today) else None
-                changes.append((_changed(person, subsidy, schedule, stopped, cause_of[person.person_id]), months))
+                cause = cause_of[person.person_id, subsidy]
+                changes.append((_changed(person, subsidy, schedule, stopped, cause), months))
     await _save_changes(tx, changes, bulk=bulk)
     return len(changes)
 
@@ -106,6 +121,27 @@ def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule
         return []
     determination = Determination(facts, policy)
     return [{subsidy: determination.schedule(i, subsidy) for subsidy in SUBSIDIES} for i in range(len(facts))]
+
+
+def _last_that_changed(
+    several: Sequence[tuple[Person, Sequence[Told]]], policy: PolicySet
+) -> dict[tuple[str, Subsidy], str]:
+    """Of several things heard at once of a person, the last by which a schedule became another; none where none did."""
+    steps = []
+    for person, told in several:
+        for count in range(len(told) + 1):
+            later = {fact_id for fact_id, _ in told[count:]}
+            known = [assertion for assertion in person.assertions if assertion.fact_id not in later]
+            steps.append(fold(known, tuple(person.applications)))
+    judged = iter(_judge(steps, policy))
+    found: dict[tuple[str, Subsidy], str] = {}
+    for person, told in several:
+        before = next(judged)
+        for _, kind in told:
+            after = next(judged)
+            found |= {(person.person_id, s): kind for s in SUBSIDIES if after[s].entitlements != before[s].entitlements}
+            before = after
+    return found
 
 
 def _same(months: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
@@ -118,8 +154,8 @@ def _has_ended(schedule: Schedule, today: Period) -> bool:
     return last is not None and last < today
 
 
-def _first(causes: Mapping[str, str], members: Collection[str]) -> str:
-    return next(causes[member] for member in members if member in causes)
+def _first(of: Mapping[str, Given], members: Collection[str]) -> Given:
+    return next(of[member] for member in members if member in of)
 
 
 def _changed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 
@@ -14,7 +15,7 @@ from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import PersonMerged
 from services.eligibility.folding import Assertion
-from services.eligibility.handlers.entitlements import Recomputed, recompute
+from services.eligibility.handlers.entitlements import Recomputed, Told, recompute
 from services.eligibility.sources import rank_of
 
 _COMMON = frozenset(FactEvent.model_fields)
@@ -28,7 +29,11 @@ async def take_facts(tx: Transaction, received: Sequence[Received]) -> Recompute
     events.sort(key=lambda event: (event.known_at, event.occurred_on))
     causes = {event.person_id: event.type.removesuffix(".v1") for event in events}
     areas = {event.person_id: event.area for event in events if event.area}
-    return await recompute(tx, causes, areas=areas)
+    told: dict[str, list[Told]] = defaultdict(list)
+    for event in events:
+        told[event.person_id].append((str(event.fact_id), event.type.removesuffix(".v1")))
+    several = {person_id: heard for person_id, heard in told.items() if len({kind for _, kind in heard}) > 1}
+    return await recompute(tx, causes, areas=areas, told=several)
 
 
 async def merge_persons(tx: Transaction, received: Sequence[Received]) -> None:

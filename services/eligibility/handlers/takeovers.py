@@ -76,7 +76,8 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     areas = {item.listed.entry.person_id: item.listed.entry.area for item in taken}
     await save_areas(tx, persons, [item.listed.facts for item in taken], areas)
     schedules = [(item.listed.person, item.schedules) for item in taken]
-    await tell_schedules(tx, schedules, {person.person_id: _CAUSE for person in persons}, bulk=True)
+    cause_of = {(person.person_id, subsidy): _CAUSE for person in persons for subsidy in SUBSIDIES}
+    await tell_schedules(tx, schedules, cause_of, bulk=True)
 
 
 async def _new_ones(tx: Transaction, received: Sequence[Received]) -> list[_Listed]:
