@@ -14,7 +14,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from libs.common.clock import utc_now
 from services.onecard_mock.books import Appropriation, BalanceShort, Batch, BatchChanged, Books, PaymentChanged
-from services.onecard_mock.outcomes import Faults
+from services.onecard_mock.outcomes import AnswerFaults, Faults
 
 _SILENCE_S = 60.0
 _PAGE = 1000
@@ -37,12 +37,16 @@ def require_client(request: Request, given: Annotated[HTTPBasicCredentials, Depe
         raise HTTPException(status.HTTP_401_UNAUTHORIZED, headers={"WWW-Authenticate": "Basic"})
 
 
-async def suffer_faults(books: BooksOf) -> Faults:
+async def suffer(faults: AnswerFaults) -> None:
     """Answers late, or not at all, when told to."""
-    faults = await books.faults()
     await asyncio.sleep(faults.latency_ms / 1000)
     if _DICE.random() < faults.http_500_rate:
         raise HTTPException(status.HTTP_500_INTERNAL_SERVER_ERROR)
+
+
+async def suffer_faults(books: BooksOf) -> Faults:
+    faults = await books.faults()
+    await suffer(faults)
     return faults
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Annotated, Any
@@ -273,13 +274,13 @@ class Books:
         return _dicts(found)
 
 
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """The new state of one transfer (in the order of the UPDATE above) and what the bank tells about it."""
 
-    def __init__(self, transfer: tuple[Any, ...], webhooks: list[str], sms: tuple[Any, ...] | None = None) -> None:
-        self.transfer = transfer
-        self.webhooks = webhooks
-        self.sms = sms
+    transfer: tuple[Any, ...]
+    webhooks: list[str]
+    sms: tuple[Any, ...] | None = None
 
 
 def _webhook(event_type: str, now: datetime, **data: str) -> str:

@@ -32,13 +32,18 @@ DETAILS: dict[ReturnCode, str] = {
 _ACCOUNT = re.compile(r"^\d{8,32}$")
 
 
-class Faults(BaseModel):
-    """What goes wrong, for tests. Everything is right by default."""
+class AnswerFaults(BaseModel):
+    """What goes wrong with any answer, whoever gives it."""
 
     model_config = ConfigDict(extra="forbid")
 
     latency_ms: int = Field(default=0, ge=0, le=60_000, description="each answer comes this much later")
     http_500_rate: Rate = Field(default=0, description="answers 500 and has done nothing")
+
+
+class Faults(AnswerFaults):
+    """What goes wrong, for tests. Everything is right by default."""
+
     timeout_after_accept_rate: Rate = Field(default=0, description="accepts the batch and never answers")
     drop_webhook_rate: Rate = Field(default=0, description="the webhook is lost, and not tried again")
     duplicate_webhook_rate: Rate = Field(default=0, description="the webhook is sent twice")

@@ -16,7 +16,7 @@ from uuid import uuid4
 import asyncpg
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.onecard_mock.outcomes import Rate
+from services.onecard_mock.outcomes import AnswerFaults, Rate
 
 DELIVERY_TIME = timedelta(milliseconds=200)
 _RECEIPTS_AT_ONCE = 100
@@ -31,13 +31,9 @@ class TextOrder(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class TextFaults(BaseModel):
+class TextFaults(AnswerFaults):
     """What goes wrong, for tests. Everything is right by default."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    latency_ms: int = Field(default=0, ge=0, le=60_000, description="each answer comes this much later")
-    http_500_rate: Rate = Field(default=0, description="answers 500 and has done nothing")
     timeout_after_accept_rate: Rate = Field(default=0, description="accepts the text and never answers")
     lose_after_accept_rate: Rate = Field(default=0, description="accepts the text and never does anything more")
     refuse_phones: list[str] = Field(default=[], description="numbers that are not accepted")

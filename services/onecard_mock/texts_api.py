@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from random import Random
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 
 from libs.common.clock import utc_now
-from services.onecard_mock.api import stay_silent
+from services.onecard_mock.api import stay_silent, suffer
 from services.onecard_mock.texts import TextFaults, TextOrder, Texts
 
 _DICE = Random()  # noqa: S311 (faults, not secrets)
@@ -33,9 +32,7 @@ def _require_key(request: Request) -> None:
 
 async def _suffer_faults(texts: TextsOf) -> TextFaults:
     faults = await texts.faults()
-    await asyncio.sleep(faults.latency_ms / 1000)
-    if _DICE.random() < faults.http_500_rate:
-        raise HTTPException(status.HTTP_500_INTERNAL_SERVER_ERROR)
+    await suffer(faults)
     return faults
 
 
