@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import or_, select
 
@@ -20,7 +20,7 @@ from libs.common.events.intake import ApplicationFacts
 from libs.common.identity import AccountWarning, mask_account, mask_id_number, mask_name, mask_phone
 from libs.common.vocabulary import ApplicationStatus, Channel, Stage, Subsidy
 from libs.common.web import ForeseeingRoute, Page, Paging, Tx, router
-from services.intake.api.doors import RATE_LIMITED, AtTheDoor, Keys, Reviewer, Submitter, unmask
+from services.intake.api.doors import RATE_LIMITED, Keys, Reviewer, Submitter, at_the_door, unmask
 from services.intake.api.places import ForwardingView
 from services.intake.application_records import Filed, account_token, filed_in, load_application
 from services.intake.applications import OPEN, UNDER_REVIEW, Opinion
@@ -168,12 +168,11 @@ class Filters:
 
 
 @foreseen.post("/applications", status_code=201)
-async def submit(declaration: Declaration, door: AtTheDoor) -> Receipt:
+async def submit(declaration: Declaration, request: Request) -> Receipt:
     """Files an application for one or both subsidies. A person's second one for a subsidy that is open or granted is
     answered 409 with the first one's id."""
-    submission = await handlers.submit_application(
-        door.tx, door.vault, door.submitter, declaration, on=business_today()
-    )
+    tx, vault, submitter = await at_the_door(request)
+    submission = await handlers.submit_application(tx, vault, submitter, declaration, on=business_today())
     return Receipt(**_stand(submission.filed), account_warnings=list(submission.warnings))
 
 
