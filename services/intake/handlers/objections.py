@@ -182,9 +182,10 @@ def _may_be_reviewed_anew(application: Application, person: Person) -> bool:
 
 
 async def _apply_anew(tx: Transaction, vault: Vault, filed: Filed, person: Person, *, on: date) -> UUID:
-    """Files what was refused as an application of its own, with the first one's date and documents. Account, guardian
-    and contact stay as they are in force."""
-    before = filed.application
+    """Files what was refused as an application of its own, with the first one's date and documents. What is in force of
+    the person by now stays so: contact, account, guardian, certificate, whether they can act."""
+    facts = filed.application.facts.model_copy(update={"certificate": person.certificate})
+    before = replace(filed.application, facts=facts)
     standing = (await standings(tx, {person.person_id: person.area}, on=on))[person.person_id]
     application = refused_anew(before, new_id(), area=person.area, on=on, deadlines=standing.parameters.deadlines(on))
     standing.require_free(application.subsidies)
@@ -193,9 +194,8 @@ async def _apply_anew(tx: Transaction, vault: Vault, filed: Filed, person: Perso
     applicant = declared.applicant.model_copy(
         update={"name": person.name, "phone": person.phone, "hukou_area": person.area}
     )
-    declaration = declared.model_copy(
-        update={"applicant": applicant, "subsidies": application.subsidies, "account": None, "guardian": None}
-    )
+    in_force = dict.fromkeys(("account", "guardian", "incapacity"))
+    declaration = declared.model_copy(update={"applicant": applicant, "subsidies": application.subsidies, **in_force})
     anew = replace(
         filed, application=application, receipt_no=new_receipt_no(person.area, on), received_on=on, accepted_area=None
     )
