@@ -295,7 +295,7 @@ def measure(
     folder: Path, persons: int, peers: Sequence[str], memory: str, rounds: int
 ) -> tuple[list[Comparison], float]:
     started = time.perf_counter()
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     roster, feeds = made(folder) or make(folder, persons)
     print(f"\n{persons:,} persons against {sum(SHARES.values()) * persons:,.0f} rows "
           f"(made in {time.perf_counter() - started:.0f} s)")  # fmt: skip
