@@ -7,7 +7,7 @@ they are (`POST /v1/assessments`). Both ends of an interval belong to it; `to` N
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from libs.common.vocabulary import (
@@ -81,10 +81,12 @@ class Custody:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """`on` is the day of a death; of any other event the first day of the new state."""
+    """`on` is the day of a death; of any other event the first day of the new state. `known_at` is when the
+    source knew of it."""
 
     event: LifeEvent
     on: date
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,15 @@ class CareNeed:
 class Application:
     """An application for one subsidy. `decided_on` None: judged as if decided at the end of the month of application.
 
-    `withdrawn_on` is the first day without it; on the day of the decision, the decision came first.
+    `withdrawn_on` is the first day without it; on the day of the decision, the decision came first. `approved_at` is
+    the moment of an approval that stands.
     """
 
     subsidy: Subsidy
     applied_on: date
     decided_on: date | None = None
     withdrawn_on: date | None = None
+    approved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +137,15 @@ class Facts:
     care_needs: tuple[CareNeed, ...] = ()
     choices: tuple[SignedChoice, ...] = ()
 
-    @property
-    def died_on(self) -> date | None:
-        """The last day alive. Reappearing annuls an earlier declaration of death."""
-        returned = max((life.on for life in self.life if life.event == "reappeared"), default=BEGINNING)
-        deaths = (
-            life.on
-            for life in self.life
-            if life.event == "died" or (life.event == "declared_dead" and life.on > returned)
-        )
-        return min(deaths, default=None)
-
     def died_before_approval(self, subsidy: Subsidy) -> bool:
-        """Whether an application for it was approved when the applicant had died meanwhile."""
-        died_on = self.died_on
-        return died_on is not None and any(
-            application.applied_on <= died_on < application.decided_on
+        """Whether an application for it was approved of somebody known to have died since applying. Reappearing annuls
+        an earlier declaration of death."""
+        returned = max((life.on for life in self.life if life.event == "reappeared"), default=BEGINNING)
+        return any(
+            application.applied_on <= death.on and death.known_at <= application.approved_at
             for application in self.applications
-            if application.subsidy == subsidy and application.decided_on is not None
+            if application.subsidy == subsidy and application.approved_at is not None
+            for death in self.life
+            if death.event == "died" or (death.event == "declared_dead" and death.on > returned)
+            if death.known_at is not None
         )

@@ -199,7 +199,7 @@ class _Folding:
 
     def life_event(self, assertion: Assertion) -> None:
         event: Any = assertion.kind.removeprefix("person.")
-        self.life.append(Life(event, assertion.on))
+        self.life.append(Life(event, assertion.on, assertion.known_at))
 
     def care_need_assessed(self, assertion: Assertion) -> None:
         """A first assessment also speaks for the time before it: nothing else does."""

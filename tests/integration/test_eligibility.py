@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -267,18 +267,18 @@ async def test_a_death_known_late_takes_back_the_months_after_it(eligibility: El
 
 
 async def test_what_is_due_to_who_died_before_the_approval_goes_to_an_heir(eligibility: Eligibility) -> None:
-    died = fact(PersonDied, date(2026, 3, 20), source="cremations")
-    await eligibility.take(died)
+    died = fact(PersonDied, date(2026, 3, 20), source="cremations", known_at=_NOW - timedelta(hours=1))
     await eligibility.take(approved())
+    await eligibility.take(died)
     assert await eligibility.months("care") == [("2026-03", "2026-03", 11000)]
     await eligibility.take(fact(FactRetracted, date(2026, 3, 20), retracts=died.fact_id))
     told = [event["to_heir"] for event in await eligibility.published("entitlement.changed.v1")]
-    assert told == [True, True, False, False]
+    assert told == [False, False, True, True, False, False], "whichever was heard first"
 
 
-async def test_what_is_due_to_who_died_after_the_approval_does_not(eligibility: Eligibility) -> None:
+async def test_what_is_due_to_whose_death_was_not_known_at_the_approval_does_not(eligibility: Eligibility) -> None:
     await eligibility.take(approved())
-    await eligibility.take(fact(PersonDied, date(2026, 6, 30), source="cremations"))
+    await eligibility.take(fact(PersonDied, date(2026, 3, 20), source="cremations", known_at=_NOW + timedelta(hours=1)))
     told = [event["to_heir"] for event in await eligibility.published("entitlement.changed.v1")]
     assert told == [False, False, False, False]
 

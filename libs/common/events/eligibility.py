@@ -140,10 +140,10 @@ class CandidatePrescreened(StateEvent):
 class EntitlementChanged(StateEvent):
     """The whole schedule of one person and subsidy: every month in it is payable, every other is not.
 
-    `stopped_because` names the cause that ended the last spell, null while it is open. `to_heir`: the applicant died
-    before the approval, and what is due goes to an heir (domain: applicant dies before approval). After a corrected ID
-    merged two persons, `members` are the ids that go on under this one, and `merged_into` is whom this one goes on as:
-    whoever keeps what was paid moves it before taking in the schedule, whichever of the two comes first.
+    `stopped_because` names the cause that ended the last spell, null while it is open. `to_heir`: it was approved of
+    somebody known to be dead, and what is due goes to an heir (domain: applicant dies before approval). After a
+    corrected ID merged two persons, `members` are the ids that go on under this one, and `merged_into` is whom this one
+    goes on as: whoever keeps what was paid moves it before taking in the schedule, whichever of the two comes first.
     """
 
     type: ClassVar[str] = "entitlement.changed.v1"

@@ -25,7 +25,7 @@ PAGES = [
     Page("/recoveries", "追回", "undo", recoveries),
     Page("/funds", "资金账目", "account_balance", funds),
     Page("/statistics", "统计报表", "bar_chart", statistics),
-    Page("/heirs", "继承人", "family_history", heirs),
+    Page("/heirs", "继承人", "family_restroom", heirs),
     Page("/institutions", "机构代管资金", "child_care", institutions),
     Page("/tolerance", "容错纠错", "balance", tolerance),
     Page("/work-funds", "工作经费", "receipt_long", work_funds),

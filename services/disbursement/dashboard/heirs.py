@@ -16,7 +16,6 @@ from libs.common.dashboard import (
     as_area,
     as_moment,
     as_text,
-    as_words,
     dialog,
     facts,
     heading,
@@ -53,7 +52,7 @@ async def heirs(desk: Desk) -> None:
         [
             PERSON,
             Column("area", "地区", show=as_area),
-            Column("status", "状态", show=as_words(_STATUSES)),
+            Column("status", "状态", words=_STATUSES),
             Column("holder_name", "继承人", show=as_text),
             Column("relation", "关系", show=as_text),
             Column("number_last4", "账号末四位", show=as_text),

@@ -14,7 +14,7 @@ CREATE TABLE entitlements (
     told_at         timestamptz NOT NULL,
     -- No month up to this one is due or on its way (handlers/paid_up.py); another schedule takes it away.
     paid_up_to      date NOT NULL DEFAULT '-infinity',
-    -- Approved after the applicant's death: what is due goes to an heir.
+    -- Approved of somebody known to be dead: what is due goes to an heir.
     to_heir         boolean NOT NULL DEFAULT false,
     PRIMARY KEY (person_id, subsidy)
 );
@@ -88,8 +88,8 @@ CREATE TRIGGER payees_are_awaited_again AFTER DELETE ON payees REFERENCING OLD T
     FOR EACH STATEMENT EXECUTE FUNCTION await_payees();
 
 -- Whom what is due is paid to after a person's death: an heir who proved it, by two persons' decision. Sealed to the
--- places of the payee. A row in force that names nobody waits for one: its person died before the approval
--- (entitlement.changed, to_heir), so that the own account is not paid.
+-- places of the payee. A row in force that names nobody waits for one: its person was known to be
+-- dead at the approval (entitlement.changed, to_heir), so that the own account is not paid.
 CREATE TABLE heirs (
     heir_id      uuid PRIMARY KEY,
     person_id    text NOT NULL,

@@ -251,7 +251,9 @@ async def load_persons(
     known_on = None if known_before is None else business_date(known_before) - timedelta(days=1)
     for row in (await tx.connection.execute(_APPLICATIONS, {**members, "known_on": known_on})).all():
         person = persons[root_of[row.person_id]]
-        person.applications += [Application(s, row.applied_on, row.decided_on, row.withdrawn_on) for s in row.granted]
+        person.applications += [
+            Application(s, row.applied_on, row.decided_on, row.withdrawn_on, row.approved_at) for s in row.granted
+        ]
         if row.is_open:
             person.open_applications.append(row.application_id)
     for row in (await tx.connection.execute(_CURRENT, members)).all():
@@ -312,6 +314,7 @@ _APPLICATIONS = text(
     """
     SELECT person_id, application_id, granted, applied_on, decided_on,
         CASE WHEN CAST(:known_on AS date) IS NULL OR withdrawn_on <= :known_on THEN withdrawn_on END AS withdrawn_on,
+        CASE status WHEN 'approved' THEN told_at END AS approved_at,
         status IN ('submitted', 'in_review', 'returned') AS is_open
     FROM applications
     WHERE person_id = ANY(:person_ids) AND (granted <> '{}' OR status IN ('submitted', 'in_review', 'returned'))
