@@ -98,7 +98,7 @@ def import_roster(
 ) -> None:
     """Take over the present recipients of a county (存量接管); what cannot be taken over is reported, row by row.
 
-    Exits with 0 if every row was decided on, 1 if the file is no roster, 3 if rows were rejected, 4 if the judgement of
+    Exits with 0 if rows were decided on, 1 if the file is no roster, 3 if every row was rejected, 4 if the judgement of
     some has not come.
     """
     from deploy.local.commands.takeover import import_roster as take_over

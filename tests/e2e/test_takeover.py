@@ -232,8 +232,9 @@ async def test_the_command_line_tells_by_its_exit_code_how_a_takeover_ended(worl
     rows = roster_of(area, seed=31, persons=20)
     nameless = {**rows[0], "姓名": ""}
     files = {
-        "rejected": (as_csv([nameless, *rows[1:]]), 3),
-        "decided": (as_csv(rows[1:]), 0),  # everybody is known here already
+        "one rejected": (as_csv([nameless, *rows[1:]]), 0),
+        "known": (as_csv(rows[1:]), 0),
+        "all rejected": (as_csv([nameless]), 3),
         "no roster": (b"a,b\n1,2\n", 1),
     }
     for name, (content, expected) in files.items():

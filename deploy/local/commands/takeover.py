@@ -27,9 +27,9 @@ _COUNTS = (
     ("unanswered", "not judged: see the dead letters of intake and eligibility"),
 )
 
-DECIDED, UNREADABLE, SOME_REJECTED, UNDECIDED = 0, 1, 3, 4
-"""Exit codes: every row was decided on (granted, refused by policy, or known already); the file is no roster; rows were
-rejected for what stands in them; the judgement of some has not come. 2 is a wrong command line."""
+DECIDED, UNREADABLE, ALL_REJECTED, UNDECIDED = 0, 1, 3, 4
+"""Exit codes: rows were decided on (granted, refused by policy, or known already); the file is no roster; every row was
+rejected for what stands in it; the judgement of some has not come. 2 is a wrong command line."""
 
 output = Console(soft_wrap=True)
 
@@ -50,7 +50,9 @@ async def _import(home: Home, running: RunningState, content: bytes, area: str) 
         report = await _followed(rest, caller, report)
         _show(report)
         await _show_rejects(rest, caller, report)
-    return UNDECIDED if report["unanswered"] else SOME_REJECTED if report["rejected"] else DECIDED
+    if report["unanswered"]:
+        return UNDECIDED
+    return ALL_REJECTED if report["rejected"] == report["rows"] > 0 else DECIDED
 
 
 async def _followed(rest: Rest, caller: Caller, report: dict[str, Any]) -> dict[str, Any]:
