@@ -255,6 +255,12 @@ class World:
         await person.paid_to(person.account)
         return person
 
+    async def heir_approved(self, person: Person, heir: dict[str, str]) -> None:
+        """Proposed by one, approved by another."""
+        path = f"/v1/persons/{person.person_id}/heir"
+        proposed = await self.post(path, "civil_affairs", sub="proposer", **heir)
+        await self.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+
     async def heard(self) -> None:
         """Everything told so far has arrived."""
         asked_at = utc_now()

@@ -124,6 +124,7 @@ class Disbursement(RuleBasedStateMachine):
             cause="application.approved", stopped_because=None, area=self.area,
         )  # fmt: skip
         async with self.database.transaction() as tx:
+            # All that it reads of what was received.
             await projections.keep_schedules(self.sealer, tx, [SimpleNamespace(data=data)])  # type: ignore[list-item]
         for month in MONTHS:
             fen = amount_fen if first <= month <= last else 0

@@ -205,9 +205,7 @@ async def test_an_heir_of_the_wrong_id_is_paid_what_is_due_under_the_right_one(h
     wrong, right = await here.person(area), await here.person(area)
     await wrong.entitled("2026-03", "2026-03", stopped_because="alive", to_heir=True)
     await here.heard()
-    path = f"/v1/persons/{wrong.person_id}/heir"
-    proposed = await here.post(path, "civil_affairs", sub="proposer", **HEIR)
-    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.heir_approved(wrong, HEIR)
 
     await here.tell("eligibility", emptied(wrong, right))
     await right.entitled("2026-03", "2026-03", cause="person.merged", stopped_because="alive", to_heir=True)

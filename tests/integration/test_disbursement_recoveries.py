@@ -214,8 +214,7 @@ async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_wha
     assert (await person.account_of("2026-04"))["obstacle"] == "account_failed"
     assert (await here.drawn_up(person.area, "2026-04"))["counts"]["unpayable"] == 1
     corrected = {**HEIR, "number": "6228480000000666"}
-    proposed = await here.post(path, "civil_affairs", sub="proposer", **corrected)
-    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.heir_approved(person, corrected)
     await here.paid(person.area, "2026-04")
     [transfer] = await here.transfers_to(corrected["number"])
     assert (transfer["amount_fen"], transfer["payee_name"]) == (10_000, HEIR["name"])
@@ -238,9 +237,7 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
     heir = {**HEIR, "number": "6228480000000999"}
     [awaited] = (await here.get("/v1/heirs?status=awaited", "township"))["items"]
     assert (awaited["person_id"], awaited["area"], awaited["holder_name"]) == (person.person_id, area, None)
-    path = f"/v1/persons/{person.person_id}/heir"
-    proposed = await here.post(path, "civil_affairs", sub="proposer", **heir)
-    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.heir_approved(person, heir)
     # The same is told again: who is the heir stays.
     await person.entitled("2026-03", "2026-04", stopped_because="alive", to_heir=True)
     await here.heard()
@@ -255,8 +252,7 @@ async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_hei
     await person.entitled("2026-01", "2026-02", cause="person.declared_dead", stopped_because="alive")
     await here.heard()
     heir = {**HEIR, "number": "6228480000000777"}
-    proposed = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
-    await here.post(f"/v1/heirs/{proposed['heir_id']}/approval", "civil_affairs", sub="approver")
+    await here.heir_approved(person, heir)
     another = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
     # Another end before the death is no return to life.
     await person.entitled("2026-01", "2026-01", cause="low_income.exited", stopped_because="economic_status")

@@ -1,7 +1,7 @@
 """What is due to a person who died is paid to an heir who proves it: a payee of its own, with a document, by two
-persons. Who was approved after death is paid to no account of their own, an heir is awaited (domain: applicant dies
-before approval); who was paid in life is paid there until an heir is approved. What was paid too much is never claimed
-from the heir."""
+persons. Who was known dead at the approval is paid to no account of their own, an heir is awaited (domain: applicant
+dies before approval); who was approved in life is paid there until an heir is approved. What was paid too much is never
+claimed from the heir."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ async def is_known_dead(tx: Transaction, person_id: str) -> bool:
 
 
 async def await_heirs(tx: Transaction, person_ids: Collection[str]) -> None:
-    """Of these persons, for whoever was approved after death an heir is awaited; no longer for whoever was not. Whoever
-    turns out to be alive is paid themselves again, whatever heir was approved meanwhile."""
+    """Of these persons, an heir is awaited for whoever was known dead at the approval; no longer for whoever was not.
+    Who turns out to be alive is paid themselves again, whatever heir was approved meanwhile."""
     ids = {"ids": sorted(person_ids), "now": tx.now}
     await tx.connection.execute(_END_HEIRS_OF_THE_LIVING, ids | {"today": business_date(tx.now)})
     await tx.connection.execute(
