@@ -42,7 +42,7 @@ _FIELDS = [
 
 
 async def heirs(desk: Desk) -> None:
-    heading("继承人", "逝者的应发款项发给提供证明的继承人；批准前去世的，未经批准不发放到任何账户")
+    heading("继承人", "逝者的应发款项发给提供证明的继承人；审批时已知去世的，继承人获批前不发放")
     if desk.role in ("township", "civil_affairs"):
         with section("提出继承人"):
             _proposal(desk)
