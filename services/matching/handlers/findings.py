@@ -42,7 +42,7 @@ class AlreadyVerified(Conflict):
 
 
 class FaceCheckProvesNoDeath(InvalidInput):
-    """A failed face check is never a death; verify it another way."""
+    """A failed face check is never a death; find it out another way."""
 
     type = "face-check-proves-no-death"
 

@@ -11,22 +11,17 @@ from sqlalchemy import Row, select, text, update
 from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Transaction
-from libs.common.errors import Conflict, InvalidInput, NotFound
+from libs.common.errors import Conflict, NotFound
 from libs.common.working_days import working_days_after
 from services.matching.findings import Lead
 from services.matching.handlers.evidence import Subject, require_face_match
+from services.matching.handlers.findings import FaceCheckProvesNoDeath
 from services.matching.handlers.leads import claim_of, open_leads
 from services.matching.parameters import load_parameters
 from services.matching.tables import proofs_of_life
 
 _ALLEGES = {"dead": "person.died", "missing": "person.missing"}
 """What an outcome alleges. It is a lead as any other: it holds, and a verification of its own decides."""
-
-
-class FaceProvesNoDeath(InvalidInput):
-    """A failed face check is never a death; say how else it was found out."""
-
-    type = "face-check-proves-no-death"
 
 
 async def call_for_proofs(tx: Transaction, as_of: date) -> int:
@@ -62,7 +57,7 @@ async def record_proof(
         )
     if method == "face":
         if outcome in _ALLEGES:
-            raise FaceProvesNoDeath
+            raise FaceCheckProvesNoDeath
         if outcome == "alive":
             await require_face_match(tx, Subject("proof_of_life", proof_id))
     tried = [
