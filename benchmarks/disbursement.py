@@ -234,7 +234,7 @@ async def dispatching(there: Stage, payments: int, latency_s: float, workers: in
 
         async def work() -> None:
             sending = Sending(database, settings, sealer, bank)
-            preparing, handing_over = sending.preparing(), sending.handing_over()
+            preparing, handing_over = sending.preparing, sending.handing_over
 
             async def watch() -> None:
                 while len(bank.accepted) < payments:

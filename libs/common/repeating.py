@@ -41,6 +41,7 @@ class Repeating:
         self._steps = steps
         self._client = client or nullcontext()
         self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Until `stop`; a database that is away is waited for."""
@@ -49,11 +50,17 @@ class Repeating:
 
     def stop(self) -> None:
         self._stopping.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Lets it look again at once: somebody has left it work."""
+        self._woken.set()
         self._database.tell_news()
 
     async def _repeat(self) -> None:
         pause_s, stirred_at = _IDLE_S, time.monotonic()
         while not self._stopping.is_set():
+            self._woken.clear()
             news = self._database.next_news
             try:
                 busy = [await step() for step in self._steps]
@@ -64,7 +71,7 @@ class Repeating:
                 log.warning("worker_waits", worker=self.name, error=type(error).__name__)
                 jitter = random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
                 pause_s = min(2 * max(pause_s, _IDLE_S), _LONGEST_PAUSE_S) * jitter
-            await _wait(self._stopping, pause_s)
+            await _wait(self._woken, pause_s)
             if pause_s and time.monotonic() - stirred_at > _QUIET_AFTER_S:
                 await _wait(news, _QUIET_S)
             if not pause_s or news.is_set():

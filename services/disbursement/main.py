@@ -107,12 +107,12 @@ def _service(sealer: Sealer) -> Service:
 
 def _preparing(app: FastAPI) -> Worker:
     sending: Sending = app.state.sending
-    return sending.preparing()
+    return sending.preparing
 
 
 def _handing_over(app: FastAPI) -> Worker:
     sending: Sending = app.state.sending
-    return sending.handing_over()
+    return sending.handing_over
 
 
 def _following(app: FastAPI) -> Worker:

@@ -33,6 +33,9 @@ class Sending:
         self._agreed_on: datetime | None = None
         self._asked_at = -_ASK_AGAIN_S
         self._asking = asyncio.Lock()
+        self.preparing = Repeating("preparing", database, self.submit, self.prepare)
+        self.handing_over = Repeating("handing over", database, self.hand_over)
+        """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
 
     async def agrees(self) -> bool:
         """Whether our books are known to agree with the bank's: asked at the start, while there is a lock, and whenever
@@ -69,7 +72,10 @@ class Sending:
         if not await self.agrees():
             return False
         async with self._database.transaction() as tx:
-            return await dispatch.prepare_batches(tx, self._settings, self._sealer, on=business_today())
+            prepared = await dispatch.prepare_batches(tx, self._settings, self._sealer, on=business_today())
+        if prepared:
+            self.handing_over.wake()
+        return prepared
 
     async def hand_over(self) -> bool:
         if not await self.agrees():
@@ -77,14 +83,9 @@ class Sending:
         async with self._database.transaction() as tx:
             claimed = await dispatch.claim_batches(tx, self._settings)
         await dispatch.hand_over(self._database, self._bank, self._sealer, claimed)
+        if claimed:
+            self.preparing.wake()
         return bool(claimed)
-
-    def preparing(self) -> Repeating:
-        return Repeating("preparing", self._database, self.submit, self.prepare)
-
-    def handing_over(self) -> Repeating:
-        """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
-        return Repeating("handing over", self._database, self.hand_over)
 
 
 class Following:

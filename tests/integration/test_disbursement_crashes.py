@@ -23,7 +23,7 @@ from services.disbursement.bank import (
     OutcomeUnknown,
     Statement,
 )
-from services.disbursement.handlers.dispatch import mark_sent, prepare_batches
+from services.disbursement.handlers.dispatch import Bound, mark_sent, prepare_batches
 from services.disbursement.payments import payment_id
 from services.disbursement.workers import Following, Sending
 from tests.conftest import Databases, Issuer, eventually
@@ -279,11 +279,14 @@ async def test_a_refused_batch_that_the_bank_has_after_all_counts_as_accepted(he
 async def test_an_account_lost_at_the_very_moment_of_sending_leaves_the_payment_unsent(here: World) -> None:
     """Between what is judged and what is marked the card was blocked: nothing goes out, and no worker dies of it."""
     person, cycle_id = await submitted_person(here)
-    ids = [UUID(payment["payment_id"]) for payment in await person.payments()]
+    bound = [
+        Bound(UUID(payment["payment_id"]), Period.parse(payment["period"]).first_day, new_id())
+        for payment in await person.payments()
+    ]
     await person.paid_to(None)
     await here.heard()
     async with here.database.transaction() as tx:
-        assert not await mark_sent(tx, UUID(cycle_id), dict.fromkeys(ids, new_id()))
+        assert not await mark_sent(tx, UUID(cycle_id), bound)
     assert {p["status"] for p in await person.payments()} == {"pending"}
 
 

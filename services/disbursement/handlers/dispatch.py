@@ -42,6 +42,15 @@ _BATCHES_IN_FLIGHT = 8
 """How many one worker hands over at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A payment, which its month finds without asking every other, and the batch that it goes out in."""
+
+    payment_id: UUID
+    month: date
+    batch_id: UUID
+
+
 async def prepare_batches(tx: Transaction, settings: Settings, sealer: Sealer, *, on: date) -> bool:
     """Takes the next payments of a submitted cycle, drops what was stopped up to this moment, and marks the rest as
     sent, in batches that wait to be handed over. False when nothing is left to send, or enough waits already: what is
@@ -62,42 +71,41 @@ async def prepare_batches(tx: Transaction, settings: Settings, sealer: Sealer, *
     ).one_or_none()
     if cycle is None:
         return False
-    batches = await _pick(tx, cycle.cycle_id, settings.bank_batch_size)
-    if not batches:
+    picked = await _pick(tx, cycle.cycle_id, settings.bank_batch_size)
+    if not picked:
         return False
-    released = await drop_stopped(tx, cycle.cycle_id, list(batches))
-    cause_id = str(next(iter(batches.values())))
+    released = await drop_stopped(tx, cycle.cycle_id, {each.payment_id: each.month for each in picked})
+    cause_id = str(picked[0].batch_id)
     await book(tx, [ledger.release(budget, cause_id, fen, on=on) for budget, fen in released if budget])
-    sent = await mark_sent(tx, cycle.cycle_id, batches)
+    sent = await mark_sent(tx, cycle.cycle_id, picked)
     await _store_batches(tx, settings, sealer, cycle.cycle_id, Period.of(cycle.period), sent)
-    for batch_id, members in _by_batch(sent).items():
-        await book_sending(tx, batch_id, members, on=on)
+    await book_sending(tx, sent, on=on)
     return True
 
 
-async def _pick(tx: Transaction, cycle_id: UUID, size: int) -> dict[UUID, UUID]:
-    """Payments that nobody else is preparing, each with its batch: of one subsidy, at most `size`."""
+async def _pick(tx: Transaction, cycle_id: UUID, size: int) -> list[Bound]:
+    """Payments that nobody else is preparing, in batches of one subsidy and at most `size`."""
     picked = await tx.connection.execute(
         text(
-            "SELECT payment_id, subsidy FROM payments WHERE cycle_id = :id AND status = 'pending'"
+            "SELECT payment_id, period, subsidy FROM payments WHERE cycle_id = :id AND status = 'pending'"
             " LIMIT :limit FOR UPDATE SKIP LOCKED"
         ),
         {"id": cycle_id, "limit": _BATCHES_AT_ONCE * size},
     )
-    by_subsidy: dict[str, list[UUID]] = defaultdict(list)
+    by_subsidy: dict[str, list[Any]] = defaultdict(list)
     for row in picked:
-        by_subsidy[row.subsidy].append(row.payment_id)
-    return {
-        payment_id: batch_id
-        for ids in by_subsidy.values()
-        for first in range(0, len(ids), size)
+        by_subsidy[row.subsidy].append(row)
+    return [
+        Bound(row.payment_id, row.period, batch_id)
+        for members in by_subsidy.values()
+        for first in range(0, len(members), size)
         for batch_id in [new_id()]
-        for payment_id in ids[first : first + size]
-    }
+        for row in members[first : first + size]
+    ]
 
 
 async def mark_sent(
-    tx: Transaction, cycle_id: UUID, batches: Mapping[UUID, UUID], *, by_us: bool = True
+    tx: Transaction, cycle_id: UUID, bound: Sequence[Bound], *, by_us: bool = True
 ) -> Sequence[dict[str, Any]]:
     """Marks those of these payments that are pending as sent, each in its batch: what they are, and whom they go to.
 
@@ -107,34 +115,31 @@ async def mark_sent(
         text(
             "UPDATE payments p SET status = 'sent', version = p.version + 1, batch_id = b.batch_id,"
             " payee_version = y.version, holder = y.holder"
-            " FROM payable_to y, unnest(CAST(:payments AS uuid[]), CAST(:batches AS uuid[]))"
-            " AS b (payment_id, batch_id)"
-            " WHERE p.payment_id = b.payment_id AND p.cycle_id = :cycle_id AND p.status = 'pending'"
-            " AND y.person_id = p.person_id"
+            " FROM payable_to y, unnest(CAST(:payments AS uuid[]), CAST(:months AS date[]), CAST(:batches AS uuid[]))"
+            " AS b (payment_id, month, batch_id)"
+            " WHERE p.payment_id = b.payment_id AND p.period = b.month"
+            " AND p.cycle_id = :cycle_id AND p.status = 'pending' AND y.person_id = p.person_id"
             " AND NOT (:by_us AND (y.obstacle IS NOT NULL OR y.failed_version IS NOT DISTINCT FROM y.version))"
             " RETURNING p.batch_id, p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"
             " p.book_area, p.book_year, y.holder_name, y.bank, y.number, y.phone"
         ),
         {
             "cycle_id": cycle_id,
-            "payments": list(batches),
-            "batches": list(batches.values()),
+            "payments": [each.payment_id for each in bound],
+            "months": [each.month for each in bound],
+            "batches": [each.batch_id for each in bound],
             "by_us": by_us,
         },
     )
     return rows(found)
 
 
-async def book_sending(tx: Transaction, batch_id: UUID, sent: Sequence[dict[str, Any]], *, on: date) -> None:
-    """The money of a batch is on its way."""
-    await book(tx, [ledger.send(budget, str(batch_id), fen, on=on) for budget, fen in _by_book(sent).items()])
-
-
-def _by_book(sent: Sequence[dict[str, Any]]) -> dict[Book, int]:
-    totals: dict[Book, int] = defaultdict(int)
+async def book_sending(tx: Transaction, sent: Sequence[dict[str, Any]], *, on: date) -> None:
+    """The money of these payments is on its way, batch by batch."""
+    totals: dict[tuple[UUID, Book], int] = defaultdict(int)
     for row in sent:
-        totals[Book(row["book_area"], row["subsidy"], row["book_year"])] += row["amount_fen"]
-    return totals
+        totals[row["batch_id"], Book(row["book_area"], row["subsidy"], row["book_year"])] += row["amount_fen"]
+    await book(tx, [ledger.send(budget, str(batch_id), fen, on=on) for (batch_id, budget), fen in totals.items()])
 
 
 def _by_batch(sent: Sequence[dict[str, Any]]) -> dict[UUID, list[dict[str, Any]]]:

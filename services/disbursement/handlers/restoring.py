@@ -25,7 +25,7 @@ from services.disbursement import ledger
 from services.disbursement.bank import AcceptedTransfer, Bank, Statement
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
-from services.disbursement.handlers.dispatch import book_sending, mark_sent, store_batches
+from services.disbursement.handlers.dispatch import Bound, book_sending, mark_sent, store_batches
 from services.disbursement.handlers.locks import lock_submission
 from services.disbursement.handlers.statements import take_statement
 from services.disbursement.ledger import Book
@@ -122,11 +122,10 @@ async def _adopt(tx: Transaction, settings: Settings, lost: Sequence[AcceptedTra
             by_batch[line.batch_id].append(line)
     for batch_id, lines in sorted(by_batch.items()):
         for cycle_id, members in (await _cycles_for(tx, batch_id, lines, owners, on=on)).items():
-            sent = await mark_sent(
-                tx, cycle_id, dict.fromkeys([line.payment_id for line in members], batch_id), by_us=False
-            )
+            bound = [Bound(line.payment_id, owners[line.payment_id]["period"], batch_id) for line in members]
+            sent = await mark_sent(tx, cycle_id, bound, by_us=False)
             await store_batches(tx, settings, cycle_id, sent, {})
-            await book_sending(tx, batch_id, sent, on=on)
+            await book_sending(tx, sent, on=on)
         await take_statement(tx, Statement(batch_id=batch_id, items=tuple(lines)), on=on)
     return len(unknown)
 

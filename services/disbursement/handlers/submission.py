@@ -5,6 +5,7 @@ Until then it waits; what was held or reduced meanwhile is dropped, nothing is a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -22,12 +23,6 @@ from services.disbursement.handlers.lifting import known_until, lift_answered_ho
 from services.disbursement.handlers.locks import is_locked
 from services.disbursement.ledger import Book
 from services.disbursement.queries import query
-
-_MONTHS = text(
-    "SELECT min(period), max(period) FROM payments WHERE cycle_id = :cycle_id AND status = 'pending'"
-    " AND (CAST(:payment_ids AS uuid[]) IS NULL OR payment_id = ANY(CAST(:payment_ids AS uuid[])))"
-)
-"""Of which there is something to drop."""
 
 
 async def cycles_waiting(tx: Transaction) -> list[UUID]:
@@ -68,17 +63,34 @@ async def submit_if_known(tx: Transaction, settings: Settings, cycle_id: UUID, *
 
 
 async def drop_stopped(
-    tx: Transaction, cycle_id: UUID, payment_ids: list[UUID] | None = None
+    tx: Transaction, cycle_id: UUID, among: Mapping[UUID, date] | None = None
 ) -> list[tuple[Book | None, int]]:
-    """Drops what must not be sent (any more) from the cycle, or from some of its payments: the fen, per book."""
-    narrowed = {"cycle_id": cycle_id, "payment_ids": payment_ids}
-    first, last = (await tx.connection.execute(_MONTHS, narrowed)).one()
-    if first is None:
+    """Drops what must not be sent (any more) from the cycle, or from some of its payments, of which the months are
+    given: the fen, per book."""
+    months = await _months_of(tx, cycle_id) if among is None else sorted(among.values())
+    if not months:
         return []
-    dropped = await tx.connection.execute(query("drop_stopped"), narrowed | {"since": first, "upto": last})
+    dropped = await tx.connection.execute(
+        query("drop_stopped"),
+        {
+            "cycle_id": cycle_id,
+            "payment_ids": None if among is None else list(among),
+            "since": months[0],
+            "upto": months[-1],
+        },
+    )
     return [
         (Book(row.book_area, row.subsidy, row.book_year) if row.book_area else None, row.amount_fen) for row in dropped
     ]
+
+
+async def _months_of(tx: Transaction, cycle_id: UUID) -> list[date]:
+    """The first and the last month of which there is something to drop; none if there is nothing."""
+    found = await tx.connection.execute(
+        text("SELECT min(period), max(period) FROM payments WHERE cycle_id = :id AND status = 'pending'"),
+        {"id": cycle_id},
+    )
+    return [month for month in found.one() if month]
 
 
 async def _refuse(tx: Transaction, cycle: dict[str, Any], because: str) -> None:

@@ -4,7 +4,7 @@ WITH candidates AS (
     SELECT p.payment_id, p.period, p.person_id, p.subsidy, p.amount_fen, c.area AS cycle_area
     FROM payments p
     JOIN cycles c USING (cycle_id)
-    WHERE p.cycle_id = :cycle_id AND p.status = 'pending'
+    WHERE p.cycle_id = :cycle_id AND p.status = 'pending' AND p.period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
       AND (CAST(:payment_ids AS uuid[]) IS NULL OR p.payment_id = ANY(CAST(:payment_ids AS uuid[])))
 ),
 scope AS (

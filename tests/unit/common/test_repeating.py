@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from libs.common import repeating
 from libs.common.database import Database
 from libs.common.repeating import Repeating
 
@@ -48,6 +49,24 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
     worker = Repeating("test", Database(NOWHERE, service="test"), step)
     await asyncio.wait_for(worker.run(), 10)
     assert tries == 2
+
+
+async def test_who_leaves_it_work_ends_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeating, "_IDLE_S", 3600.0)
+    steps = 0
+
+    async def step() -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 1:
+            asyncio.get_running_loop().call_later(0.01, worker.wake)
+        else:
+            worker.stop()
+        return False
+
+    worker = Repeating("test", Database(NOWHERE, service="test"), step)
+    await asyncio.wait_for(worker.run(), 10)
+    assert steps == 2
 
 
 async def test_whatever_else_goes_wrong_ends_the_worker() -> None:
