@@ -51,13 +51,17 @@ from libs.common.auth import Principal
 from libs.common.clock import business_today
 from libs.common.database import Database
 from libs.common.migrations import upgrade
+from libs.common.parameters import Parameters
 from libs.common.platform_schema import ensure_month_partitions
 from services.matching import comparison
 from services.matching.comparison import Feed, compare_and_keep, rules, views_of
 from services.matching.engine import DuckDb
 from services.matching.feeds import FeedFolder, take_in
+from services.matching.parameters import BROUGHT
 from services.matching.sources import SOURCES
 from services.matching.staging import Staging
+
+RULES = rules(Parameters(BROUGHT), ())
 
 # --- what is measured, each in a process of its own ----------------------------------------------------------------
 
@@ -70,19 +74,19 @@ def ours(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[
     def run() -> None:
         for path in found:
             path.unlink(missing_ok=True)
-        compare_and_keep(engine, rules(), roster, feeds, AS_OF, *found)
+        compare_and_keep(engine, RULES, roster, feeds, AS_OF, *found)
 
     return [_seconds(run) for _ in range(rounds)]
 
 
 def bare_duckdb(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
-    return _bare_duckdb(roster, feeds, memory, rounds, comparison.queries(rules(), feeds).values())
+    return _bare_duckdb(roster, feeds, memory, rounds, comparison.queries(RULES, feeds).values())
 
 
 def rule_by_rule(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> list[float]:
-    texts, told = rules(), {feed.source for feed in feeds}
-    leads = [comparison.leads_query(texts, [name]) for name in comparison.LEADS if name in told]
-    return _bare_duckdb(roster, feeds, memory, rounds, leads + [texts[name] for name in comparison.DISCREPANCIES])
+    told = {feed.source for feed in feeds}
+    leads = [comparison.leads_query(RULES, [name]) for name in comparison.LEADS if name in told]
+    return _bare_duckdb(roster, feeds, memory, rounds, leads + [RULES[name] for name in comparison.DISCREPANCIES])
 
 
 def _bare_duckdb(
@@ -93,8 +97,7 @@ def _bare_duckdb(
         settings = {"memory_limit": memory, "temp_directory": str(roster.parent / "spill")}
         with duckdb.connect(config=settings) as connection:
             connection.execute(f"CREATE VIEW run AS SELECT DATE '{AS_OF}' AS as_of")
-            connection.execute(f"CREATE VIEW excluding AS {rules()['excluding']}")
-            for view, content in views_of(roster, feeds).items():
+            for view, content in views_of(RULES, roster, feeds).items():
                 if isinstance(content, pa.Table):
                     connection.register(view, content)
                 else:
@@ -143,10 +146,9 @@ def by_spark(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -> l
     from services.matching.spark import Spark
 
     engine = Spark(f"local[{os.cpu_count()}]")
-    texts = rules()
 
     def run() -> None:
-        for _ in engine.tables(comparison.queries(texts, feeds), views_of(roster, feeds), as_of=AS_OF):
+        for _ in engine.tables(comparison.queries(RULES, feeds), views_of(RULES, roster, feeds), as_of=AS_OF):
             pass
 
     taken = [_seconds(run) for _ in range(rounds + 2)]
@@ -179,15 +181,14 @@ async def by_postgresql(roster: Path, feeds: Sequence[Feed], rounds: int) -> lis
         connection = await asyncpg.connect(on.postgres.url("bench").replace("+asyncpg", ""))
         await connection.execute("SET work_mem = '512MB'; SET max_parallel_workers_per_gather = 4")
         await connection.execute(f"CREATE VIEW run AS SELECT DATE '{AS_OF}' AS as_of")
-        await connection.execute(f"CREATE VIEW excluding AS {rules()['excluding']}")
-        for view, content in views_of(roster, feeds).items():
+        for view, content in views_of(RULES, roster, feeds).items():
             table = pq.read_table(content[0]) if not isinstance(content, pa.Table) else content
             await _load(connection, view, table, roster.parent)
         await connection.execute("VACUUM ANALYZE")
         taken = []
         for _ in range(rounds):
             started = time.perf_counter()
-            for text in comparison.queries(rules(), feeds).values():
+            for text in comparison.queries(RULES, feeds).values():
                 await connection.fetch(_as_postgresql(text))
             taken.append(time.perf_counter() - started)
         await connection.close()
@@ -237,7 +238,9 @@ async def saved(roster: Path, feeds: Sequence[Feed], memory: str, rounds: int) -
             os.link(roster, stored)
             started = time.perf_counter()
             async with database.transaction() as tx:
-                found = await steps.find(await steps.load(tx, row["comparison_id"]), workshop, in_its_own_process=True)
+                rules = await steps.rules_of(tx, row["comparison_id"])
+                row = await steps.load(tx, row["comparison_id"])
+                found = await steps.find(row, rules, workshop, in_its_own_process=True)
                 await steps.keep_found(tx, row["comparison_id"], found)
             more = True
             while more:

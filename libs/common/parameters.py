@@ -59,6 +59,19 @@ class Parameters:
         since, value = said
         return replace(brought, layer=nearest, since=since, value=value, source="policy.changed", clause="")
 
+    @property
+    def layers(self) -> frozenset[str]:
+        """The areas that have a value of their own of anything; others follow the nearest around them."""
+        return frozenset({item.layer for item in self.brought} | set(self.told))
+
+    def over_time(self, name: str, area: str) -> list[tuple[date, Any]]:
+        """Every value that `area` had, has or is known to get, with the day that it holds from."""
+        days = {item.since for item in self.brought if item.name == name and area.startswith(item.layer)}
+        for layer, told in self.told.items():
+            if area.startswith(layer):
+                days |= {since for since, _ in told.get(name, ())}
+        return [(day, self.in_force(name, area, day).value) for day in sorted(days)]
+
     def number(self, name: str, area: str, on: date) -> int:
         """The value, where it is a count of days, months or years, or an hour."""
         return int(self.in_force(name, area, on).value)

@@ -16,8 +16,10 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from libs.common.parameters import Parameters
 from libs.common.privacy import sm3_hex
 from services.matching.engine import Engine, Views, sql_text, write_parquet
+from services.matching.exclusions import exclusion_views, exclusions
 from services.matching.rejects import unread_in
 from services.matching.sources import COMPARED, SOURCES
 from services.matching.stored import schema_of
@@ -88,9 +90,11 @@ class Compared:
     digest: str
 
 
-def rules() -> dict[str, str]:
-    """The rules of today: each file of `sql/` that a comparison runs, by name."""
-    return {name: sql_text(name) for name in (*LEADS, "leads", *DISCREPANCIES, "excluding")}
+def rules(parameters: Parameters, counties: Iterable[str]) -> dict[str, str]:
+    """The rules of today, by name: each file of `sql/` that a comparison runs, and what the policy of these counties
+    says of other benefits."""
+    texts = {name: sql_text(name) for name in (*LEADS, "leads", *DISCREPANCIES)}
+    return texts | exclusions(parameters, counties)
 
 
 def queries(texts: Mapping[str, str], feeds: Sequence[Feed]) -> dict[str, str]:
@@ -114,7 +118,7 @@ def compare(
 ) -> tuple[pa.Table, pa.Table]:
     """The leads and the discrepancies, each in an order of its own."""
     leads, discrepancies = LEAD_SCHEMA.empty_table(), [DISCREPANCY_SCHEMA.empty_table()]
-    for name, found in engine.tables(queries(texts, feeds), views_of(roster, feeds), as_of=as_of):
+    for name, found in engine.tables(queries(texts, feeds), views_of(texts, roster, feeds), as_of=as_of):
         if name == "leads":
             leads = _shaped(found, LEAD_SCHEMA)
         else:
@@ -138,9 +142,9 @@ def compare_and_keep(
     return Compared(len(leads), len(discrepancies), digest_of_found(leads, discrepancies))
 
 
-def views_of(roster: Path, feeds: Sequence[Feed]) -> Views:
+def views_of(texts: Mapping[str, str], roster: Path, feeds: Sequence[Feed]) -> Views:
     """Every view that a rule may name; those of sources without a feed are empty."""
-    views: dict[str, Sequence[Path] | pa.Table] = {"roster": [roster]}
+    views: dict[str, Sequence[Path] | pa.Table] = {"roster": [roster], **exclusion_views(texts)}
     for source in COMPARED:
         empty = schema_of(SOURCES[source]).empty_table()
         of_source = [feed for feed in feeds if feed.source == source]

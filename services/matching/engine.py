@@ -2,8 +2,8 @@
 names one.
 
 The files hold plain SQL that both run, with equal results; they read views named after the sources, `roster`, `known`,
-`feed`, `excluding` and `run` (one row: the day it is for). Months in them are counted from year 0, as `Period.index`
-does.
+`feed`, `excluding` and `allowing` (`exclusions.py`), and `run` (one row: the day it is for). Months in them are counted
+from year 0, as `Period.index` does.
 """
 
 from __future__ import annotations
@@ -76,7 +76,6 @@ class DuckDb:
         with duckdb.connect(config=settings) as connection:
             connection.execute("SET enable_progress_bar = false")
             connection.register("run", pa.table({"as_of": [as_of]}))
-            connection.sql(sql_text("excluding")).create_view("excluding")
             for view, content in views.items():
                 if isinstance(content, pa.Table):
                     connection.register(view, content)

@@ -1,4 +1,4 @@
-"""The days, months and ages of matching's duties."""
+"""The days, months and ages of matching's duties, and what excludes what."""
 
 from __future__ import annotations
 

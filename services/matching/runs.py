@@ -61,8 +61,10 @@ class ComparisonRuns:
                     await steps.prepare(tx, comparison_id, self._workshop)
                 row = await self._row(comparison_id)
             if row["found_digest"] is None:
+                async with self._database.transaction() as tx:
+                    rules = await steps.rules_of(tx, comparison_id)
                 try:
-                    found = await steps.find(row, self._workshop, in_its_own_process=True)
+                    found = await steps.find(row, rules, self._workshop, in_its_own_process=True)
                 except Exception as error:  # whatever it is, one comparison must not end the service
                     if is_transient(error):
                         raise

@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from services.matching.engine import Views, sql_text
+from services.matching.engine import Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Spark:
     def tables(self, queries: Mapping[str, str], views: Views, *, as_of: date) -> Iterator[tuple[str, pa.Table]]:
         session = self.session()
         session.sql(f"SELECT DATE '{as_of}' AS as_of").createOrReplaceTempView("run")
-        session.sql(sql_text("excluding")).createOrReplaceTempView("excluding")
         for view, content in views.items():
             _frame(session, content).createOrReplaceTempView(view)
         for name, text in queries.items():

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from libs.common.clock import utc_now
 from libs.common.consumer import Received
-from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.events.eligibility import EntitledMonths, EntitlementChanged, PolicyChanged, PolicyValue
 from libs.common.events.envelope import Envelope, EventData
 from libs.common.identity import check_character
 from libs.common.period import Period
@@ -120,6 +121,12 @@ def entitled(person_id: str, *, area: str = TOWNSHIP, subsidy: Any = "living", t
         person_id=person_id, version=version, subsidy=subsidy, schedule=(months,), cause="application.approved",
         stopped_because=None, area=area,
     )  # fmt: skip
+
+
+def care_excluding(area: str, kinds: list[str]) -> PolicyChanged:
+    """The policy of an area, under which no other benefits of care's class exclude it."""
+    value = PolicyValue(parameter="care.same_class_benefits", since=date(2026, 1, 1), value=kinds)
+    return PolicyChanged(version=1, area=area, policy_version="v", values=(value,))
 
 
 async def invariants_hold(matching: Matching) -> bool:

@@ -13,13 +13,23 @@ import pytest
 import python_calamine
 from sqlalchemy import text
 
+from libs.common.parameters import Parameters
 from libs.common.settings import Settings
 from services.matching.apart import DiedApart
 from services.matching.handlers import comparisons as steps
 from services.matching.ledger import broken_at
 from services.matching.main import build
+from services.matching.parameters import BROUGHT
 from tests.conftest import Databases, Issuer, running
-from tests.integration.matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv, invariants_hold
+from tests.integration.matching import (
+    CERTIFICATES,
+    COUNTY,
+    TOWNSHIP,
+    Matching,
+    care_excluding,
+    deaths_csv,
+    invariants_hold,
+)
 
 LOW_INCOME = "name,id_number,category,grace,household_id,from,to,last_paid_period,area\n"
 
@@ -284,10 +294,22 @@ async def test_a_rerun_uses_the_rules_of_its_own_day(matching: Matching, monkeyp
     person = await matching.recipient()
     await matching.upload("deaths", deaths_csv(("张三", person.id_number, "2026-03-05")))
     comparison = await matching.compare()
-    today = steps.bulk.rules()
-    monkeypatch.setattr(steps.bulk, "rules", lambda: {**today, "deaths": today["deaths"] + "WHERE 1 = 0\n"})
+    today = steps.bulk.rules(Parameters(BROUGHT), ())
+    blind = {**today, "deaths": today["deaths"] + "WHERE 1 = 0\n"}
+    monkeypatch.setattr(steps.bulk, "rules", lambda parameters, counties: blind)
     path = f"/v1/comparisons/{comparison['comparison_id']}/reruns"
     assert (await matching.call("POST", path)).json()["same"] is True
+
+
+async def test_a_rerun_goes_by_the_policy_of_its_own_day(matching: Matching) -> None:
+    person = await matching.recipient(subsidy="care")
+    row = f"{person.id_number},elderly_care,5000,2026-02-01,,,{TOWNSHIP}\n"
+    await matching.upload("benefits", "id_number,kind,amount_fen,from,to,last_paid_period,area\n" + row)
+    comparison = await matching.compare()
+    assert comparison["counts"]["by_kind"] == {"benefit.started": 1}
+    await matching.hear(care_excluding(COUNTY, []))
+    again = (await matching.call("POST", f"/v1/comparisons/{comparison['comparison_id']}/reruns")).json()
+    assert (again["same"], again["leads"]) == (True, 1)
 
 
 async def test_a_rerun_names_a_stored_input_that_was_tampered_with(matching: Matching, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from libs.common.events.matching import FindingOpened
 from libs.common.period import Period
 from services.matching.findings import Lead
 from services.matching.handlers.leads import open_leads
-from tests.integration.matching import TOWNSHIP, Matching, invariants_hold
+from tests.integration.matching import TOWNSHIP, Matching, care_excluding, invariants_hold
 
 DEATH = Lead('p1-"a', "person.died", date(2026, 1, 10), TOWNSHIP, "cremations", {"reason": "火化"})
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -125,3 +125,39 @@ async def test_a_benefit_of_who_is_not_paid_any_more_is_a_fact(matching: Matchin
     person = await matching.recipient(subsidy="care", to=Period(2026, 2))
     said = {"benefit_kind": "elderly_care", "amount_fen": 5000}
     assert (await matching.push("benefit.started", person.id_number, "2026-03-01", **said)).json()["outcome"] == "fact"
+
+
+async def test_a_benefit_that_the_person_s_county_excludes_no_longer_is_a_fact_by_push_and_by_feed(
+    matching: Matching,
+) -> None:
+    pushed, listed, elsewhere = (
+        await matching.recipient(subsidy="care"),
+        await matching.recipient(subsidy="care"),
+        await matching.recipient(subsidy="care", area="530103001"),
+    )
+    await matching.hear(care_excluding(TOWNSHIP[:6], ["other_care"]))
+    said = {"benefit_kind": "elderly_care", "amount_fen": 5000}
+    for person, outcome in ((pushed, "fact"), (elsewhere, "finding")):
+        answer = await matching.push("benefit.started", person.id_number, "2026-03-01", **said)
+        assert answer.json()["outcome"] == outcome
+    feed = await matching.upload(
+        "benefits", f"{BENEFITS}{listed.id_number},elderly_care,5000,2026-03-01,,,{TOWNSHIP}\n"
+    )
+    assert feed.json()["facts"] == 1
+    assert (await matching.compare())["counts"]["findings"] == 0
+
+
+async def test_a_county_s_feed_about_who_is_paid_by_another_is_a_finding_of_theirs(matching: Matching) -> None:
+    """Their own comparison does not read it."""
+    person = await matching.recipient(subsidy="care", area="530103001")
+    feed = f"{BENEFITS}{person.id_number},elderly_care,5000,2026-03-01,,,{TOWNSHIP}\n"
+    assert (await matching.upload("benefits", feed)).json()["facts"] == 0
+    assert await matching.told(person.person_id, "benefit.started") == []
+    (finding,) = await matching.told(person.person_id, "finding.opened")
+    assert (finding["area"], finding["hold_from"]) == ("530103001", "2026-03")
+    await matching.upload("benefits", feed, as_of="2026-05-31")
+    assert (await matching.compare(area="5301", level="prefecture"))["counts"]["findings"] == 0, "it is known"
+    verified = await matching.verify(finding["finding_id"], "confirmed", area="530103001")
+    assert verified.status_code == 200
+    (fact,) = await matching.told(person.person_id, "benefit.started")
+    assert (fact["kind"], fact["occurred_on"]) == ("elderly_care", "2026-03-01")

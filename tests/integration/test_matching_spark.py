@@ -14,9 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from libs.common.parameters import Parameters
 from services.matching import comparison
 from services.matching.comparison import REGISTERS, Feed
 from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, DuckDb, Engine, query, write_parquet
+from services.matching.exclusions import exclusion_views
+from services.matching.parameters import BROUGHT
 from services.matching.sources import COMPARED, SOURCES
 from services.matching.stored import schema_of
 
@@ -33,6 +36,8 @@ pytestmark = pytest.mark.filterwarnings(
 AS_OF = date(2026, 6, 30)
 PERSONS = 400
 AREAS = ("530102001", "530102002", "530302001")
+DROPPED = {"5303": {"care.same_class_benefits": [(date(2025, 6, 1), ["retired_cadre_care"])]}}
+RULES = comparison.rules(Parameters(BROUGHT, DROPPED), [area[:6] for area in AREAS])
 KINDS = ("certificate.issued", "certificate.frozen", "low_income.entered", "low_income.exited", "benefit.started")
 
 
@@ -93,9 +98,8 @@ def test_spark_finds_what_duckdb_finds_row_by_row(seed: int, spark: Engine, tmp_
     feeds += [feed_of(chance, source, tmp_path, before=True) for source in REGISTERS]
     feeds += [feed_of(chance, source, tmp_path, whole=True) for source in REGISTERS]
     roster = roster_of(chance, tmp_path)
-    rules = comparison.rules()
-    by_duckdb = comparison.compare(DuckDb(), rules, roster, feeds, AS_OF)
-    by_spark = comparison.compare(spark, rules, roster, feeds, AS_OF)
+    by_duckdb = comparison.compare(DuckDb(), RULES, roster, feeds, AS_OF)
+    by_spark = comparison.compare(spark, RULES, roster, feeds, AS_OF)
     assert by_spark[0].equals(by_duckdb[0])
     assert by_spark[1].equals(by_duckdb[1])
     assert comparison.digest_of_found(*by_spark) == comparison.digest_of_found(*by_duckdb)
@@ -121,7 +125,8 @@ def test_spark_sees_the_same_news_in_a_keeper_s_feed(source: str, spark: Engine,
     views = {
         "known": pa.Table.from_pylist(known, KNOWN_SCHEMA),
         "feed": feed,
-        "roster": pq.read_table(roster_of(chance, tmp_path)),
+        "everybody": pq.read_table(roster_of(chance, tmp_path)),
+        **exclusion_views(RULES),
     }
     told = [query(f"{source}_facts", views, as_of=AS_OF, engine=engine).to_pylist() for engine in (DuckDb(), spark)]
     in_order = [sorted(rows, key=lambda row: tuple(map(str, row.values()))) for rows in told]
@@ -136,7 +141,7 @@ def test_a_run_on_spark_is_proved_on_duckdb(spark: Engine, tmp_path: Path) -> No
     assert isinstance(feed.feed_id, UUID)
     roster = roster_of(chance, tmp_path)
     digests = {
-        comparison.digest_of_found(*comparison.compare(engine, comparison.rules(), roster, [feed], AS_OF))
+        comparison.digest_of_found(*comparison.compare(engine, RULES, roster, [feed], AS_OF))
         for engine in (spark, DuckDb())
     }
     assert len(digests) == 1

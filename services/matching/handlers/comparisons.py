@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import func, insert, literal, or_, select, update
@@ -33,12 +34,13 @@ from services.matching import engine
 from services.matching.apart import apart
 from services.matching.comparison import REGISTERS, Compared
 from services.matching.feeds import FeedFolder, digest_of
-from services.matching.findings import Lead
+from services.matching.findings import leads_of
 from services.matching.handlers import plans
 from services.matching.handlers.discrepancies import note_discrepancies
 from services.matching.handlers.exports import export_roster
 from services.matching.handlers.leads import open_leads
 from services.matching.handlers.ledgers import extend_ledger
+from services.matching.parameters import load_parameters
 from services.matching.sources import COMPARED
 from services.matching.tables import comparisons, feeds, roster, rule_texts
 
@@ -98,7 +100,7 @@ async def run_comparison(tx: Transaction, order: Order, workshop: Workshop, prin
     row = await order_comparison(tx, order, principal)
     if await is_small(tx, row):
         await prepare(tx, row["comparison_id"], workshop)
-        found = await find(await load(tx, row["comparison_id"]), workshop)
+        found = await find(await load(tx, row["comparison_id"]), await rules_of(tx, row["comparison_id"]), workshop)
         await keep_found(tx, row["comparison_id"], found)
         while await note(tx, row["comparison_id"], workshop):
             pass
@@ -114,7 +116,7 @@ async def prepare(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> N
     path.unlink(missing_ok=True)  # of an attempt that was not committed
     await asyncio.to_thread(engine.write_parquet, table, path)
     await asyncio.to_thread(workshop.folder.keep, path)
-    texts = bulk.rules()
+    texts = bulk.rules(await load_parameters(tx), counties_of(table))
     digests = {name: sm3_hex(text.encode()) for name, text in texts.items()}
     await tx.connection.execute(
         upsert(rule_texts)
@@ -133,7 +135,17 @@ async def prepare(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> N
     await _save(tx, comparison_id, roster_digest=roster_digest, rules=digests, compared=compared)
 
 
-async def find(row: Mapping[str, Any], workshop: Workshop, *, in_its_own_process: bool = False) -> Compared:
+async def rules_of(tx: Transaction, comparison_id: UUID) -> dict[str, str]:
+    """The rules that a run that was prepared goes by, by name: they were fixed with its inputs."""
+    digests: dict[str, str] = (await load(tx, comparison_id))["rules"]
+    found = await tx.connection.execute(select(rule_texts).where(rule_texts.c.digest.in_(digests.values())))
+    bodies = {item.digest: item.body for item in found}
+    return {name: bodies[digest] for name, digest in digests.items()}
+
+
+async def find(
+    row: Mapping[str, Any], rules: Mapping[str, str], workshop: Workshop, *, in_its_own_process: bool = False
+) -> Compared:
     """Runs the rules and writes down what they find. Needs no transaction; done again, it writes the same."""
     place = apart if in_its_own_process else asyncio.to_thread
     folder, comparison_id = workshop.folder, row["comparison_id"]
@@ -143,7 +155,7 @@ async def find(row: Mapping[str, Any], workshop: Workshop, *, in_its_own_process
     found = await place(
         bulk.compare_and_keep,
         workshop.engine,
-        bulk.rules(),
+        rules,
         await asyncio.to_thread(folder.fetch, folder.comparison(comparison_id, "roster")),
         await asyncio.to_thread(feeds_of, row, folder),
         row["as_of"],
@@ -165,7 +177,7 @@ async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool
         return False
     path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "leads"))
     portion = await asyncio.to_thread(_portion, path, row["noted"])
-    noted = await open_leads(tx, _leads(portion), opened_on=row["as_of"], comparison_id=comparison_id)
+    noted = await open_leads(tx, leads_of(portion), opened_on=row["as_of"], comparison_id=comparison_id)
     if noted.entries:
         await extend_ledger(tx, comparison_id, noted.entries)
     by_kind = Counter(row["by_kind"]) + noted.opened
@@ -211,6 +223,11 @@ async def read_comparison(tx: Transaction, comparison_id: UUID, principal: Princ
     row = await load(tx, comparison_id)
     principal.require_sight(row["area"], "comparison")
     return row
+
+
+def counties_of(roster: pa.Table) -> set[str]:
+    """The counties that pay somebody on it."""
+    return {area[:6] for area in roster["area"].unique().to_pylist()}
 
 
 def feeds_of(row: Mapping[str, Any], folder: FeedFolder) -> list[bulk.Feed]:
@@ -295,37 +312,3 @@ def _portion(path: Path, noted: int) -> list[dict[str, Any]]:
         rest = rest.slice(0, LEADS_AT_ONCE - 1 + (int(same[0]) if len(same) else len(persons)))
     rows: list[dict[str, Any]] = rest.to_pylist()
     return rows
-
-
-def _leads(rows: Sequence[Mapping[str, Any]]) -> list[Lead]:
-    feed_ids = {told: UUID(told) for told in {row["feed_id"] for row in rows}}
-    return [
-        Lead(
-            person_id=row["person_id"],
-            kind=row["kind"],
-            alleged_on=row["alleged_on"],
-            area=row["area"],
-            source=row["source"],
-            detail=_detail(row),
-            feed_id=feed_ids[row["feed_id"]],
-            feed_row=row["feed_row"],
-        )
-        for row in rows
-    ]
-
-
-def _detail(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that the fact would have: which `word` means what depends on its kind."""
-    kind, word, until = row["kind"], row["word"], row["until_on"]
-    detail: dict[str, Any] = {} if until is None else {"until": until.isoformat()}
-    if word is None:
-        return detail
-    if kind in ("person.imprisoned", "benefit.started"):
-        return {**detail, "kind": word}
-    if kind == "low_income.exited":
-        return {**detail, "category": word}
-    if kind == "certificate.moved_out":
-        return {**detail, "in_transit": True}
-    if kind == "person.moved":
-        return {**detail, "to_area": word, "from_area": row["area"]}
-    return {**detail, "reason": word}

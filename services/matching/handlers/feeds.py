@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -26,14 +27,21 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Database, Transaction, is_transient
 from libs.common.errors import Conflict, Forbidden, NotFound
+from libs.common.period import business_date
+from services.matching import comparison as bulk
 from services.matching import engine
 from services.matching.apart import apart
+from services.matching.exclusions import exclusion_views
 from services.matching.feeds import FeedFolder, Keys, Stored, take_in
+from services.matching.findings import leads_of
 from services.matching.formats import UnreadableFeed
+from services.matching.handlers.comparisons import counties_of
 from services.matching.handlers.exports import export_known, export_roster
 from services.matching.handlers.facts import Assertion, new_fact
 from services.matching.handlers.findings import assert_authoritative
+from services.matching.handlers.leads import open_leads
 from services.matching.handlers.rosters import LISTED_ROSTERS, tell_roster
+from services.matching.parameters import load_parameters
 from services.matching.sources import SOURCES, Source
 from services.matching.tables import feeds
 
@@ -310,25 +318,38 @@ class FeedIntake:
     async def _act(self, feed: dict[str, Any]) -> None:
         """Asserts what the feed says that was not known. Interrupted and done again, it asserts the rest."""
         if feed["authoritative"]:
-            changes = await self._changes(feed)
+            news = await self._news(feed)
+            changes = news["facts"]
             for start in range(0, len(changes), _FACTS_AT_ONCE):
                 async with self._database.transaction() as tx:
                     await _assert_changes(tx, feed, changes.slice(start, _FACTS_AT_ONCE).to_pylist())
+            if "leads" in news:
+                leads = leads_of(news["leads"].to_pylist())
+                for start in range(0, len(leads), _FACTS_AT_ONCE):
+                    async with self._database.transaction() as tx:
+                        some = leads[start : start + _FACTS_AT_ONCE]
+                        await open_leads(tx, some, opened_on=business_date(tx.now))
         if feed["source"] in LISTED_ROSTERS:
             await tell_roster(self._database, self._folder, feed)
         async with self._database.transaction() as tx:
             await tx.connection.execute(update(feeds).where(feeds.c.feed_id == feed["feed_id"]).values(status="ready"))
 
-    async def _changes(self, feed: dict[str, Any]) -> pa.Table:
-        """As a table: a province's first register is millions of them, too many for Python objects."""
-        source = feed["source"]
+    async def _news(self, feed: dict[str, Any]) -> dict[str, pa.Table]:
+        """The facts that were not known, and of benefits the leads about whom another area pays: its own comparisons do
+        not read this feed. As tables: a province's first register is millions of them, too many for Python objects."""
+        source, texts = feed["source"], {"facts": engine.sql_text(f"{feed['source']}_facts")}
+        views: dict[str, Any] = {"feed": [await asyncio.to_thread(self._folder.fetch, _rows_of(feed, self._folder))]}
         async with self._database.transaction() as tx:
-            known = await export_known(tx, _FACT_KINDS[source])
-            roster = await export_roster(tx, feed["area"])
-        rows = [await asyncio.to_thread(self._folder.fetch, _rows_of(feed, self._folder))]
-        views: dict[str, Any] = {"known": known, "roster": roster, "feed": rows}
+            views["known"] = await export_known(tx, _FACT_KINDS[source])
+            if source == "benefits":
+                roster = await export_roster(tx, "")
+                rules = bulk.rules(await load_parameters(tx), counties_of(roster))
+                elsewhere = pc.invert(pc.starts_with(roster["area"], feed["area"]))
+                views |= {"everybody": roster, "roster": roster.filter(elsewhere), source: views["feed"]}
+                views |= exclusion_views(rules)
+                texts["leads"] = bulk.leads_query(rules, [source])
         duckdb = engine.DuckDb(spill_folder=self._folder.spill)
-        return await asyncio.to_thread(engine.query, f"{source}_facts", views, as_of=feed["as_of"], engine=duckdb)
+        return await asyncio.to_thread(lambda: dict(duckdb.tables(texts, views, as_of=feed["as_of"])))
 
     async def _unfinished(self) -> Sequence[UUID]:
         async with self._database.transaction() as tx:

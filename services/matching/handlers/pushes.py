@@ -19,13 +19,14 @@ from libs.common.errors import Forbidden, InvalidInput
 from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import BenefitStarted, FactRetracted
 from libs.common.period import Period
-from services.matching.engine import sql_text
+from services.matching.exclusions import allowed_from
 from services.matching.findings import Lead
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact, own_fields
 from services.matching.handlers.findings import assert_authoritative
 from services.matching.handlers.leads import claim_of, open_leads
 from services.matching.handlers.persons import area_of
 from services.matching.kinds import ISSUES, KINDS, RETRACTION
+from services.matching.parameters import load_parameters
 from services.matching.tables import applications, facts, standing_facts
 
 
@@ -135,9 +136,15 @@ async def _is_beside_ours(tx: Transaction, fact: FactEvent) -> bool:
     """Whether it is another benefit, in a month for which we pay what it excludes: the person may choose (notice 2)."""
     if not isinstance(fact, BenefitStarted):
         return False
+    first = Period.of(fact.occurred_on)
     last = None if fact.until is None else str(Period.of(fact.until))
-    months = {"person": fact.person_id, "benefit": fact.kind, "first": str(Period.of(fact.occurred_on)), "last": last}
-    return bool((await tx.connection.execute(_BESIDE_OURS, months)).scalar_one())
+    paid = await tx.connection.execute(_PAID, {"person": fact.person_id, "first": str(first), "last": last})
+    parameters = await load_parameters(tx)
+    for month in paid:
+        allowed = allowed_from(parameters, fact.kind, month.subsidy, month.area)
+        if allowed is None or allowed > max(first, Period.parse(month.since)):
+            return True
+    return False
 
 
 async def _same_fact(tx: Transaction, push: Push, fact: FactEvent) -> UUID | None:
@@ -171,9 +178,8 @@ async def _certificate_held(tx: Transaction, person_id: str) -> dict[str, Any]:
     return {name: held[name] for name in ("category", "level", "components") if held.get(name)}
 
 
-_BESIDE_OURS = text(
-    "SELECT EXISTS (SELECT 1 FROM roster r, jsonb_array_elements(r.schedule) AS span"  # noqa: S608 (our own file)
-    f" JOIN ({sql_text('excluding')}) AS e ON e.kind = :benefit"
-    " WHERE r.person_id = :person AND r.subsidy = e.subsidy"
-    " AND coalesce(span ->> 'to', '9999-12') >= :first AND (CAST(:last AS text) IS NULL OR span ->> 'from' <= :last))"
+_PAID = text(
+    "SELECT r.subsidy, span ->> 'area' AS area, span ->> 'from' AS since"
+    " FROM roster r, jsonb_array_elements(r.schedule) AS span WHERE r.person_id = :person"
+    " AND coalesce(span ->> 'to', '9999-12') >= :first AND (CAST(:last AS text) IS NULL OR span ->> 'from' <= :last)"
 )

@@ -8,8 +8,6 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from libs.common.database import Transaction
 from libs.common.errors import Conflict
 from libs.common.privacy import sm3_hex
@@ -17,8 +15,7 @@ from services.matching import comparison as bulk
 from services.matching.apart import apart
 from services.matching.engine import Engine
 from services.matching.feeds import FeedFolder, digest_of
-from services.matching.handlers.comparisons import Workshop, feeds_of
-from services.matching.tables import rule_texts
+from services.matching.handlers.comparisons import Workshop, feeds_of, rules_of
 
 
 class NotComparedYet(Conflict):
@@ -40,7 +37,7 @@ async def rerun_comparison(tx: Transaction, row: dict[str, Any], workshop: Works
     """The same findings come out, or what has changed is named. Stores nothing."""
     if row["status"] != "completed":
         raise NotComparedYet(f"it is {row['status']}")
-    texts = await _texts(tx, row["rules"])
+    texts = await rules_of(tx, row["comparison_id"])
     place = asyncio.to_thread if row["leads"] < 1000 and row["compared"] < 20_000 else apart
     again: Rerun = await place(_rerun, row, texts, workshop.folder, workshop.engine)
     return {
@@ -51,12 +48,6 @@ async def rerun_comparison(tx: Transaction, row: dict[str, Any], workshop: Works
         "recorded_digest": row["found_digest"],
         "changed": again.changed,
     }
-
-
-async def _texts(tx: Transaction, digests: dict[str, str]) -> dict[str, str]:
-    found = await tx.connection.execute(select(rule_texts).where(rule_texts.c.digest.in_(digests.values())))
-    bodies = {item.digest: item.body for item in found}
-    return {name: bodies[digest] for name, digest in digests.items()}
 
 
 def _rerun(row: dict[str, Any], texts: dict[str, str], folder: FeedFolder, engine: Engine) -> Rerun:

@@ -1,5 +1,6 @@
 -- What civil affairs' feed says of other benefits that was not known. A benefit that turns up in a month that we pay for
--- is no fact yet but a lead: the comparison finds it, and the person may choose (notice 2).
+-- is no fact yet but a lead: the comparison finds it, and the person may choose (notice 2). `everybody`: the rosters of
+-- all areas, since whoever is paid elsewhere is paid.
 WITH told AS (
     SELECT DISTINCT f.person_id, f.kind AS benefit, f.from_on, f.amount_fen, f.area,
         COALESCE(f.to_on, f.last_paid_on) AS until_on
@@ -9,8 +10,12 @@ clashing AS (
     SELECT DISTINCT t.person_id, t.benefit, t.from_on
     FROM told t
     JOIN excluding e ON e.kind = t.benefit
-    JOIN roster r ON r.person_id = t.person_id AND r.subsidy = e.subsidy
-    WHERE (r.to_month IS NULL OR r.to_month >= year(t.from_on) * 12 + month(t.from_on) - 1)
+    JOIN everybody r ON r.person_id = t.person_id AND r.subsidy = e.subsidy
+    LEFT JOIN allowing w
+        ON w.kind = e.kind AND w.subsidy = e.subsidy AND w.county = substring(r.area, 1, 6)
+        AND w.from_month <= GREATEST(r.from_month, year(t.from_on) * 12 + month(t.from_on) - 1)
+    WHERE w.kind IS NULL
+        AND (r.to_month IS NULL OR r.to_month >= year(t.from_on) * 12 + month(t.from_on) - 1)
         AND (t.until_on IS NULL OR r.from_month <= year(t.until_on) * 12 + month(t.until_on) - 1)
 ),
 started AS (

@@ -8,12 +8,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from libs.common.parameters import Parameters
 from services.matching.comparison import leads_query, rules
 from services.matching.engine import KNOWN_SCHEMA, ROSTER_SCHEMA, DuckDb, query
+from services.matching.exclusions import exclusion_views
+from services.matching.parameters import BROUGHT as brought
 from services.matching.sources import SOURCES
 from services.matching.stored import schema_of
 
 AS_OF = date(2026, 6, 30)
+BROUGHT = Parameters(brought)
+
+
+def dropping(kind: str, layer: str, since: date) -> Parameters:
+    """The policy where a layer has taken a benefit off the lists that it excludes."""
+    kept = [listed for listed in BROUGHT.in_force("care.same_class_benefits", "", since).value if listed != kind]
+    return Parameters(brought, {layer: {"care.same_class_benefits": [(since, kept)]}})
 
 
 def month(text: str) -> int:
@@ -32,9 +42,16 @@ def feed(source: str, *rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(told, schema_of(SOURCES[source]))
 
 
-def found(source: str, *rows: dict[str, Any], roster: Any = None) -> list[tuple[str, date]]:
-    views = {"roster": on_roster() if roster is None else roster, source: feed(source, *rows)}
-    ((_, leads),) = DuckDb().tables({"leads": leads_query(rules(), [source])}, views, as_of=AS_OF)
+def found(
+    source: str, *rows: dict[str, Any], roster: Any = None, policy: Parameters = BROUGHT
+) -> list[tuple[str, date]]:
+    texts = rules(policy, ["530102"])
+    views = {
+        "roster": on_roster() if roster is None else roster,
+        source: feed(source, *rows),
+        **exclusion_views(texts),
+    }
+    ((_, leads),) = DuckDb().tables({"leads": leads_query(texts, [source])}, views, as_of=AS_OF)
     return [(row["kind"], row["alleged_on"]) for row in leads.to_pylist()]
 
 
@@ -149,6 +166,31 @@ def test_a_benefit_of_the_same_class_is_found_and_one_that_stacks_is_not() -> No
         assert found("benefits", {**paid, "kind": kind}) == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "begins", "count"),
+    [
+        ("5301", date(2026, 2, 1), 0),
+        ("5303", date(2026, 2, 1), 1),
+        ("5301", date(2025, 12, 31), 1),
+    ],
+    ids=["dropped here", "dropped elsewhere", "begun in a month that was still lost"],
+)
+def test_a_benefit_that_a_county_no_longer_excludes_is_no_lead_from_then_on(
+    layer: str, begins: date, count: int
+) -> None:
+    row = {"kind": "elderly_care", "from_on": begins}
+    policy = dropping("elderly_care", layer, date(2026, 1, 1))
+    assert len(found("benefits", row, roster=on_roster("care"), policy=policy)) == count
+    assert len(asserted("benefits", {**row, "amount_fen": 1}, roster=on_roster("care"), policy=policy)) == 1 - count
+
+
+def test_a_benefit_of_old_is_no_lead_where_the_first_month_paid_lies_after_the_policy_dropped_it() -> None:
+    policy = dropping("elderly_care", "530102", date(2026, 1, 1))
+    row = {"kind": "elderly_care", "from_on": date(2020, 1, 1)}
+    assert found("benefits", row, roster=on_roster("care", since="2026-01"), policy=policy) == []
+    assert len(found("benefits", row, roster=on_roster("care", since="2025-12"), policy=policy)) == 1
+
+
 def test_a_benefit_that_ended_before_our_first_month_is_not_found() -> None:
     ended = {"kind": "elderly_care", "from_on": date(2020, 1, 1), "to_on": date(2024, 12, 31)}
     assert found("benefits", ended, roster=on_roster("care")) == []
@@ -162,8 +204,15 @@ def known(*facts: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([{"person_id": "p1", "known_at": at, **fact} for fact in facts], KNOWN_SCHEMA)
 
 
-def asserted(source: str, *rows: dict[str, Any], facts: Any = (), roster: Any = None) -> list[tuple[str, date]]:
-    views = {"known": known(*facts), "feed": feed(source, *rows), "roster": roster or ROSTER_SCHEMA.empty_table()}
+def asserted(
+    source: str, *rows: dict[str, Any], facts: Any = (), roster: Any = None, policy: Parameters = BROUGHT
+) -> list[tuple[str, date]]:
+    views = {
+        "known": known(*facts),
+        "feed": feed(source, *rows),
+        "everybody": roster or ROSTER_SCHEMA.empty_table(),
+        **exclusion_views(rules(policy, ["530102"])),
+    }
     return sorted((row["kind"], row["occurred_on"]) for row in query(f"{source}_facts", views, as_of=AS_OF).to_pylist())
 
 
