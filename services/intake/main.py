@@ -26,6 +26,7 @@ from services.intake.api import (
     statistics,
     webhooks,
 )
+from services.intake.handlers.certificates import follow_awaited_certificates
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.publications import publish_what_changed
@@ -69,10 +70,12 @@ def build(settings: Settings) -> FastAPI:
         ],
         subscriptions=subscriptions(vault),
         rebuildables=REBUILDABLES,
-        listens_to=("eligibility",),
+        upstreams=("matching",),
+        listens_to=("eligibility", "matching"),
         bulk_from=("eligibility",),
         daily_tasks=[
             DailyTask("tell who came of age", lambda tx, as_of: tell_who_came_of_age(tx, vault, as_of)),
+            DailyTask("follow certificates", lambda tx, as_of: follow_awaited_certificates(tx, vault, as_of)),
             DailyTask("escalate what is late", escalate_what_is_late),
             DailyTask("publish what changed", publish_what_changed),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),

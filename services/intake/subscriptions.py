@@ -8,9 +8,11 @@ from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientsJudged
+from libs.common.events.matching import CertificateIssued, CertificateReassessed, CertificateRenewed, FactRetracted
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
+from services.intake.handlers.certificates import note_certificates, note_retractions
 from services.intake.handlers.publications import publish_what_changed
 from services.intake.handlers.takeover import decide_recipients
 from services.intake.vault import Vault
@@ -20,8 +22,11 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     async def assessed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_assessments(tx, vault, received, on=business_today())
 
-    async def scheduled(tx: Transaction, received: Sequence[Received]) -> None:
-        await note_entitlements(tx, vault, received, on=business_today())
+    async def certified(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_certificates(tx, vault, received, on=business_today())
+
+    async def retracted(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_retractions(tx, vault, received, on=business_today())
 
     async def judged(tx: Transaction, received: Sequence[Received]) -> None:
         await decide_recipients(tx, vault, received, on=business_today())
@@ -33,8 +38,12 @@ def subscriptions(vault: Vault) -> list[Subscription]:
     return [
         Subscription(ApplicationAssessed, assessed),
         Subscription(RecipientsJudged, judged),
-        Subscription(EntitlementChanged, scheduled),
+        Subscription(EntitlementChanged, note_entitlements),
         Subscription(PolicyChanged, policies_changed),
+        Subscription(CertificateIssued, certified),
+        Subscription(CertificateRenewed, certified),
+        Subscription(CertificateReassessed, certified),
+        Subscription(FactRetracted, retracted),
     ]
 
 

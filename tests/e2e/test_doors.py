@@ -160,6 +160,45 @@ async def test_money_goes_to_a_guardian_only_of_who_cannot_act_and_with_the_reas
     assert await apply(unable, account=reasoned) == (201, [])
 
 
+async def test_a_mental_component_that_a_certificate_gains_lets_a_guardian_be_paid_until_it_is_lost(
+    world: World,
+) -> None:
+    area = world.county()
+    guardian = world.person(area)
+    none = {"holder": "own", "status": "none"}
+    person = await world.apply(world.person(area), "2026-01-10", ["care"], account=none)
+    await world.review_all(person)
+    await world.approved(person)
+    path = f"/v1/persons/{person.person_id}"
+    given = {"kind": "person", "name": guardian.name, "id_number": guardian.id_number, "phone": "13900001234"}
+    account = {"holder": "guardian", "bank": "云南农信", "number": guardian.account, "status": "active"}
+    account |= {"reason": "本人社保卡金融功能无法开通"}
+
+    async def change(what: str, body: dict[str, Any]) -> int:
+        proposed = await world.call("PUT", "intake", f"{path}/{what}", "township", area, json=body)
+        if proposed.status_code == 202:
+            approval = f"/v1/changes/{proposed.json()['change_id']}/approval"
+            await world.post("intake", approval, "civil_affairs", area=area)
+        return proposed.status_code
+
+    async def known() -> tuple[bool, set[bool]]:
+        """Whether the person cannot act, and whether what is due can be paid, once all that was accepted is known."""
+        await world.heard()
+        due = (await world.get("disbursement", f"{path}/account", area=area))["items"]
+        return (await world.get("intake", path, area=area))["cannot_act"], {month["payee_ready"] for month in due}
+
+    assert await change("guardian", given) == 202
+    assert await change("account", account) == 422
+    assert await known() == (False, {False})
+    parts = [{"category": "physical", "level": 1}, {"category": "mental", "level": 2}]
+    await world.push(person, "certificate.reassessed", "2026-03-05", category="multiple", level=1, components=parts)
+    assert await known() == (True, {False})
+    assert await change("account", account) == 202
+    assert await known() == (True, {True})
+    await world.push(person, "certificate.reassessed", "2026-04-07", category="physical", level=1)
+    assert await known() == (False, {False})
+
+
 async def test_what_is_rejected_says_why_and_an_upheld_objection_opens_it_again(world: World) -> None:
     area = world.county()
     person = await world.apply(world.person(area), "2026-01-10", ["care"])

@@ -6,8 +6,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from libs.common.clock import business_today
-from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
+from libs.common.clock import business_today, utc_now
+from libs.common.database import new_id
+from libs.common.events.envelope import FactEvent
+from libs.common.events.intake import Component
+from libs.common.events.matching import CertificateIssued, CertificateReassessed, CertificateRenewed, FactRetracted
 from libs.common.period import Period
 from tests.integration.intake import Office
 from tests.unit.intake.samples import guardian, guardian_account, id_number
@@ -121,30 +124,77 @@ async def test_one_found_unable_to_act_may_be_paid_through_a_guardian(office: Of
 
 
 async def test_who_is_assessed_anew_as_able_to_act_is_not_paid_through_a_guardian_any_longer(office: Office) -> None:
-    body = office.declaration(category="mental", level=2, guardian=guardian(), account=guardian_account())
-    person_id = (await office.granted(body))["person_id"]
-    this = Period.of(business_today())
-    before = [{"from": "2026-03", "to": str(this), "level": 2}, {"from": str(this.next), "to": None, "level": 3}]
-    living = assessed_anew(person_id, "living", before)
-    await office.tell(assessed_anew(person_id, "care", before[:1]))
-    assert len(await office.told("payee.changed", person_id)) == 1, "what ends says nothing of the new certificate"
+    person_id = await of_a_guardian(office)
+    reassessed = certified(CertificateReassessed, person_id, category="mental", level=3)
     for _ in range(2):
-        await office.tell(living)
+        await office.tell(reassessed)
     told = await office.told("payee.changed", person_id)
     assert [(one["cannot_act"], one["account"]["holder"]) for one in told] == [(True, "guardian"), (False, "guardian")]
     assert (await office.get(f"/persons/{person_id}")).json()["cannot_act"] is False
 
 
-def assessed_anew(person_id: str, subsidy: Any, months: list[dict[str, Any]]) -> EntitlementChanged:
-    alike = {"amount_fen": 10_000, "area": "530102", "category": "mental", "policy_version": "test", "cause": "c"}
-    return EntitlementChanged(
-        person_id=person_id,
-        version=10,
-        subsidy=subsidy,
-        schedule=tuple(EntitledMonths.model_validate(alike | one) for one in months),
-        cause="certificate.reassessed",
-        area="530102",
-    )
+async def test_a_mental_component_lets_a_guardian_be_paid_and_a_retracted_one_never_did(office: Office) -> None:
+    person_id = (await office.granted(account={"holder": "own", "status": "none"}))["person_id"]
+    parts = (Component(category="physical", level=1), Component(category="mental", level=2))
+    gained = certified(CertificateReassessed, person_id, category="multiple", level=1, components=parts)
+    await office.tell(gained)
+    assert (await approve(office, await propose(office, person_id, "guardian", guardian()))).status_code == 200
+    assert (await approve(office, await propose(office, person_id, "account", guardian_account()))).status_code == 200
+    renewed = certified(CertificateRenewed, person_id, category="multiple", level=1)
+    await office.tell(renewed)
+    told = (await office.told("payee.changed", person_id))[-1]
+    assert (told["cannot_act"], told["account"]["holder"]) == (True, "guardian"), "a file does not name components"
+
+    await office.tell(retracting(renewed), retracting(gained))
+    assert (await office.told("payee.changed", person_id))[-1]["cannot_act"] is False
+
+
+async def test_of_certificates_the_latest_counts_in_whatever_order_they_are_heard_of(office: Office) -> None:
+    person_id = await of_a_guardian(office)
+    able = certified(CertificateReassessed, person_id, category="physical", level=1, ago=1)
+    await office.tell(retracting(able), certified(CertificateRenewed, person_id, category="mental", level=1, ago=2))
+    before = len(await office.told("payee.changed", person_id))
+    older = certified(CertificateIssued, person_id, category="vision", level=1, ago=3000)
+    await office.tell(older, able)
+    assert len(await office.told("payee.changed", person_id)) == before, "one is older, the other never was"
+
+
+async def test_a_certificate_of_a_day_to_come_counts_from_that_day_on(office: Office) -> None:
+    person_id = await of_a_guardian(office)
+    await office.tell(certified(CertificateReassessed, person_id, category="physical", level=1, ago=-20))
+    assert len(await office.told("payee.changed", person_id)) == 1
+    for days, times in ((19, 1), (20, 2), (21, 2)):
+        as_of = (business_today() + timedelta(days=days)).isoformat()
+        assert (await office.post("/daily-runs", "admin", {"as_of": as_of}, area="00")).is_success
+        assert len(await office.told("payee.changed", person_id)) == times
+    assert (await office.told("payee.changed", person_id))[-1]["cannot_act"] is False
+
+
+async def test_a_certificate_that_was_told_before_the_approval_counts_with_it(office: Office) -> None:
+    body = office.declaration(account={"holder": "own", "status": "none"})
+    person_id = (submitted := await office.submit(body))["person_id"]
+    await office.tell(certified(CertificateReassessed, person_id, category="intellectual", level=2))
+    await office.approve_by_three(submitted["application_id"])
+    await office.assess(submitted["application_id"], "living", "care")
+    assert [one["cannot_act"] for one in await office.told("payee.changed", person_id)] == [True]
+
+
+async def of_a_guardian(office: Office) -> str:
+    """Somebody who cannot act by their certificate, and is paid through a guardian."""
+    body = office.declaration(category="mental", level=2, guardian=guardian(), account=guardian_account())
+    return str((await office.granted(body))["person_id"])
+
+
+def certified(kind: type[Any], person_id: str, *, ago: int = 0, **said: Any) -> Any:
+    """A certificate of so many days ago, as the federation tells it."""
+    occurred_on = business_today() - timedelta(days=ago)
+    about = {"fact_id": new_id(), "known_at": utc_now(), "source": "certificates", "area": "530102"}
+    return kind(person_id=person_id, occurred_on=occurred_on, **about, **said)
+
+
+def retracting(fact: FactEvent) -> FactRetracted:
+    about = {"person_id": fact.person_id, "known_at": utc_now(), "source": fact.source}
+    return FactRetracted(fact_id=new_id(), occurred_on=fact.occurred_on, retracts=fact.fact_id, **about)
 
 
 async def test_nothing_more_goes_to_a_former_guardian(office: Office) -> None:

@@ -129,6 +129,21 @@ async def test_a_renewal_keeps_the_category_and_level_that_the_application_gave(
     assert (fact["category"], fact["level"]) == ("mental", 1)
 
 
+async def test_a_reassessment_to_a_single_disability_keeps_no_components(matching: Matching) -> None:
+    id_number = matching.new_id_number()
+    parts = [{"category": "physical", "level": 1}, {"category": "mental", "level": 2}]
+    multiple = await matching.push(
+        "certificate.issued",
+        id_number,
+        "2026-03-05",
+        **{**ISSUE, "category": "multiple", "level": 1, "components": parts},
+    )
+    await matching.push("certificate.renewed", id_number, "2026-04-07", expires_on="2036-04-06")
+    await matching.push("certificate.reassessed", id_number, "2026-05-10", category="physical", level=1)
+    told = await matching.told(multiple.json()["person_id"])
+    assert [fact.get("components") for fact in told] == [parts, parts, None]
+
+
 async def test_a_fact_is_retracted_by_whose_word_it_was_and_by_nobody_else(matching: Matching) -> None:
     id_number = matching.new_id_number()
     frozen = (await matching.push("certificate.frozen", id_number, "2026-03-15")).json()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 from pydantic_core import to_json
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
-from libs.common.events.eligibility import ApplicationAssessed, EntitledMonths, EntitlementChanged
+from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
 from libs.common.identity import ResidentId
-from libs.common.period import Period
 from services.intake.application_records import (
     Filed,
     lock_applications,
@@ -21,23 +20,22 @@ from services.intake.application_records import (
     settle_subsidies,
     tell_approved,
 )
-from services.intake.applications import Application, decide
+from services.intake.applications import decide
+from services.intake.handlers.certificates import certificate_held
 from services.intake.handlers.forwardings import follow_decision
 from services.intake.payee import comes_of_age_on, institution_of
 from services.intake.person_records import (
     current_account,
     current_guardian,
     load_person,
-    person_in,
     record_account,
     record_guardian,
     save_person,
     tell_contact,
     tell_payee,
 )
-from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.persons import RecordedAccount, RecordedGuardian
 from services.intake.policy_records import parameters_of
-from services.intake.tables import persons
 from services.intake.vault import Vault
 
 
@@ -62,11 +60,8 @@ async def note_assessments(tx: Transaction, vault: Vault, received: Sequence[Rec
         await _decide_application(tx, vault, filed, assessed, on=on)
 
 
-_ASSESSED_ANEW = ("certificate.reassessed", "certificate.renewed", "certificate.issued")
-
-
-async def note_entitlements(tx: Transaction, vault: Vault, received: Sequence[Received], *, on: date) -> None:
-    """Keeps how far each person's newest schedule reaches, and the certificate that it rests on from next month on."""
+async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> None:
+    """Keeps how far each person's newest schedule reaches."""
     newest: dict[tuple[str, str], EntitlementChanged] = {}
     for item in received:
         data: EntitlementChanged = item.data
@@ -83,42 +78,7 @@ async def note_entitlements(tx: Transaction, vault: Vault, received: Sequence[Re
         }
         for data in newest.values()
     ]
-    kept = await tx.connection.execute(_KEEP_ENTITLEMENTS, {"told": to_json(told).decode()})
-    assessed = {
-        row.person_id: months
-        for row in kept.all()
-        if (data := newest[row.person_id, row.subsidy]).cause in _ASSESSED_ANEW
-        for months in data.schedule
-        if months.to is None or months.to > Period.of(on)
-    }
-    if assessed:
-        await _follow_certificates(tx, vault, assessed, on=on)
-
-
-async def _follow_certificates(
-    tx: Transaction, vault: Vault, assessed: Mapping[str, EntitledMonths], *, on: date
-) -> None:
-    """Who was assessed anew: whether they can act, and so who is paid for them, may be otherwise now (notice 4.4). Of a
-    multiple certificate the components are not told: they stay as they were approved."""
-    await tx.lock(*assessed)
-    found = await tx.connection.execute(
-        select(persons).where(
-            persons.c.person_id.in_(assessed), persons.c.merged_into.is_(None), persons.c.payee_version > 0
-        )
-    )
-    for row in found.mappings().all():
-        person, months = person_in(vault, row), assessed[row["person_id"]]
-        before = person.certificate
-        if (
-            before is None
-            or months.category is None
-            or (months.category, months.level) == (before.category, before.level)
-        ):
-            continue
-        components = before.components if months.category == "multiple" else ()
-        told = before.model_copy(update={"category": months.category, "level": months.level, "components": components})
-        account = await current_account(tx, vault, person.person_id)
-        await save_person(tx, vault, tell_payee(tx, vault, replace(person, certificate=told), account, on=on))
+    await tx.connection.execute(_KEEP_ENTITLEMENTS, {"told": to_json(told).decode()})
 
 
 async def _keep(tx: Transaction, received: Sequence[Received]) -> None:
@@ -155,10 +115,14 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
     was submitted, or a later application brought, stands (notice 4.5)."""
     application, declaration = filed.application, filed.declaration(vault)
     known = await load_person(tx, vault, application.person_id)
-    person = _approved_person(known, application, declaration_name=declaration.applicant.name, on=on)
+    adult_on = comes_of_age_on(ResidentId.parse(known.id_number, on=on).birth_date)
     person = replace(
-        person,
+        known,
+        area=application.area,
+        name=declaration.applicant.name,
         phone=declaration.applicant.phone or known.phone,
+        adult_on=adult_on if adult_on > on else None,
+        certificate=await certificate_held(tx, known.person_id, on=on),
         incapacity=declaration.incapacity or known.incapacity,
     )
     account_changed, guardian_changed = False, False
@@ -181,17 +145,6 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         account = RecordedAccount(declared, institution_of(declared, declaration.guardian), effective_on=on)
         await record_account(tx, vault, person.person_id, account)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
-
-
-def _approved_person(known: Person, application: Application, *, declaration_name: str, on: date) -> Person:
-    adult_on = comes_of_age_on(ResidentId.parse(known.id_number, on=on).birth_date)
-    return replace(
-        known,
-        area=application.area,
-        name=declaration_name,
-        adult_on=adult_on if adult_on > on else None,
-        certificate=application.facts.certificate,
-    )
 
 
 def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
@@ -223,7 +176,6 @@ _KEEP_ENTITLEMENTS = text(
     ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, is_open = excluded.is_open,
         last_period = excluded.last_period
     WHERE entitlements.version < excluded.version
-    RETURNING person_id, subsidy
     """
 )
 _KEEP_ASSESSMENTS = text(

@@ -28,6 +28,10 @@ from services.intake.tables import accounts, applications, applied_subsidies, gu
 from services.intake.vault import Vault
 
 _RESIDENT_ID_DIGITS = 18
+_OF_A_PERSON = (
+    "applications", "applied_subsidies", "accounts", "guardians", "changes", "objections", "transfers",
+    "certificate_issues",
+)  # fmt: skip
 
 
 async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_number: str, *, on: date) -> str:
@@ -96,7 +100,7 @@ async def _move(tx: Transaction, vault: Vault, wrong: Person, right: Person) -> 
     await tx.connection.execute(
         text("UPDATE changes SET status = 'replaced' WHERE person_id = :wrong AND status = 'pending'"), both
     )
-    for name in ("applications", "applied_subsidies", "accounts", "guardians", "changes", "objections", "transfers"):
+    for name in _OF_A_PERSON:
         await tx.connection.execute(text(f"UPDATE {name} SET person_id = :right WHERE person_id = :wrong"), both)  # noqa: S608 (tables)
     await tx.connection.execute(
         update(persons).where(persons.c.person_id == wrong.person_id).values(merged_into=right.person_id)

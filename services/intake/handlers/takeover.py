@@ -25,6 +25,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy, in_chinese
 from services.intake.application_records import approval_of, filed_in
 from services.intake.applications import Application, taken_over
+from services.intake.handlers.certificates import follow_certificates
 from services.intake.payee import institution_of
 from services.intake.person_records import (
     account_row,
@@ -152,6 +153,8 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
             bulk=True,
         )
     await _tell_what_changed_meanwhile(tx, vault, granted, on=on)
+    told = await tx.connection.execute(_TOLD_OTHERWISE, {"person_ids": [item.judged.person_id for item in granted]})
+    await follow_certificates(tx, vault, list(told.scalars()), on=on)
 
 
 async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
@@ -313,6 +316,13 @@ _ANSWERED = text(
     UPDATE roster_imports SET answered_at = :now WHERE import_id IN (
         SELECT import_id FROM roster_imports WHERE import_id = ANY(CAST(:ids AS uuid[])) AND read_at <= :now
         FOR NO KEY UPDATE SKIP LOCKED)
+    """
+)
+# Departments told of another certificate than the roster has, before or while they waited.
+_TOLD_OTHERWISE = text(
+    """
+    SELECT DISTINCT person_id FROM certificate_issues c JOIN persons p USING (person_id)
+    WHERE person_id = ANY(:person_ids) AND NOT (p.certificate @> c.certificate - ARRAY['issued_on', 'expires_on'])
     """
 )
 _CHANGED = text(

@@ -32,6 +32,21 @@ CREATE INDEX persons_by_name_and_birth ON persons (name_birth_token) WHERE name_
 CREATE INDEX persons_by_area ON persons (area text_pattern_ops, person_id);
 CREATE INDEX persons_by_coming_of_age ON persons (adult_on) WHERE cannot_act_told;
 
+-- Certificates as departments told them (certificate.issued, .renewed, .reassessed), known person or not. One that was
+-- retracted before it was heard of is nothing else. `awaited`: until its day has come.
+CREATE TABLE certificate_issues (
+    fact_id     uuid PRIMARY KEY,
+    person_id   text NOT NULL,
+    occurred_on date,
+    known_at    timestamptz,
+    awaited     boolean NOT NULL DEFAULT false,
+    certificate jsonb,
+    retracted   boolean NOT NULL DEFAULT false,
+    CHECK (num_nulls(occurred_on, known_at, certificate) = 0 OR retracted)
+);
+CREATE INDEX certificate_issues_by_person ON certificate_issues (person_id);
+CREATE INDEX certificate_issues_awaited ON certificate_issues (occurred_on) WHERE awaited;
+
 -- Rosters that were taken over (存量接管): the file lies encrypted in both archive stores. `position`: up to which row it
 -- was read; everything up to there is in the tables, and nothing beyond. `decided_at`: everybody on it was decided on and
 -- is known to disbursement.

@@ -60,7 +60,10 @@ async def receive_push(tx: Transaction, push: Push, principal: Principal, *, tod
     source = kind.source_for(principal) if home is None or principal.covers(home) else None
     fields = {name: value for name, value in {**push.fields, "area": push.area}.items() if value is not None}
     if push.kind in ISSUES:
-        fields = {**await _certificate_held(tx, push.person_id), **fields}
+        held = await _certificate_held(tx, push.person_id)
+        if fields.get("category", "multiple") != "multiple":
+            held.pop("components", None)
+        fields = {**held, **fields}
     fact = new_fact(tx, push.kind, push.person_id, push.occurred_on, source=source or kind.sources[0], fields=fields)
     if source is None or await _is_beside_ours(tx, fact):
         return await _report(tx, push, fact, principal, home or area, today)
