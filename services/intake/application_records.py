@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,7 @@ class Filed:
     received_on: date
     accepted_area: str | None
     submitted_by: str
+    submitted_at: datetime
     sealed_declaration: str
 
     def declaration(self, vault: Vault) -> Declaration:
@@ -53,7 +54,7 @@ class Filed:
         return model.model_validate_json(text)
 
 
-def application_row(tx: Transaction, vault: Vault, filed: Filed, declaration: Declaration) -> dict[str, Any]:
+def application_row(vault: Vault, filed: Filed, declaration: Declaration) -> dict[str, Any]:
     """The row of an application that is filed."""
     application = filed.application
     return {
@@ -72,7 +73,7 @@ def application_row(tx: Transaction, vault: Vault, filed: Filed, declaration: De
         "sealed_declaration": sealed_declaration(vault, application.application_id, declaration),
         "account_token": account_token(vault, declaration),
         "submitted_by": filed.submitted_by,
-        "submitted_at": tx.now,
+        "submitted_at": filed.submitted_at,
         **_changing(application),
     }
 
@@ -241,6 +242,7 @@ def filed_in(row: RowMapping | Mapping[str, Any]) -> Filed:
         received_on=row["received_on"],
         accepted_area=row["accepted_area"],
         submitted_by=row["submitted_by"],
+        submitted_at=row["submitted_at"],
         sealed_declaration=row["sealed_declaration"],
     )
 

@@ -90,7 +90,7 @@ def file(tx: Transaction, vault: Vault, filing: Filing) -> None:
     if filing.person is not None:
         tx.append(_PERSONS, person_row(vault, filing.person) | {"created_at": tx.now})
     application = filing.filed.application
-    tx.append(_APPLICATIONS, application_row(tx, vault, filing.filed, filing.declaration))
+    tx.append(_APPLICATIONS, application_row(vault, filing.filed, filing.declaration))
     for subsidy in application.subsidies:
         applied = {"application_id": application.application_id, "subsidy": subsidy}
         tx.append(_APPLIED_SUBSIDIES, {**applied, "person_id": application.person_id, "state": "open"})

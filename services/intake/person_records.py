@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -87,6 +87,7 @@ def person_row(vault: Vault, person: Person) -> dict[str, Any]:
         "sealed_identity": vault.sealer.seal(
             json.dumps([person.name, person.id_number, person.phone], ensure_ascii=False), *_identity_place(key)
         ),
+        "phone_given_at": person.phone_given_at,
         "adult_on": person.adult_on,
         "certificate": person.certificate and person.certificate.model_dump(mode="json", by_alias=True),
         "incapacity": person.incapacity and person.incapacity.model_dump(mode="json"),
@@ -276,7 +277,7 @@ def person_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> Person:
     """The person in a row of the table, or in the same as JSON. PersonMerged when it goes on under another id."""
     if row["merged_into"] is not None:
         raise PersonMerged(f"it is {row['merged_into']} now", person_id=row["merged_into"])
-    adult_on = row["adult_on"]
+    adult_on, phone_given_at = row["adult_on"], row["phone_given_at"]
     name, id_number, phone = _identity_in(vault, row)
     return Person(
         person_id=row["person_id"],
@@ -284,6 +285,7 @@ def person_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> Person:
         name=name,
         id_number=id_number,
         phone=phone,
+        phone_given_at=datetime.fromisoformat(phone_given_at) if isinstance(phone_given_at, str) else phone_given_at,
         adult_on=date.fromisoformat(adult_on) if isinstance(adult_on, str) else adult_on,
         certificate=row["certificate"] and CertificateClaim.model_validate(row["certificate"]),
         incapacity=row["incapacity"] and Incapacity.model_validate(row["incapacity"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from libs.common.events.intake import CertificateClaim
 from libs.common.identity import CertificateNumber, ResidentId
@@ -12,7 +12,8 @@ from services.intake.payee import Account, Guardian, Incapacity, has_severe_mind
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Person:
-    """`adult_on`: when a minor comes of age, None for adults. `certificate`: as confirmed in the last approval.
+    """`adult_on`: when a minor comes of age, None for adults. `certificate`: as confirmed in the last approval, or told
+    since. `phone_given_at`: None until the phone is another than the one first applied with.
     The versions are those of the last `payee.changed` and `contact.changed`; `cannot_act_told` is what the former said.
     """
 
@@ -21,6 +22,7 @@ class Person:
     name: str
     id_number: str
     phone: str | None = None
+    phone_given_at: datetime | None = None
     adult_on: date | None = None
     certificate: CertificateClaim | None = None
     incapacity: Incapacity | None = None

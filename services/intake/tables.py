@@ -25,6 +25,7 @@ persons = Table(
     Column("person_id", Text, primary_key=True),
     Column("area", Text),
     Column("sealed_identity", Text),
+    Column("phone_given_at", DateTime(timezone=True)),
     Column("adult_on", Date),
     Column("certificate", JSONB(none_as_null=True)),
     Column("incapacity", JSONB(none_as_null=True)),

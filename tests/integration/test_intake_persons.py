@@ -312,6 +312,29 @@ async def test_a_township_changes_how_a_person_is_reached(office: Office) -> Non
     assert (await office.put(path, "finance", {"phone": "13912345678"})).status_code == 403
 
 
+async def test_the_phone_that_was_given_last_stands_whichever_application_is_approved_last(office: Office) -> None:
+    async def reached(person_id: str) -> str:
+        shown = await office.get(f"/persons/{person_id}", "auditor", params={"reason": "核对"})
+        return str(shown.json()["phone"])
+
+    async def approve_care(application_id: str) -> None:
+        await office.approve_by_three(application_id)
+        await office.assess(application_id, "care")
+
+    body = office.declaration()
+    person_id = (await office.granted(body | {"subsidies": ["living"]}))["person_id"]
+    earlier = (await office.submit(body | {"subsidies": ["care"]}))["application_id"]
+    path = f"/persons/{person_id}/contact"
+    assert (await office.put(path, "township", {"phone": "13912345678"})).status_code == 200
+    await approve_care(earlier)
+    assert await reached(person_id) == "13912345678", "given while it was under review"
+
+    await office.post(f"/applications/{earlier}/withdrawal", "township", {"reason": "本人改变主意"})
+    later = body | {"subsidies": ["care"], "applicant": body["applicant"] | {"phone": "13700007777"}}
+    await approve_care((await office.submit(later))["application_id"])
+    assert await reached(person_id) == "13700007777"
+
+
 async def test_a_change_is_not_meant_for_the_future(office: Office) -> None:
     person_id = (await office.granted())["person_id"]
     tomorrow = (business_today() + timedelta(days=1)).isoformat()

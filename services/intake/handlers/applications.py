@@ -155,6 +155,7 @@ def _filing(
         received_on=on,
         accepted_area=declaration.accepted_area,
         submitted_by=caller.sub,
+        submitted_at=tx.now,
         sealed_declaration="",
     )
     return Filing(filed, declaration, _person_to_note(tx, vault, person_id, declaration, known, on=on))

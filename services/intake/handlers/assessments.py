@@ -111,8 +111,9 @@ async def _decide_application(
 
 
 async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date) -> None:
-    """The person, guardian and account as three offices have just approved them; but what two persons changed since it
-    was submitted, or a later application brought, stands (notice 4.5)."""
+    """The person, guardian and account as three offices have just approved them; but what was changed since it was
+    submitted (a phone by the township, account or guardian by two persons), or a later application brought, stands
+    (notice 4.5)."""
     application, declaration = filed.application, filed.declaration(vault)
     known = await load_person(tx, vault, application.person_id)
     adult_on = comes_of_age_on(ResidentId.parse(known.id_number, on=on).birth_date)
@@ -120,11 +121,13 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
         known,
         area=application.area,
         name=declaration.applicant.name,
-        phone=declaration.applicant.phone or known.phone,
         adult_on=adult_on if adult_on > on else None,
         certificate=await certificate_held(tx, known.person_id, on=on),
         incapacity=declaration.incapacity or known.incapacity,
     )
+    declared_phone = declaration.applicant.phone
+    if declared_phone and (known.phone_given_at is None or known.phone_given_at <= filed.submitted_at):
+        person = replace(person, phone=declared_phone, phone_given_at=filed.submitted_at)
     account_changed, guardian_changed = False, False
     if known.payee_version > 0:
         since = await tx.connection.execute(_CHANGED_SINCE, {"application_id": application.application_id})

@@ -51,6 +51,7 @@ async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_nu
     right = replace(
         right,
         phone=right.phone or wrong.phone,
+        phone_given_at=right.phone_given_at if right.phone else wrong.phone_given_at,
         adult_on=adult_on if adult_on > on else None,
         certificate=right.certificate or wrong.certificate,
         incapacity=right.incapacity or wrong.incapacity,

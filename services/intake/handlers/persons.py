@@ -204,8 +204,8 @@ async def change_contact(tx: Transaction, vault: Vault, caller: Principal, perso
     """Notes how the person is reached. InvalidInput at `phone`."""
     await tx.lock(person_id)
     person = await _person_in_sight(tx, vault, caller, person_id)
-    changed = replace(person, phone=repaired_phone(phone) if phone else None)
-    if changed != person:
+    changed = replace(person, phone=repaired_phone(phone) if phone else None, phone_given_at=tx.now)
+    if changed.phone != person.phone:
         guardian = await current_guardian(tx, vault, person_id)
         await save_person(tx, vault, tell_contact(tx, vault, changed, guardian))
     await record(tx, caller, "change contact", person_id, person_id=person_id)

@@ -260,6 +260,7 @@ async def _save_persons(
             person = replace(
                 person,
                 phone=person.phone or known.phone,
+                phone_given_at=known.phone_given_at,
                 incapacity=known.incapacity,
                 payee_version=known.payee_version,
                 contact_version=known.contact_version,

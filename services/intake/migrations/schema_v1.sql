@@ -13,6 +13,8 @@ CREATE TABLE persons (
     area             text NOT NULL,
     -- Name, resident ID and phone.
     sealed_identity  text NOT NULL,
+    -- When the phone was given, where it was after the first application was.
+    phone_given_at   timestamptz,
     -- Who cannot act for themselves (notice 4.4): a minor until this day, by the certificate, or as found.
     adult_on         date,
     certificate      jsonb,
