@@ -8,11 +8,18 @@ from libs.common.clock import business_today
 from libs.common.consumer import Received, Subscription
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientsJudged
-from libs.common.events.matching import CertificateIssued, CertificateReassessed, CertificateRenewed, FactRetracted
+from libs.common.events.matching import (
+    CertificateIssued,
+    CertificateReassessed,
+    CertificateRenewed,
+    FactRetracted,
+    FindingConfirmed,
+)
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.certificates import note_certificates, note_retractions
+from services.intake.handlers.findings import note_confirmed
 from services.intake.handlers.publications import publish_what_changed
 from services.intake.handlers.takeover import decide_recipients
 from services.intake.vault import Vault
@@ -44,7 +51,11 @@ def subscriptions(vault: Vault) -> list[Subscription]:
         Subscription(CertificateRenewed, certified),
         Subscription(CertificateReassessed, certified),
         Subscription(FactRetracted, retracted),
+        Subscription(FindingConfirmed, note_confirmed),
     ]
 
 
-REBUILDABLES = (Rebuildable("spells", ("entitlements",), (EntitlementChanged,)),)
+REBUILDABLES = (
+    Rebuildable("spells", ("entitlements",), (EntitlementChanged,)),
+    Rebuildable("confirmed_findings", ("confirmed_findings",), (FindingConfirmed,)),
+)

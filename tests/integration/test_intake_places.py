@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from libs.common.clock import business_today
+from libs.common.events.matching import FindingConfirmed
 from libs.common.working_days import working_days_after
 from tests.integration.intake import Office
 
@@ -209,6 +211,22 @@ async def test_an_objection_against_a_stop_is_decided_by_who_did_not_grant_it(of
     path = f"/objections/{again.json()['objection_id']}/decision"
     assert (await office.post(path, "civil_affairs", decision, "another")).status_code == 403, "decided it before"
     assert (await office.post(path, "civil_affairs", decision, "a third")).status_code == 200
+
+
+async def test_an_objection_against_a_stop_is_not_decided_by_who_confirmed_the_finding(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    confirmed = {
+        "person_id": person_id, "version": 2, "finding_id": str(uuid4()), "kind": "person.imprisoned",
+        "area": office.area, "status": "confirmed", "alleged_on": "2026-03-10", "hold_from": "2026-04",
+        "due_on": "2026-04-20", "fact_id": str(uuid4()), "verified_by": "verifier",
+    }  # fmt: skip
+    await office.tell(FindingConfirmed.model_validate(confirmed))
+    body = {"person_id": person_id, "subsidy": "living", "period": "2026-05", "text": "五月未发放"}
+    filed = await office.post("/objections", "partner", body)
+    path = f"/objections/{filed.json()['objection_id']}/decision"
+    decision = {"outcome": "dismissed", "reason": "判决书属实"}
+    assert (await office.post(path, "civil_affairs", decision, "verifier")).status_code == 403
+    assert (await office.post(path, "civil_affairs", decision, "another")).status_code == 200
 
 
 async def test_a_pending_change_is_turned_down_by_another_person(office: Office) -> None:

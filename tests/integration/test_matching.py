@@ -408,7 +408,7 @@ async def test_a_cremation_found_late_is_verified_and_becomes_a_death_on_its_day
     died, confirmed = (await matching.told(person.person_id))[1:]
     assert (died["type"], died["occurred_on"]) == ("person.died", "2026-01-10")
     assert (confirmed["type"], confirmed["fact_id"]) == ("finding.confirmed", died["fact_id"])
-    assert confirmed["version"] == 2
+    assert (confirmed["version"], confirmed["verified_by"]) == (2, f"township-{TOWNSHIP}")
     assert (await matching.verify(finding["finding_id"], "dismissed")).status_code == 409
     assert await invariants_hold(matching)
 

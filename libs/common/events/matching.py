@@ -289,7 +289,11 @@ class FindingDismissed(FindingState):
 
 @event
 class FindingConfirmed(FindingState):
+    """`verified_by`: who found it true, and so does not decide on an objection against the stop."""
+
     type: ClassVar[str] = "finding.confirmed.v1"
+
+    verified_by: str | None = None
 
 
 @event

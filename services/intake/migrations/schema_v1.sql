@@ -212,6 +212,14 @@ CREATE TABLE entitlements (
     CHECK (NOT (is_open AND last_period IS NOT NULL))
 );
 
+-- Who confirmed a finding about whom (finding.confirmed): they do not decide on the objection against the stop.
+CREATE TABLE confirmed_findings (
+    finding_id  uuid PRIMARY KEY,
+    person_id   text NOT NULL,
+    verified_by text NOT NULL
+);
+CREATE INDEX confirmed_findings_by_person ON confirmed_findings (person_id);
+
 -- Whose policy holds in an area: its own, or that of the nearest area around it.
 CREATE FUNCTION nearest_policy(of_area text) RETURNS TABLE (area text, policy_version text) LANGUAGE sql STABLE AS $$
     SELECT o.area, o.policy_version FROM policies o WHERE starts_with(of_area, o.area) ORDER BY length(o.area) DESC LIMIT 1
