@@ -29,6 +29,7 @@ from sqlalchemy.util import greenlet_spawn
 from uuid_utils import uuid7
 
 from libs.common.clock import utc_now
+from libs.common.errors import Unavailable
 from libs.common.events.envelope import EventData, bulk_topic_of, topic_of, write_envelope
 
 
@@ -377,7 +378,8 @@ def asyncpg_dsn(url: str) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """True for faults that pass: a lost or refused connection, a deadlock, a serialisation failure, a restart."""
+    """True for faults that pass: a lost or refused connection, a deadlock, a serialisation failure, a restart, a part
+    that is not there now."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
@@ -388,6 +390,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 _TRANSIENT: tuple[type[BaseException], ...] = (
+    Unavailable,
     ConnectionError,
     TimeoutError,
     socket.gaierror,

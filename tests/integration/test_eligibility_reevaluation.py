@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
+from libs.common.database import is_transient
 from libs.common.events.matching import PersonDied
 from services.eligibility.handlers import policies, reevaluation
 from services.eligibility.handlers.layers import follow_release
 from services.eligibility.main import build
-from services.eligibility.policy.parameters import read_layer
+from services.eligibility.policy import rules
+from services.eligibility.policy.parameters import JUDGEMENT, PolicySet, read_layer, shipped
 from tests.conftest import Databases, Issuer, Running, eventually, running
 from tests.integration.test_eligibility import LAYER, Eligibility, _approve, approved, fact, received
 
@@ -135,17 +139,66 @@ async def test_who_is_new_as_a_policy_comes_into_force_is_judged_by_it_too(servi
     assert months == [("2026-03", "2026-04", 10000), ("2026-05", "2030-04", 12000)]
 
 
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch) -> Callable[[PolicySet], None]:
+    """Makes this process one of a release that brings this policy."""
+
+    def run(brought: PolicySet) -> None:
+        monkeypatch.setattr(policies, "shipped", lambda: brought)
+        monkeypatch.setattr(policies, "_assembled", {})
+
+    return run
+
+
+async def _start(eligibility: Eligibility) -> None:
+    async with eligibility.database.transaction() as tx:
+        await follow_release(tx)
+
+
 async def test_whom_the_values_of_a_new_release_touch_is_judged_anew_once(
-    service: Running, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    service: Running, release: Callable[[PolicySet], None]
 ) -> None:
     eligibility = Eligibility(service.app.state.database)
     await eligibility.take(approved())
-    released = policies.shipped().with_layers([read_layer(LAYER.format(area="53", amount=12000))])
-    monkeypatch.setattr(policies, "shipped", lambda: released)
-    monkeypatch.setattr(policies, "_assembled", {})
+    release(shipped().with_layers([read_layer(LAYER.format(area="53", amount=12000))]))
     for _ in range(2):  # two replicas are started
-        async with eligibility.database.transaction() as tx:
-            await follow_release(tx)
+        await _start(eligibility)
     assert await eventually(lambda: _work_to_the_end(eligibility))
     assert await eligibility.months("living") == [("2026-03", "2026-04", 10000), ("2026-05", "2030-04", 12000)]
     assert [told["area"] for told in await eligibility.published("policy.reevaluated.v1")] == ["53", "53"]
+
+
+async def test_a_release_that_judges_otherwise_judges_everybody_anew(
+    service: Running, release: Callable[[PolicySet], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eligibility = Eligibility(service.app.state.database)
+    await eligibility.take(approved(person="p1-a"), approved(person="p1-b"))
+    nobody = replace(rules.alive, judge=lambda days, subsidy: np.zeros_like(days.alive))
+    monkeypatch.setitem(rules.RULES, "living", (nobody, *rules.RULES["living"][1:]))
+    release(replace(shipped(), judgement=JUDGEMENT + 1))
+    for _ in range(2):
+        await _start(eligibility)
+    assert await eventually(lambda: _work_to_the_end(eligibility))
+    assert [await eligibility.months("living", person) for person in ("p1-a", "p1-b")] == [[], []]
+    assert await eligibility.months("care", "p1-a"), "the other subsidy's rules are as they were"
+    told = await eligibility.published("policy.reevaluated.v1")
+    assert [(event["area"], event["status"]) for event in told] == [("", "started"), ("", "finished")]
+
+
+async def test_a_process_of_the_release_before_judges_nobody_once_a_new_one_has_started(
+    service: Running, release: Callable[[PolicySet], None]
+) -> None:
+    eligibility, before = Eligibility(service.app.state.database), shipped()
+    await eligibility.take(approved(person="p1-a"))
+    release(replace(before, judgement=JUDGEMENT + 1))
+    await _start(eligibility)
+    release(before)  # what follows happens in the old one
+    with pytest.raises(policies.Superseded) as waits:
+        await eligibility.take(approved(person="p1-b"))
+    assert is_transient(waits.value), "a reader tries again until it is replaced, and sets nothing aside"
+    with pytest.raises(policies.Superseded):
+        await _work_to_the_end(eligibility)
+    assert (await _place(eligibility))[0] == 0
+    await _start(eligibility)  # the new one is taken back
+    await eligibility.take(approved(person="p1-b"))
+    assert await eligibility.months("living", "p1-b")

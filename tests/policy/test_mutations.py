@@ -12,7 +12,7 @@ def mutated() -> list[Outcome]:
     return outcomes()
 
 
-def test_every_rule_dropped_flipped_or_made_to_pause_makes_a_case_fail(mutated: list[Outcome]) -> None:
+def test_every_wrong_rule_and_fold_makes_a_case_fail(mutated: list[Outcome]) -> None:
     assert mutated
     assert [(one.subsidy, one.rule, one.mutation) for one in mutated if not one.failing] == []
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -281,3 +282,27 @@ def test_every_name_is_explained_to_those_who_write_layers() -> None:
         assert f"| `{entry.name}` | {entry.title} | {entry.unit} | {entry.latitude} |" in page, entry.name
     example = page.partition("```yaml\n")[2].partition("```")[0]
     assert check_layer(example, shipped(), date(2026, 11, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("low_income.grace_counts", False),
+        ("low_income.last_paid_month_ends", "first_day"),
+        ("application.after_death", "refused"),
+    ],
+)
+def test_what_follows_from_the_facts_is_named_and_takes_no_other_value(name: str, other: object) -> None:
+    assert NAMES[name].problem(shipped().value(name, "53", date(2026, 3, 1))) is None
+    assert NAMES[name].problem(other) is not None
+    assert "固定" in NAMES[name].title, "the title says why"
+
+
+def test_whichever_day_of_the_last_paid_month_is_taken_for_the_exit_the_same_months_are_payable() -> None:
+    family = replace(PERSON, low_income=(LowIncome("dibao", date(2024, 1, 1)),))
+    left = [
+        replace(family, low_income=(LowIncome("dibao", date(2024, 1, 1), date(2026, 6, day)),)) for day in range(1, 31)
+    ]
+    judged = Determination(left, shipped())
+    schedules = {judged.schedule(position, "living") for position in range(len(left))}
+    assert [str(schedule.entitlements[-1].to) for schedule in schedules] == ["2026-06"]

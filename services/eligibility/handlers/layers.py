@@ -14,7 +14,13 @@ from libs.common.errors import Conflict, FourEyes, InvalidInput, NotFound
 from libs.common.events.eligibility import PolicyReevaluated
 from libs.common.period import business_date
 from services.eligibility.handlers.corrections import open_cases
-from services.eligibility.handlers.policies import POLICY_LOCK, let_judgements_end, load_policy, tell_policies
+from services.eligibility.handlers.policies import (
+    POLICY_LOCK,
+    let_judgements_end,
+    let_release_judge,
+    load_policy,
+    tell_policies,
+)
 from services.eligibility.policy.eras import JUDGED_BY
 from services.eligibility.policy.lint import Problem, check_layer
 from services.eligibility.policy.parameters import PolicySet, read_layer
@@ -98,9 +104,11 @@ async def approve_policy(tx: Transaction, policy_id: UUID, by: str, on: date) ->
 
 
 async def follow_release(tx: Transaction) -> None:
-    """A release may bring other values than the one before: other services are told of them, and everybody whom they
-    can touch is judged anew, as by a layer that was approved."""
+    """A release may bring other values than the one before, or another judgement: other services are told of them, and
+    everybody whom they can touch is judged anew, as by a layer that was approved. Processes of the release before run
+    on until they are replaced, and judge nobody any more."""
     changed = await tell_policies(tx, await load_policy(tx))
+    await let_release_judge(tx)
     for area in changed:
         if not any(area.startswith(other) for other in changed if other != area):
             await _start_reevaluation(tx, new_id(), area)

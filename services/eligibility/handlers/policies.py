@@ -10,12 +10,19 @@ from uuid import UUID
 from sqlalchemy import text
 
 from libs.common.database import Transaction
+from libs.common.errors import Unavailable
 from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.period import business_date
 from services.eligibility.policy.parameters import PolicySet, read_layer, shipped
 
 POLICY_LOCK = "policies"
 _JUDGING = 7301
+
+
+class Superseded(Unavailable):
+    """A release with another policy was started after this one, and judges now."""
+
+    type = "superseded"
 
 
 async def load_policy(tx: Transaction, known_before: datetime | None = None) -> PolicySet:
@@ -36,9 +43,17 @@ _assembled: dict[tuple[UUID, ...], PolicySet] = {}
 
 async def policy_to_judge_by(tx: Transaction) -> PolicySet:
     """The policy in force, for whoever stores what comes of it; read it behind the persons' locks. No other comes into
-    force until that is committed: its re-evaluation meets everybody judged by this one, who is new among them."""
-    await tx.fetch("SELECT pg_advisory_xact_lock_shared($1)", _JUDGING)
+    force until that is committed: its re-evaluation meets everybody judged by this one, who is new among them.
+    Superseded where this process is of an older release: what it has to judge waits until it is replaced."""
+    [begun] = await tx.fetch("SELECT begin_judging($1) AS release", _JUDGING)
+    if begun["release"] not in (None, shipped().digest):
+        raise Superseded
     return await load_policy(tx)
+
+
+async def let_release_judge(tx: Transaction) -> None:
+    """The release of this process, from the end of the transaction on, and no other."""
+    await tx.connection.execute(_LET_RELEASE_JUDGE, {"digest": shipped().digest})
 
 
 async def let_judgements_end(tx: Transaction) -> None:
@@ -74,6 +89,10 @@ def _values(policy: PolicySet, area: str) -> tuple[PolicyValue, ...]:
         before = now
     return tuple(values)
 
+
+_LET_RELEASE_JUDGE = text(
+    "INSERT INTO judging_release (digest) VALUES (:digest) ON CONFLICT ((true)) DO UPDATE SET digest = excluded.digest"
+)
 
 _APPROVED = text(
     "SELECT policy_id FROM policies WHERE status = 'approved'"

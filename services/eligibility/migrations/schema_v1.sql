@@ -161,6 +161,19 @@ CREATE TABLE told_policies (
     digest  text NOT NULL
 );
 
+-- The release that was started last: others that still run judge nobody.
+CREATE TABLE judging_release (
+    digest text NOT NULL
+);
+CREATE UNIQUE INDEX one_release_judges ON judging_release ((true));
+
+-- Keeps another release or policy from coming into force until this transaction ends; which release judges, as of then.
+CREATE FUNCTION begin_judging(judging bigint) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(judging);
+    RETURN (SELECT digest FROM judging_release);
+END $$;
+
 -- `policy_id` is that of an approved layer, or one of its own for what a release of the program brought.
 CREATE TABLE reevaluations (
     policy_id    uuid PRIMARY KEY,

@@ -34,8 +34,12 @@ def _count(least: int, most: int) -> Callable[[Value], str | None]:
     return problem
 
 
-def _yes(value: Value) -> str | None:
-    return None if value is True else "应为 true, 本版本不支持其他取值 (must be true: this release knows no other way)"
+def _only(word: bool | str) -> Callable[[Value], str | None]:
+    """Of what follows from the facts or the texts, and is named so that everybody sees how it is: nothing reads it."""
+    told = str(word).lower()
+    return lambda value: (
+        None if value == word else f"只能是 {told}, 名称中写明了原因 (can only be that: its title says why)"
+    )
 
 
 def _one_of(*words: str) -> Callable[[Value], str | None]:
@@ -116,14 +120,32 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("care.excluding_benefits", "不享受护理补贴的其他待遇", "benefit", "narrow", _benefits),
         ParameterName("care.same_class_benefits", "与护理补贴同类、只享其一的待遇", "benefit", "narrow", _benefits),
         ParameterName("long_term_care.presumed_levels", "推定需要长期照护的等级", "level", "widen", _levels),
-        ParameterName("low_income.grace_counts", "渐退期内仍视为低保", "yes or no", "set", _yes),
-        ParameterName("low_income.last_paid_month_ends", "只给末次发放月份的退出日", "day", "set", _one_of("last_day")),
+        ParameterName(
+            "low_income.grace_counts",
+            "渐退期内仍视为低保（固定：正式退出前仍是低保家庭）",
+            "yes or no",
+            "fixed",
+            _only(True),
+        ),
+        ParameterName(
+            "low_income.last_paid_month_ends",
+            "只给末次发放月份的退出日（固定：一日符合即发当月，取当月任何一日，应发月份都相同）",
+            "day",
+            "fixed",
+            _only("last_day"),
+        ),
         ParameterName("certificate.expired_gap_arrears_months", "过期换证的补发上限", "months", "set", _count(0, 3)),
         ParameterName("certificate.frozen_gap_arrears_months", "冻结期间的补发上限", "months", "set", _count(0, 3)),
         ParameterName("spell.max_pause_months", "暂停的最长月数", "months", "set", _count(1, 60)),
         ParameterName("application.max_wait_months", "申请等待其他待遇终止的最长月数", "months", "set", _count(1, 60)),
         ParameterName("application.completion_days", "补正期限", "working days", "set", _days),
-        ParameterName("application.after_death", "批准前死亡的处理", "rule", "set", _one_of("decided_on_facts")),
+        ParameterName(
+            "application.after_death",
+            "批准前死亡的处理（固定：按事实审定，应发月份由继承人领取）",
+            "rule",
+            "fixed",
+            _only("decided_on_facts"),
+        ),
         ParameterName("move.continuity", "省内迁移的接续方式", "rule", "set", _one_of("acceptance", "automatic")),
         ParameterName("review.township_days", "乡镇（街道）初审期限", "working days", "set", _days),
         ParameterName("review.cdpf_days", "残联审核期限", "working days", "set", _days),

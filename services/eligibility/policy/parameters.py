@@ -23,6 +23,10 @@ from services.eligibility.policy.names import NAMES, Latitude, Value
 NATION = ""
 _FOLDER = Path(__file__).parent / "parameters"
 
+JUDGEMENT = 1
+"""Raised by whoever changes how anybody is judged, in the rules or anywhere on the way to a schedule: everybody is then
+judged anew as the release starts."""
+
 Confidence = Literal["V", "K", "U"]
 
 
@@ -92,6 +96,7 @@ class PolicySet:
 
     layers: tuple[PolicyLayer, ...]
     documents: tuple[Document, ...] = field(default=())
+    judgement: int = JUDGEMENT
 
     def with_layers(self, approved: Iterable[PolicyLayer]) -> PolicySet:
         """This set and the approved layers, in the order of their approval."""
@@ -143,8 +148,15 @@ class PolicySet:
         return any(held is parameter for held in self._of_layer.get(parameter.layer, ()))
 
     def version(self, area: str = NATION) -> str:
-        """A digest of every value, past and to come, that can decide in `area`: same content, same version."""
+        """A digest of the judgement and of every value, past and to come, that can decide in `area`: same content, same
+        version."""
         return self._versions(self.chain(area))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the versions of all areas."""
+        versions = [self.version(area) for area in sorted(self.areas)]
+        return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
 
     def _versions(self, chain: tuple[str, ...]) -> str:
         if chain not in self._version_of_chain:
@@ -153,7 +165,7 @@ class PolicySet:
                 for area in chain
                 for p in sorted(self._of_layer[area], key=lambda p: (p.name, p.since))
             ]
-            text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+            text = json.dumps([self.judgement, content], ensure_ascii=False, sort_keys=True)
             self._version_of_chain[chain] = hashlib.sha256(text.encode()).hexdigest()[:12]
         return self._version_of_chain[chain]
 
