@@ -260,6 +260,23 @@ async def test_who_lost_a_spell_and_qualifies_again_is_a_candidate(matching: Mat
     assert case["because"] == "qualifies_again"
 
 
+@pytest.mark.parametrize("stays", [False, True], ids=["without a transfer", "with one"])
+async def test_who_moved_to_another_county_without_a_transfer_is_a_candidate_there(
+    matching: Matching, stays: bool
+) -> None:
+    person, there = await matching.recipient(), "530303001"
+    move = {"to_area": there, "area": TOWNSHIP, "sources": ("population",)}
+    await matching.push("person.moved", person.id_number, RECENTLY.isoformat(), **move)
+    assert await cases(matching, person_id=person.person_id) == [], "whether it is paid on is not known yet"
+    told = entitled(person.person_id, version=2, area=there, to=None if stays else Period.of(RECENTLY))
+    stopped = told.model_copy(update={"stopped_because": None if stays else "moved_away"})
+    for version in (2, 3):  # told again, it is no second occasion
+        await matching.hear(stopped.model_copy(update={"version": version}))
+    found = (await matching.call("GET", "/v1/outreach", area="530303")).json()["items"]
+    expected = [] if stays else [("qualifies_again", there, RECENTLY.isoformat())]
+    assert [(case["because"], case["area"], case["began_on"]) for case in found] == expected
+
+
 async def test_who_was_only_paused_and_receives_again_is_not_reminded(matching: Matching) -> None:
     person = await matching.recipient(to=Period(2025, 6))
     await matching.push("certificate.renewed", person.id_number, RECENTLY.isoformat(), **{**ISSUE, "area": TOWNSHIP})

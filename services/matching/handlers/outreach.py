@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, insert, select, text, update
@@ -15,7 +15,7 @@ from libs.common.consumer import Received
 from libs.common.database import Transaction, among, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.envelope import FactEvent
-from libs.common.events.matching import CandidateIdentified, OutreachLapsed, ReminderRequested
+from libs.common.events.matching import CandidateIdentified, OutreachLapsed, PersonMoved, ReminderRequested
 from libs.common.parameters import Parameters
 from libs.common.period import Period, business_date
 from libs.common.working_days import working_days_after
@@ -34,6 +34,17 @@ from services.matching.outreach import (
 )
 from services.matching.parameters import load_parameters
 from services.matching.tables import feeds, outreach
+
+MOVED_AWAY = "moved_away"
+"""Why a schedule stopped, as eligibility says it, when its person moved and no transfer goes on with it."""
+
+
+class Moved(NamedTuple):
+    """Where somebody lives who moved away without a transfer, and the day on which that was known."""
+
+    area: str
+    known_on: date
+
 
 Told = tuple[FactEvent, str, UUID | None]
 """A fact, the area that it was told for, and the feed that told it."""
@@ -73,6 +84,25 @@ async def identify_candidates(tx: Transaction, told: Sequence[Told]) -> None:
                 open_cases[item.person_id] = await _open(tx, item, because, parameters)
         elif case.status in ("identified", "task"):  # a corrected fact leads back to the pre-screening
             open_cases[item.person_id] = await _judge_again(tx, case, item.known_on)
+
+
+async def identify_moved(tx: Transaction, moved: Mapping[str, Moved]) -> None:
+    """Opens a case where they live now for who moved there without a transfer, which ended what they received
+    (person_id → where and when known). The move itself was told before anybody knew that nothing is paid after it.
+    The caller holds the locks."""
+    found = await tx.connection.execute(_LAST_MOVES, {"persons": list(moved), "open": list(OPEN)})
+    news = [
+        News(
+            row.person_id, kind_of(PersonMoved), row.moved_on, moved[row.person_id].known_on, moved[row.person_id].area
+        )
+        for row in found
+    ]
+    parameters = await load_parameters(tx)
+    standings = await _standings(tx, {item.person_id: Period.of(item.began_on).next for item in news})
+    for item in news:
+        because = occasion(item, standings[item.person_id]) if _is_news(item, parameters) else None
+        if because is not None:
+            await _open(tx, item, because, parameters)
 
 
 async def note_prescreenings(tx: Transaction, received: Sequence[Received]) -> None:
@@ -284,6 +314,13 @@ async def _days_of_feeds(tx: Transaction, feed_ids: set[UUID]) -> dict[UUID, dat
     found = await tx.connection.execute(select(feeds.c.feed_id, feeds.c.as_of).where(feeds.c.feed_id.in_(feed_ids)))
     return {row.feed_id: row.as_of for row in found}
 
+
+_LAST_MOVES = text(
+    "SELECT f.person_id, max(f.occurred_on) AS moved_on FROM standing_facts f"
+    " WHERE f.kind = 'person.moved' AND f.person_id = ANY(:persons) GROUP BY f.person_id HAVING NOT EXISTS (SELECT"
+    " FROM outreach o WHERE o.person_id = f.person_id AND (o.began_on >= max(f.occurred_on) OR o.status = ANY(:open)))"
+)
+"""Of whom no case was opened since."""
 
 _STANDINGS = text(
     """

@@ -11,8 +11,15 @@ from sqlalchemy import Table
 from libs.common.consumer import Received
 from libs.common.database import Transaction, replacing
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
+from libs.common.period import business_date
 from services.matching.handlers.findings import place_findings
-from services.matching.handlers.outreach import answer_outreach, note_prescreenings
+from services.matching.handlers.outreach import (
+    MOVE,
+    Moved,
+    answer_outreach,
+    identify_moved,
+    note_prescreenings,
+)
 from services.matching.handlers.persons import note_birth_years, survivors_of
 from services.matching.tables import applications, contact_names, roster
 
@@ -30,8 +37,16 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received]) -> No
         }
         for item in received
     ]
+    moved = {
+        item.data.person_id: Moved(item.data.area, business_date(item.envelope.time))
+        for item in received
+        if item.data.cause == MOVE and item.data.schedule and item.data.area[:2] == item.data.schedule[-1].area[:2]
+    }
+    await tx.lock(*moved)
     await _keep_newest(tx, roster, rows)
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
+    if moved:
+        await identify_moved(tx, moved)
 
 
 async def follow_eligibility(tx: Transaction, received: Sequence[Received]) -> None:
