@@ -1,6 +1,6 @@
-"""Monthly payments: drawn up beside bare load-then-index of the same rows, and dispatched to a stub bank.
+"""Monthly payments: drawn up beside bare load-then-index of the same rows, and dispatched to a stub bank over HTTP.
 
-    python -m benchmarks.disbursement [--persons 100000] [--before 0 6] [--rounds 3] [--dispatched 5000]
+    python -m benchmarks.disbursement [--persons 100000] [--before 0 6] [--rounds 3] [--dispatched 20000]
 
 `drawn up` writes one payment per entitled person into the month's partition, with all that it checks (what was paid,
 is held, is unpayable, is set off). Its limit loads the very same rows into a table and builds the same indexes.
@@ -19,19 +19,22 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 from sqlalchemy import text
 
 from benchmarks.platform import Comparison, Stage, report, stage
+from benchmarks.stub_bank import stub_bank
 from libs.common.auth import Principal
 from libs.common.database import Database
 from libs.common.period import Period
 from libs.common.privacy import Sealer
 from libs.common.settings import Settings
-from services.disbursement.bank import AcceptedTransfer, Batch, Statement
+from services.disbursement.bank import OneCardPlatform
 from services.disbursement.handlers import cycles
 from services.disbursement.handlers.reconciliation import note_settled_cycles
 from services.disbursement.workers import Sending
@@ -64,24 +67,6 @@ _HISTORY = (
     "VACUUM ANALYZE",
 )
 _AGAIN = "INSERT INTO bare SELECT * FROM rows_to_load ON CONFLICT DO NOTHING"
-
-
-class StubBank:
-    """Accepts everything, after a while."""
-
-    def __init__(self, latency_s: float) -> None:
-        self._latency_s = latency_s
-        self.accepted: set[UUID] = set()
-
-    async def send(self, batch: Batch) -> None:
-        await asyncio.sleep(self._latency_s)
-        self.accepted.update(item.payment_id for item in batch.items)
-
-    async def statement(self, batch_id: UUID) -> Statement | None:
-        return None
-
-    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
-        return []
 
 
 async def peopled(there: Stage, persons: int, sealer: Sealer) -> Database:
@@ -218,10 +203,11 @@ async def drawing_up(there: Stage, persons: int, rounds: int, sealer: Sealer, *,
     )
 
 
-async def dispatching(there: Stage, payments: int, latency_s: float, workers: int) -> float:
-    """Payments a second from submitted to acknowledged by the bank; none lost."""
-    sealer = Sealer.parse("k1:" + secrets.token_hex(16))
-    database, bank = await peopled(there, payments, sealer), StubBank(latency_s)
+async def dispatching(there: Stage, payments: int, latency_ms: int, workers: int) -> float:
+    """Payments a second from submitted to acknowledged by the bank, as the books have it; none lost."""
+    key = "k1:" + secrets.token_hex(16)
+    sealer = Sealer.parse(key)
+    database = await peopled(there, payments, sealer)
     settings = there.settings
     try:
         await _seal_each(database, sealer, payments)
@@ -232,25 +218,60 @@ async def dispatching(there: Stage, payments: int, latency_s: float, workers: in
             "UPDATE cycles SET status = 'submitted', concurred_by = 'b', approved_by = 'f', submitted_at = now()",
         )
 
-        async def work() -> None:
-            sending = Sending(database, settings, sealer, bank)
-            preparing, handing_over = sending.preparing, sending.handing_over
-
-            async def watch() -> None:
-                while len(bank.accepted) < payments:
-                    await asyncio.sleep(0.01)
-                preparing.stop()
-                handing_over.stop()
-
-            await asyncio.gather(preparing.run(), handing_over.run(), watch())
-
-        started = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(workers)))
-        took_s = time.perf_counter() - started
-        assert len(bank.accepted) == payments, f"{payments - len(bank.accepted)} payments lost"
+        async with stub_bank(latency_ms) as url:
+            took_s = await asyncio.to_thread(_work, workers, (database.url, url, key, settings, payments))
+            async with httpx.AsyncClient(base_url=url) as http:
+                accepted = int((await http.get("/accepted")).text)
+        assert accepted == payments, f"{payments - accepted} payments lost"
         return payments / took_s
     finally:
         await database.close()
+
+
+def _work(workers: int, given: tuple[str, str, str, Settings, int]) -> float:
+    """How long so many worker processes, each connected to the database, take until all is acknowledged, in seconds."""
+    spawning = get_context("spawn")
+    together = spawning.Barrier(workers + 1, timeout=60)
+    processes = [spawning.Process(target=_worker, args=(together, *given)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    together.wait()
+    started = time.perf_counter()
+    together.wait()
+    took_s = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    return took_s
+
+
+def _worker(together: Barrier, database_url: str, bank_url: str, key: str, settings: Settings, payments: int) -> None:
+    async def work() -> None:
+        database = Database(database_url, service="disbursement")
+        assert await _acknowledged(database) == 0
+        bank = OneCardPlatform(bank_url, client_id="bench", client_secret="none", timeout_s=10)
+        sending = Sending(database, settings, Sealer.parse(key), bank)
+
+        async def watch() -> None:
+            while await _acknowledged(database) < payments:
+                await asyncio.sleep(0.02)
+            sending.preparing.stop()
+            sending.handing_over.stop()
+
+        together.wait()
+        await asyncio.gather(sending.preparing.run(), sending.handing_over.run(), watch())
+        together.wait()
+        await database.close()
+
+    asyncio.run(work())
+
+
+async def _acknowledged(database: Database) -> int:
+    async with database.transaction() as tx:
+        found = await tx.connection.execute(
+            text("SELECT coalesce(sum(payments), 0) FROM batches WHERE state = 'accepted'")
+        )
+        count: int = found.scalar_one()
+    return count
 
 
 async def _seal_each(database: Database, sealer: Sealer, persons: int) -> None:
@@ -285,7 +306,7 @@ async def main(persons: list[int], before: list[int], rounds: int, dispatched: i
             )
         for latency_ms in (0, 50):
             for workers in (1, 2):
-                rate = await dispatching(there, dispatched, latency_ms / 1000, workers)
+                rate = await dispatching(there, dispatched, latency_ms, workers)
                 figures[f"dispatched_a_second_at_{latency_ms}_ms_by_{workers}"] = f"{rate:,.0f}"
     report("disbursement", comparisons, **figures)
 
@@ -295,6 +316,6 @@ if __name__ == "__main__":
     parser.add_argument("--persons", type=int, nargs="+", default=[100_000], help="1000000 5000000 for the record")
     parser.add_argument("--before", type=int, nargs="+", default=[0, 6], help="months that are paid already")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dispatched", type=int, default=5_000)
+    parser.add_argument("--dispatched", type=int, default=20_000)
     given = parser.parse_args()
     asyncio.run(main(given.persons, given.before, given.rounds, given.dispatched))
