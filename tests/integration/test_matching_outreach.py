@@ -268,10 +268,9 @@ async def test_who_moved_to_another_county_without_a_transfer_is_a_candidate_the
     move = {"to_area": there, "area": TOWNSHIP, "sources": ("population",)}
     await matching.push("person.moved", person.id_number, RECENTLY.isoformat(), **move)
     assert await cases(matching, person_id=person.person_id) == [], "whether it is paid on is not known yet"
-    told = entitled(person.person_id, version=2, area=there, to=None if stays else Period.of(RECENTLY))
-    stopped = told.model_copy(update={"stopped_because": None if stays else "moved_away"})
+    told = entitled(person.person_id, area=there, to=None if stays else Period.of(RECENTLY))
     for version in (2, 3):  # told again, it is no second occasion
-        await matching.hear(stopped.model_copy(update={"version": version}))
+        await matching.hear(told.model_copy(update={"version": version, "cause": "person.moved"}))
     found = (await matching.call("GET", "/v1/outreach", area="530303")).json()["items"]
     expected = [] if stays else [("qualifies_again", there, RECENTLY.isoformat())]
     assert [(case["because"], case["area"], case["began_on"]) for case in found] == expected

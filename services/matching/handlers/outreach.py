@@ -35,12 +35,11 @@ from services.matching.outreach import (
 from services.matching.parameters import load_parameters
 from services.matching.tables import feeds, outreach
 
-MOVED_AWAY = "moved_away"
-"""Why a schedule stopped, as eligibility says it, when its person moved and no transfer goes on with it."""
+MOVE = kind_of(PersonMoved)
 
 
 class Moved(NamedTuple):
-    """Where somebody lives who moved away without a transfer, and the day on which that was known."""
+    """Where somebody lives whose schedule a move within the province changed, and the day on which that was known."""
 
     area: str
     known_on: date
@@ -87,15 +86,12 @@ async def identify_candidates(tx: Transaction, told: Sequence[Told]) -> None:
 
 
 async def identify_moved(tx: Transaction, moved: Mapping[str, Moved]) -> None:
-    """Opens a case where they live now for who moved there without a transfer, which ended what they received
-    (person_id → where and when known). The move itself was told before anybody knew that nothing is paid after it.
-    The caller holds the locks."""
+    """Opens a case where they live now for who moved there and, without a transfer, receives nothing from the next month
+    on. The news of the move itself came before anybody knew that. The caller holds the locks."""
     found = await tx.connection.execute(_LAST_MOVES, {"persons": list(moved), "open": list(OPEN)})
     news = [
-        News(
-            row.person_id, kind_of(PersonMoved), row.moved_on, moved[row.person_id].known_on, moved[row.person_id].area
-        )
-        for row in found
+        News(person_id, MOVE, moved_on, moved[person_id].known_on, moved[person_id].area)
+        for person_id, moved_on in found
     ]
     parameters = await load_parameters(tx)
     standings = await _standings(tx, {item.person_id: Period.of(item.began_on).next for item in news})
