@@ -11,10 +11,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from libs.common.clock import business_today
 from libs.common.consumer import Projection, Received
 from libs.common.database import Database, rows
 from libs.common.events.eligibility import PolicyReevaluated
 from libs.common.events.envelope import read_data, read_envelope
+from libs.common.period import Period
 from services.disbursement.subscriptions import subscriptions
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import Person, World, world
@@ -45,6 +47,30 @@ async def test_a_finding_holds_the_months_after_the_alleged_event_and_no_others(
     month = await person.account_of("2026-03")
     assert (month["held_fen"], month["owed_fen"], month["held_by"]) == (10_000, 0, "person.died")
     await here.invariants_hold()
+
+
+async def test_who_draws_up_over_an_overdue_finding_decides_to_hold_on_and_nobody_else_waits(here: World) -> None:
+    area, this_month = here.county(), Period.of(business_today())
+    await here.funded(area, year=this_month.previous.year)
+    await here.funded(area, year=this_month.year)
+    late, in_time, beyond_doubt = [await here.person(area) for _ in "123"]
+    for person in (late, in_time, beyond_doubt):
+        await person.entitled(str(this_month))
+    overdue = uuid4()
+    await late.suspected("open", finding_id=overdue, hold_from=str(this_month.previous))
+    await in_time.suspected("open", finding_id=uuid4(), hold_from=str(this_month))  # due on its last day
+    await here.heard()
+    cycle = await here.drawn_up(area, str(this_month), overdue_reason="家属已联系，下周入户")
+    counts = cycle["counts"]
+    assert (counts["payable"], counts["held"], counts["overdue"]) == (1, 2, 1)
+    held = (await here.get(f"/v1/cycles/{cycle['cycle_id']}/items?outcome=held"))["items"]
+    assert {item["person_id"]: item["overdue"] for item in held} == {late.person_id: True, in_time.person_id: False}
+    deeds = (await here.get(f"/v1/audit-log?person_id={late.person_id}"))["items"]
+    (kept,) = [deed for deed in deeds if deed["action"] == "keep overdue hold"]
+    assert (kept["object"], kept["reason"], kept["sub"]) == (str(overdue), "家属已联系，下周入户", cycle["created_by"])
+    paid = await here.paid(area, str(this_month))
+    assert paid["counts"]["settled"] == 1
+    assert await late.payments() == await in_time.payments() == [], "time alone releases nobody"
 
 
 async def test_what_a_dismissed_finding_held_is_paid(here: World) -> None:

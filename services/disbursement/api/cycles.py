@@ -47,19 +47,23 @@ class NewAppropriation(_Body):
 
 
 class NewCycle(_Body):
-    """Without `subsidy` the cycle pays both. `channel` file: for a bank without REST, by bank-file and bank-results."""
+    """Without `subsidy` the cycle pays both. `channel` file: for a bank without REST, by bank-file and bank-results.
+    `overdue_reason`: why those are held on whose findings are overdue and not decided on."""
 
     area: Area
     period: Period
     subsidy: Subsidy | None = None
     channel: handlers.Channel = "rest"
+    overdue_reason: str | None = Field(default=None, min_length=1, max_length=500)
 
 
 class Counts(BaseModel):
-    """Person-months. `dropped`: taken out after it was drawn up, and why stands with the item."""
+    """Person-months. `overdue`: of those held, by a finding that the county neither verified in time nor decided on.
+    `dropped`: taken out after it was drawn up, and why stands with the item."""
 
     payable: int
     held: int
+    overdue: int
     unpayable: int
     dropped: int
     pending: int
@@ -128,13 +132,14 @@ async def list_books(tx: Tx, reader: Official, area: Area | None = None, year: i
 
 @api.post("/cycles", status_code=status.HTTP_201_CREATED)
 async def draw_up(body: NewCycle, tx: Tx, civil_affairs: CivilAffairs, request: Request) -> Cycle:
-    """Draws up what is due of every month up to the period. The same draft again is drawn up anew."""
+    """Draws up what is due of every month up to the period. The same draft again is drawn up anew. Whoever is held by a
+    finding that is overdue stays so, and that is recorded as the decision of who draws it up."""
     civil_affairs.require_area(body.area)
     if body.period > Period.of(business_today()).plus(_MONTHS_AHEAD):
         raise InvalidInput.at(
             "period", f"不得提前 {_MONTHS_AHEAD} 个月以上 (lies more than {_MONTHS_AHEAD} months ahead)"
         )
-    order = handlers.Order(body.area, body.period, body.subsidy, body.channel)
+    order = handlers.Order(body.area, body.period, body.subsidy, body.channel, body.overdue_reason)
     cycle_id = await handlers.draw_up_cycle(tx, civil_affairs, request.app.state.settings, order)
     return await _shown(tx, cycle_id)
 
@@ -209,9 +214,11 @@ async def list_items(
         await tx.connection.execute(
             text(
                 "SELECT * FROM (SELECT person_id, subsidy, to_char(period, 'YYYY-MM') AS period, amount_fen,"
-                " 'payable' AS outcome, NULL AS reason, NULL AS finding_id, payment_id, status, code FROM payments"
-                " WHERE cycle_id = :id UNION ALL SELECT person_id, subsidy, to_char(period, 'YYYY-MM'), amount_fen,"
-                " outcome, reason, finding_id, NULL, NULL, NULL FROM cycle_exceptions WHERE cycle_id = :id) AS items"
+                " 'payable' AS outcome, NULL AS reason, NULL AS finding_id, false AS overdue, payment_id, status, code"
+                " FROM payments WHERE cycle_id = :id UNION ALL"
+                " SELECT person_id, subsidy, to_char(period, 'YYYY-MM'), amount_fen,"
+                " outcome, reason, finding_id, overdue, NULL, NULL, NULL FROM cycle_exceptions WHERE cycle_id = :id"
+                " ) AS items"
                 " WHERE CAST(:outcome AS text) IS NULL OR outcome = :outcome"
                 " ORDER BY person_id, subsidy, period LIMIT :limit OFFSET :offset"
             ),
@@ -244,6 +251,7 @@ async def _shown(tx: Transaction, cycle_id: UUID) -> Cycle:
 
 _COUNTS = text(
     "SELECT count(*) FILTER (WHERE outcome = 'payable') AS payable, count(*) FILTER (WHERE outcome = 'held') AS held,"
+    " count(*) FILTER (WHERE overdue) AS overdue,"
     " count(*) FILTER (WHERE outcome = 'unpayable') AS unpayable,"
     " count(*) FILTER (WHERE outcome = 'dropped') AS dropped,"
     " count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'sent') AS sent,"
@@ -251,6 +259,6 @@ _COUNTS = text(
     " count(*) FILTER (WHERE status = 'returned') AS returned,"
     " coalesce(sum(amount_fen) FILTER (WHERE outcome = 'payable'), 0)::bigint AS amount_fen,"
     " coalesce(sum(amount_fen) FILTER (WHERE status = 'settled'), 0)::bigint AS settled_fen"
-    " FROM (SELECT 'payable' AS outcome, status, amount_fen FROM payments WHERE cycle_id = :id"
-    " UNION ALL SELECT outcome, NULL, amount_fen FROM cycle_exceptions WHERE cycle_id = :id) AS items"
+    " FROM (SELECT 'payable' AS outcome, status, amount_fen, false AS overdue FROM payments WHERE cycle_id = :id"
+    " UNION ALL SELECT outcome, NULL, amount_fen, overdue FROM cycle_exceptions WHERE cycle_id = :id) AS items"
 )

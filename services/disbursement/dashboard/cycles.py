@@ -42,6 +42,7 @@ from services.disbursement.dashboard.words import (
 COUNTS = {
     "payable": "应发笔数",
     "held": "暂缓笔数",
+    "overdue": "其中核实逾期未决定",
     "unpayable": "无法发放笔数",
     "dropped": "提交前剔除笔数",
     "sent": "在途笔数",
@@ -60,6 +61,9 @@ PAPERS = {
 }
 
 
+OVERDUE = {"True": ("逾期未决定", "bad"), "False": ("—", "quiet")}
+
+
 async def cycles(desk: Desk) -> None:
     heading("发放批次", "民政编制、残联会签、财政审批并提交；每月每县每项补贴一批")
     if desk.role == "civil_affairs":
@@ -72,6 +76,7 @@ async def cycles(desk: Desk) -> None:
                     Field("period", "发放月份", "month", initial=str(this_month())),
                     Field("subsidy", "补贴项目", options={"": "两项", **options_of(SUBSIDIES)}, required=False),
                     Field("channel", "发放渠道", options={"rest": "联网直连", "file": "代发文件"}),
+                    Field("overdue_reason", "比对发现逾期未核实的，继续暂缓的理由", required=False),
                 ],
                 button="编制",
                 done=again,
@@ -125,6 +130,7 @@ async def _open_cycle(desk: Desk, row: Mapping[str, Any]) -> None:
                     Column("amount_fen", "金额（元）", show=as_yuan, numeric=True),
                     Column("outcome", "处理", words=OUTCOMES),
                     Column("says", "原因", wide=True),
+                    Column("overdue", "核实", words=OVERDUE),
                 ],
                 not_paid,
             )

@@ -15,7 +15,7 @@ from libs.common.areas import lineage
 from libs.common.auth import Principal
 from libs.common.database import Transaction, rows
 from libs.common.errors import FourEyes, NotFound
-from libs.common.period import Period
+from libs.common.period import Period, business_date
 from libs.common.settings import Settings
 from libs.common.vocabulary import SUBSIDIES, CycleStatus, Subsidy
 from services.disbursement.errors import PolicyUnderReevaluation, RosterUnderTakeover, WrongState
@@ -38,12 +38,14 @@ _BEHIND = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a cycle is to pay: an area, every month up to `period`, one subsidy or (None) both, over which channel."""
+    """What a cycle is to pay: an area, every month up to `period`, one subsidy or (None) both, over which channel; and
+    why whoever is held by an overdue finding is held on."""
 
     area: str
     period: Period
     subsidy: Subsidy | None = None
     channel: Channel = "rest"
+    overdue_reason: str | None = None
 
     @property
     def subsidies(self) -> tuple[Subsidy, ...]:
@@ -65,6 +67,7 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     is_new = await _begin_months(tx, order, since or order.period)
     cycle_id = await _draft_for(tx, principal, order)
     await _fill(tx, order, cycle_id, behind_since=since, is_new=is_new)
+    await _keep_overdue(tx, principal, cycle_id, order.overdue_reason)
     await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
 
@@ -128,6 +131,24 @@ def drawing(table: str, *, own_month: bool) -> TextClause:
 async def _enter(tx: Transaction) -> None:
     await tx.connection.execute(query("enter_drawn"))
     await tx.connection.execute(text("DROP TABLE drawn"))
+
+
+async def _keep_overdue(tx: Transaction, principal: Principal, cycle_id: UUID, reason: str | None) -> None:
+    """Whoever draws up a cycle over overdue findings decides to hold on (ADR 0021): each is recorded in their name."""
+    kept = await tx.connection.execute(_OVERDUE, {"id": cycle_id, "today": business_date(tx.now)})
+    for finding_id, person_id in sorted({(row.finding_id, row.person_id) for row in kept}):
+        await audit.record(
+            tx, principal, "keep overdue hold", str(finding_id), person_id=person_id, reason=reason or _NO_REASON,
+            cycle_id=cycle_id,
+        )  # fmt: skip
+
+
+_NO_REASON = "编制批次时未另行决定，继续暂缓"
+
+_OVERDUE = text(
+    "UPDATE cycle_exceptions e SET overdue = true FROM findings f WHERE e.cycle_id = :id AND e.outcome = 'held'"
+    " AND f.finding_id = e.finding_id AND f.status = 'open' AND f.due_on < :today RETURNING e.finding_id, e.person_id"
+)
 
 
 async def _lock_area(tx: Transaction, area: str, subsidy: Subsidy) -> None:

@@ -523,7 +523,10 @@ CREATE TABLE cycle_exceptions (
     outcome    text NOT NULL CHECK (outcome IN ('held', 'unpayable', 'dropped')),
     reason     text NOT NULL,
     finding_id uuid,
-    PRIMARY KEY (cycle_id, person_id, subsidy, period)
+    -- Held by a finding whose deadline was past, and on which nobody had decided, when the cycle was drawn up.
+    overdue    boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (cycle_id, person_id, subsidy, period),
+    CHECK (NOT overdue OR (outcome = 'held' AND finding_id IS NOT NULL))
 );
 
 -- The bank ------------------------------------------------------------------------------------------------------------

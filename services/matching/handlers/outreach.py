@@ -86,8 +86,8 @@ async def identify_candidates(tx: Transaction, told: Sequence[Told]) -> None:
 
 
 async def identify_moved(tx: Transaction, moved: Mapping[str, Moved]) -> None:
-    """Opens a case where they live now for who moved there and, without a transfer, receives nothing from the next month
-    on. The news of the move itself came before anybody knew that. The caller holds the locks."""
+    """Opens a case where they live now for who moved there and, without a transfer, receives nothing from the next
+    month on. The news of the move itself came before anybody knew that. The caller holds the locks."""
     found = await tx.connection.execute(_LAST_MOVES, {"persons": list(moved), "open": list(OPEN)})
     news = [
         News(person_id, MOVE, moved_on, moved[person_id].known_on, moved[person_id].area)
