@@ -134,7 +134,7 @@ async def _enter(tx: Transaction) -> None:
 
 
 async def _keep_overdue(tx: Transaction, principal: Principal, cycle_id: UUID, reason: str | None) -> None:
-    """Whoever draws up a cycle over overdue findings decides to hold on (ADR 0021): each is recorded in their name."""
+    """Whoever draws up a cycle over overdue findings decides to hold on (ADR 0022): each is recorded in their name."""
     kept = await tx.connection.execute(_OVERDUE, {"id": cycle_id, "today": business_date(tx.now)})
     for finding_id, person_id in sorted({(row.finding_id, row.person_id) for row in kept}):
         await audit.record(
