@@ -40,7 +40,12 @@ def new_id() -> UUID:
 
 
 class Unforeseen(Exception):
-    """What a transaction took for granted does not hold, or it has to read after all. It wrote nothing."""
+    """What a transaction took for granted does not hold, or it has to read after all. It wrote nothing. `found`: what
+    is so instead, if that was told."""
+
+    def __init__(self, found: Any = None) -> None:
+        super().__init__()
+        self.found = found
 
 
 def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
@@ -162,19 +167,19 @@ _MANY = 50
 def _writing(tables: Sequence[tuple[Appended | Filled, int]], conditions: Sequence[tuple[str, int]] = ()) -> str:
     """One statement that inserts so many rows into each; what refers from one to another is checked at its end.
 
-    `conditions` are functions with their numbers of parameters, which come first. Unless they `hold`, the first first
-    and before anything else, it inserts nothing.
+    `conditions` are functions with their numbers of parameters, which come first. They are asked one after the other,
+    before anything else; once one tells what is so `otherwise`, nothing is inserted.
     """
     place, calls = 1, []
     for function, count in conditions:
         calls.append(f"{function}({', '.join(f'${number}' for number in range(place, place + count))})")
         place += count
-    where = "WHERE (SELECT hold FROM provided)" if conditions else ""
-    named = [f"provided AS MATERIALIZED (SELECT {' AND '.join(calls or ['true'])} AS hold)"]
+    where = "WHERE (SELECT otherwise IS NULL FROM provided)" if conditions else ""
+    named = [f"provided AS MATERIALIZED (SELECT coalesce({', '.join(calls or ['NULL'])}) AS otherwise)"]
     for table, count in tables:
         named.append(f"to_{table.table} AS ({table.insert(place, count, where)})")
         place += table.width(count)
-    return f"WITH {', '.join(named)} SELECT hold FROM provided"  # noqa: S608 (constants)
+    return f"WITH {', '.join(named)} SELECT otherwise FROM provided"  # noqa: S608 (constants)
 
 
 @dataclass(slots=True)
@@ -187,6 +192,8 @@ class Transaction:
     traceparent: str | None = None
     opened: Any = None
     """The row that the transaction's first statement answered, where it was asked more than the time."""
+    found: Any = None
+    """Of one that `foresees` for the second time: what was so otherwise the first time."""
     has_news: bool = False
     """Events or deeds were written: there may be work for whoever waits for it."""
     _queued: dict[Appended | Filled, list[Mapping[str, Any]]] = field(default_factory=dict)
@@ -267,8 +274,9 @@ class Transaction:
             await self.fetch(table.insert(1), *table.parameters(rows))
 
     def provided(self, function: str, *parameters: Any) -> None:
-        """Lets what is queued be written only if this function of the database is true; for one that `foresees`. It
-        takes the locks that its answer needs to stay true, and those of the persons that events are about."""
+        """Lets what is queued be written only if this function of the database answers NULL; else it tells, as JSON,
+        what is so (false: nothing that helps). For one that `foresees`. The function takes the locks that its answer
+        needs to stay true, and those of the persons that events are about."""
         self._conditions.append((function, parameters))
 
     async def write_alone(self, driver: Any) -> None:
@@ -277,8 +285,9 @@ class Transaction:
         tables = self._queued_tables()
         statement = _writing(tables, tuple((function, len(given)) for function, given in self._conditions))
         conditions = [value for _, given in self._conditions for value in given]
-        if not await driver.fetchval(statement, *conditions, *self._parameters(tables)):
-            raise Unforeseen
+        otherwise = await driver.fetchval(statement, *conditions, *self._parameters(tables))
+        if otherwise is not None:
+            raise Unforeseen(otherwise)
 
     async def flush(self) -> None:
         """Writes what was queued, in one round trip: events behind the locks of their keys; many of them by COPY."""
@@ -345,13 +354,14 @@ class Database:
             self.tell_news()
 
     @asynccontextmanager
-    async def foreseen(self, *, traceparent: str | None = None) -> AsyncIterator[Transaction]:
+    async def foreseen(self, *, traceparent: str | None = None, found: Any = None) -> AsyncIterator[Transaction]:
         """A transaction that is one statement, in one round trip when the block ends (ADR 0017).
 
         The block reads nothing; it says by `provided` what it takes for granted. Unforeseen when it has to read, or
-        something of that does not hold: nothing was written, and `transaction` is the way.
+        something of that does not hold: nothing was written. With what is then told as `found` it may be tried once
+        more; else `transaction` is the way.
         """
-        transaction = Transaction(None, self.service, utc_now(), traceparent)
+        transaction = Transaction(None, self.service, utc_now(), traceparent, found=found)
         yield transaction
         lent = await self.engine.raw_connection()
         driver: Any = lent.driver_connection

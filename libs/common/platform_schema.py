@@ -114,13 +114,12 @@ PERFORM pg_advisory_xact_lock(hashtextextended(by_sub || '|' || on_route || '|' 
 PERFORM set_config('lock_timeout', '0', true); \
 RETURN QUERY SELECT * FROM idempotency_keys i WHERE i.sub = by_sub AND i.route = on_route AND i.key = under_key; END $$;
 
--- Whether nobody used or uses this key: a twin at work is not waited for here. Behind the key's lock.
-CREATE FUNCTION key_is_unused(by_sub text, on_route text, under_key text)
-RETURNS boolean LANGUAGE plpgsql AS $$
+-- NULL if nobody used or uses this key, else false: a twin at work is not waited for here. Behind the key's lock.
+CREATE FUNCTION key_in_use(by_sub text, on_route text, under_key text)
+RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN IF NOT pg_try_advisory_xact_lock(hashtextextended(by_sub || '|' || on_route || '|' || under_key, 7003)) \
-THEN RETURN false; END IF; \
-RETURN NOT EXISTS (SELECT FROM idempotency_keys i \
-WHERE i.sub = by_sub AND i.route = on_route AND i.key = under_key); END $$;
+OR EXISTS (SELECT FROM idempotency_keys i WHERE i.sub = by_sub AND i.route = on_route AND i.key = under_key) \
+THEN RETURN 'false'; END IF; RETURN NULL; END $$;
 
 -- Serialises writers of these persons or aggregates until the transaction ends. In buckets, which bounds the lock table
 -- when a bulk job locks ten thousand persons (ADR 0005), and in a fixed order.

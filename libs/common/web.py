@@ -71,10 +71,11 @@ class TransactionalRoute(APIRoute):
 
 
 class ForeseeingRoute(TransactionalRoute):
-    """A route whose handler knows in most cases without reading what it will write: tried first, in one round trip.
+    """A route whose handler knows in most cases without reading what it will write: tried first, in one round trip, and
+    where the database tells what it has instead, once more by that.
 
-    Only what succeeds ends there. A refusal, a key that was used before, something known that was taken for new: the
-    handler runs again in a transaction that reads, and that says how it is.
+    Only what succeeds ends there. A refusal, a key that was used before, something that changes meanwhile: the handler
+    runs again in a transaction that reads, and that says how it is.
     """
 
     foresees = True
@@ -84,22 +85,29 @@ async def _foreseen(request: Request, route: str, answer: Callable[[Request], Aw
     """The answer, if it was as the handler had foreseen. Else None, and nothing was written."""
     database: Database = request.app.state.database
     call = await _idempotent_call(request, route)
+    found: Any = None
     with twin_told():
-        try:
-            async with database.foreseen(traceparent=request.headers.get("traceparent")) as tx:
-                request.state.tx = tx
-                if call is not None:
-                    tx.provided("key_is_unused", call.sub, call.route, call.key)
-                response = await answer(request)
-                if call is not None:
-                    call.remember(tx, response)
-            return response
-        except (Unforeseen, DomainError):
-            return None
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            return None
+        for _ in range(2):
+            try:
+                async with database.foreseen(traceparent=request.headers.get("traceparent"), found=found) as tx:
+                    request.state.tx = tx
+                    if call is not None:
+                        tx.provided("key_in_use", call.sub, call.route, call.key)
+                    response = await answer(request)
+                    if call is not None:
+                        call.remember(tx, response)
+                return response
+            except Unforeseen as otherwise:
+                found = otherwise.found
+                if not found:
+                    return None
+            except DomainError:
+                return None
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                return None
+    return None
 
 
 _MAY_ESCAPE_NO_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")

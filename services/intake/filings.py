@@ -1,5 +1,6 @@
 """How applications are filed: what is known of their persons, behind their locks, in one round trip for many persons;
-and all that filing writes, with the commit. That somebody is new is foreseen, and made sure of as it is written."""
+and all that filing writes, with the commit. That somebody is new is foreseen, and made sure of as it is written; of who
+is not, what the database then tells is gone by, and made sure of in the same way."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import text
 
 from libs.common.database import Appended, Filled, Transaction
@@ -20,7 +22,7 @@ from services.intake.errors import AlreadyApplied
 from services.intake.parameters import AreaParameters
 from services.intake.person_records import person_in, person_row
 from services.intake.persons import Person
-from services.intake.policy_records import parameters_read, parameters_told
+from services.intake.policy_records import parameters_kept, parameters_read, parameters_told
 from services.intake.tables import applications, persons
 from services.intake.vault import Vault
 
@@ -58,31 +60,48 @@ class Filing:
 
 async def standings(tx: Transaction, areas: Mapping[str, str], *, on: date) -> dict[str, Standing]:
     """Where these persons stand who apply in these areas, by person. They are locked until the transaction ends."""
+    this_month = Period.of(on).first_day
     if tx.foresees:
-        return _as_newcomers(tx, areas)
-    found = await tx.fetch(_BEFORE_FILING, list(areas), list(areas.values()), Period.of(on).first_day)
+        return _supposed(tx, areas, this_month)
+    found = await tx.fetch(_BEFORE_FILING, list(areas), list(areas.values()), this_month)
     tx.holds(*areas)
-    standing: dict[str, Standing] = {}
-    for row in found:
-        person_id, taken = row["id"], row["taken"] or []
-        standing[person_id] = Standing(
-            row=row["known"],
-            has_own_card=row["has_own_card"],
-            taken={item["subsidy"]: item["application_id"] for item in taken if not item["has_ended"]},
-            ended={item["subsidy"]: item["application_id"] for item in taken if item["has_ended"]},
-            parameters=await parameters_told(tx, areas[person_id], row["policy_area"], row["policy_version"]),
-        )
-    return standing
-
-
-def _as_newcomers(tx: Transaction, areas: Mapping[str, str]) -> dict[str, Standing]:
-    """Where they stand if nobody knows them, by the policy that was read last."""
-    parameters, policy_areas, versions = zip(*(parameters_read(area) for area in areas.values()), strict=True)
-    tx.provided("apply_first", list(areas), list(areas.values()), policy_areas, versions)
     return {
-        person_id: Standing(row=None, has_own_card=False, taken={}, ended={}, parameters=one)
-        for person_id, one in zip(areas, parameters, strict=True)
+        row["id"]: _standing(
+            row, await parameters_told(tx, areas[row["id"]], row["policy_area"], row["policy_version"])
+        )
+        for row in found
     }
+
+
+def _supposed(tx: Transaction, areas: Mapping[str, str], this_month: date) -> dict[str, Standing]:
+    """Where they stand by what the database has just found; before it has, as if nobody knew them, by the policy that
+    was read last."""
+    if tx.found is None:
+        parameters, *policy = zip(*(parameters_read(area) for area in areas.values()), strict=True)
+        supposed = {
+            person_id: Standing(row=None, has_own_card=False, taken={}, ended={}, parameters=one)
+            for person_id, one in zip(areas, parameters, strict=True)
+        }
+    else:
+        policy = [tuple(row[name] for row in tx.found) for name in ("policy_area", "policy_version")]
+        supposed = {
+            row["id"]: _standing(row, parameters_kept(areas[row["id"]], row["policy_area"], row["policy_version"]))
+            for row in tx.found
+        }
+    found = None if tx.found is None else to_json(tx.found).decode()
+    tx.provided("standing_otherwise", list(areas), list(areas.values()), *policy, this_month, found)
+    return supposed
+
+
+def _standing(row: Mapping[str, Any], parameters: AreaParameters) -> Standing:
+    taken = row["taken"] or []
+    return Standing(
+        row=row["known"],
+        has_own_card=row["has_own_card"],
+        taken={item["subsidy"]: item["application_id"] for item in taken if not item["has_ended"]},
+        ended={item["subsidy"]: item["application_id"] for item in taken if item["has_ended"]},
+        parameters=parameters,
+    )
 
 
 def file(tx: Transaction, vault: Vault, filing: Filing) -> None:

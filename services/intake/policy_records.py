@@ -38,9 +38,16 @@ def parameters_read(area: str) -> tuple[AreaParameters, str | None, str | None]:
     """What held in an area when it was read last; whose policy that was, and which version. Unforeseen if there is
     nothing of the kind."""
     read = _read.get(area)
-    if read not in _told:
+    if read is None:
         raise Unforeseen
-    return AreaParameters(area, _told[read]), *read
+    return parameters_kept(area, *read), *read
+
+
+def parameters_kept(area: str, nearest: str | None, policy_version: str | None) -> AreaParameters:
+    """What holds in an area by a policy that was read before. Unforeseen if it was not, or is no longer kept."""
+    if (nearest, policy_version) not in _told:
+        raise Unforeseen
+    return AreaParameters(area, _told[nearest, policy_version])
 
 
 _told: dict[tuple[str | None, str | None], Values] = {(None, None): {}}

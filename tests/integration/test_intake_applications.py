@@ -213,7 +213,7 @@ async def test_under_one_key_at_once_all_get_the_answer_of_the_one_that_is_filed
     assert len(await office.rows("SELECT key FROM idempotency_keys WHERE key = 'of all'")) == 1
 
 
-async def test_a_newcomer_is_filed_in_one_statement_and_whoever_is_known_in_a_transaction(office: Office) -> None:
+async def test_a_newcomer_is_filed_in_one_statement_and_whoever_is_known_in_two(office: Office) -> None:
     await office.submit()  # now it is known whose policy holds here
     begun: list[Any] = []
     note = begun.append
@@ -222,8 +222,11 @@ async def test_a_newcomer_is_filed_in_one_statement_and_whoever_is_known_in_a_tr
     try:
         body = office.declaration(subsidies=("care",))
         newcomer = await office.submit(body)
+        applicant = body["applicant"] | {"phone": "13700007777"}
+        known = await office.submit(body | {"subsidies": ["living"], "applicant": applicant})
         assert not begun
-        await office.submit(body | {"subsidies": ["living"]})
+        refused = await office.post("/applications", "partner", body)
+        assert (refused.status_code, refused.json()["application_id"]) == (409, newcomer["application_id"])
         assert len(begun) == 1
     finally:
         event.remove(engine, "begin", note)
@@ -232,7 +235,8 @@ async def test_a_newcomer_is_filed_in_one_statement_and_whoever_is_known_in_a_tr
     )
     assert audited["action"] == "submit application"
     assert audited["person_id"] == newcomer["person_id"]
-    assert [told["version"] for told in await office.told("contact.changed", newcomer["person_id"])] == [1]
+    assert known["person_id"] == newcomer["person_id"]
+    assert [told["version"] for told in await office.told("contact.changed", newcomer["person_id"])] == [1, 2]
 
 
 async def test_a_rejected_or_withdrawn_one_makes_room_for_another(office: Office) -> None:

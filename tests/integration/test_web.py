@@ -60,11 +60,11 @@ async def write_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]
 foreseen = router(prefix="/v1", route_class=ForeseeingRoute)
 
 _NOTES = Appended("notes", {"text": "text", "area": "text"})
-_NO_SUCH_NOTE = """
-CREATE FUNCTION no_such_note(of_text text) RETURNS boolean LANGUAGE plpgsql AS $$
+_NOTES_OTHERWISE = """
+CREATE FUNCTION notes_otherwise(of_text text, supposed bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM lock_keys(ARRAY[of_text]);
-    RETURN NOT EXISTS (SELECT FROM notes n WHERE n.text = of_text);
+    RETURN (SELECT to_jsonb(NULLIF(count(*), supposed)) FROM notes n WHERE n.text = of_text);
 END $$;
 """
 
@@ -73,7 +73,9 @@ END $$;
 async def write_new_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
     """Of each text there is one note; that there is none yet is foreseen."""
     if tx.foresees and body.then != "read":
-        tx.provided("no_such_note", body.text)
+        if tx.found and body.then != "repeat":
+            raise Conflict("there is one")
+        tx.provided("notes_otherwise", body.text, tx.found or 0)
     else:
         await tx.lock(body.text)
         if (await tx.connection.execute(select(NOTES).where(NOTES.c.text == body.text))).first():
@@ -107,7 +109,7 @@ async def notes(postgres: PostgresServer, issuer: Issuer) -> AsyncIterator[Runni
     postgres.create_databases(name)
     raw = await asyncpg.connect(asyncpg_dsn(postgres.url(name)))
     await raw.execute(PLATFORM_V1 + "CREATE TABLE notes (note_id bigserial PRIMARY KEY, text text, area text);")
-    await raw.execute(_NO_SUCH_NOTE)
+    await raw.execute(_NOTES_OTHERWISE)
     await raw.close()
     settings = Settings(
         database_url=postgres.url(name), roles="api", jwt_public_key=issuer.public_key, idempotency_wait_s=0.3
@@ -193,6 +195,15 @@ async def test_what_was_foreseen_is_written_without_a_look_and_what_was_not_afte
     read = await notes.http.post("/v1/new-notes", json=_note(then="read"), headers=civil)
     assert (read.status_code, read.json()) == (201, {"foreseen": False})
     assert (await _texts(notes)).count(body["text"]) == 1
+
+
+async def test_what_was_told_to_be_otherwise_is_foreseen_once_more(notes: Running, civil: dict[str, str]) -> None:
+    body = _note(then="repeat")
+    headers = {**civil, "Idempotency-Key": "k-8"}
+    for keyed in (civil, headers, headers):
+        answer = await notes.http.post("/v1/new-notes", json=body, headers=keyed)
+        assert (answer.status_code, answer.json()) == (201, {"foreseen": True})
+    assert (await _texts(notes)).count(body["text"]) == 2
 
 
 async def test_of_two_that_foresee_the_same_one_is_written(notes: Running, civil: dict[str, str]) -> None:

@@ -246,17 +246,21 @@ BEGIN
     LEFT JOIN LATERAL nearest_policy(a.area) n ON true;
 END $$;
 
--- Whether nobody knows these persons yet, and the areas that they apply in still have the policy that they were taken to
--- have; behind the persons' locks. Who is not known has no account and has applied for nothing.
-CREATE FUNCTION apply_first(person_ids text[], areas text[], policy_areas text[], policy_versions text[])
-RETURNS boolean LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+-- NULL if it is `supposed` what is known of these persons; or, where nothing is, nobody knows them yet and the areas that
+-- they apply in still have the policy that they were taken to have. Else what `before_filing` finds, behind the locks.
+CREATE FUNCTION standing_otherwise(person_ids text[], areas text[], policy_areas text[], policy_versions text[],
+    this_period date, supposed jsonb)
+RETURNS jsonb LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM lock_keys(person_ids);
-    RETURN NOT EXISTS (SELECT FROM persons p WHERE p.person_id = ANY (person_ids))
+    -- Who is not known has no account and has applied for nothing: there is no more to look for.
+    IF supposed IS NULL AND NOT EXISTS (SELECT FROM persons p WHERE p.person_id = ANY (person_ids))
        AND NOT EXISTS (
            SELECT FROM unnest(areas, policy_areas, policy_versions) AS a(area, policy_area, policy_version)
            LEFT JOIN LATERAL nearest_policy(a.area) n ON true
-           WHERE (n.area, n.policy_version) IS DISTINCT FROM (a.policy_area, a.policy_version));
+           WHERE (n.area, n.policy_version) IS DISTINCT FROM (a.policy_area, a.policy_version))
+    THEN RETURN NULL; END IF;
+    RETURN (SELECT NULLIF(jsonb_agg(b ORDER BY b.id), supposed) FROM before_filing(person_ids, areas, this_period) b);
 END $$;
 
 CREATE TABLE guardians (
