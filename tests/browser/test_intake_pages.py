@@ -90,6 +90,7 @@ async def test_archives_are_drawn_and_judged_one_by_one(visitor: Visitor, applic
     async with visitor.reloading():
         await main.get_by_role("button", name="抽取").click()
     await expect(main.get_by_role("button", name="查看")).to_be_visible()
+    await expect(main.get_by_role("heading", name="抽查期限")).to_be_visible()
     await has_no_serious_accessibility_problem(visitor)
     await main.get_by_role("button", name="查看").click()
     await expect(dialog.get_by_text("逐份检查", exact=False)).to_be_visible()
@@ -99,4 +100,27 @@ async def test_archives_are_drawn_and_judged_one_by_one(visitor: Visitor, applic
     await visitor.choose("township", COUNTY)
     await visitor.open("/completion-tasks")
     await expect(main.get_by_text("政策告知承诺书").first).to_be_visible()
+    assert visitor.complaints == []
+
+
+async def test_an_upheld_objection_against_a_month_is_looked_into_and_closed(visitor: Visitor, world: World) -> None:
+    area = "530126"
+    person = await world.apply(world.person(area, name="李国华"), "2026-03-02", ["care"])
+    await world.review_all(person)
+    await world.approved(person)
+    month = {"person_id": person.person_id, "subsidy": "care", "period": "2026-03", "text": "三月份护理补贴没有发放"}
+    filed = await world.post("intake", "/v1/objections", "township", month, area=area)
+    upheld = {"outcome": "upheld", "reason": "理由成立，重新核定"}
+    path = f"/v1/objections/{filed['objection_id']}/decision"
+    await world.post("intake", path, "civil_affairs", upheld, area=area, sub="who reviewed nothing")
+    main, dialog = visitor.page.get_by_role("main"), visitor.page.get_by_role("dialog")
+
+    await visitor.choose("civil_affairs", area)
+    await visitor.open("/objections?status=upheld&to_handle=true")
+    await main.get_by_role("button", name="查看").click()
+    await dialog.get_by_label("核定结果").fill("残疾人证状态录错，已更正")
+    await has_no_serious_accessibility_problem(visitor)
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="办结").click()
+    await expect(main.get_by_text("没有符合条件的记录")).to_be_visible()
     assert visitor.complaints == []

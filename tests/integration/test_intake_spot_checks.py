@@ -51,7 +51,12 @@ async def test_a_body_that_has_drawn_no_sample_for_a_year_comes_before_the_offic
         items = (await office.get(f"/escalations?area={office.area}&open=true")).json()["items"]
         return sorted(item["office"] for item in items if item["kind"] == "archive_check")
 
+    async def duties() -> list[tuple[str, bool, bool]]:
+        items = (await office.get(f"/duties?area={office.area}")).json()["items"]
+        return [(item["office"], item["drawn_on"] is not None, item["overdue"]) for item in items]
+
     assert await bodies_late() == []
+    assert await duties() == [("cdpf", False, False), ("civil_affairs", False, False)]
     await office.rows(
         f"UPDATE applications SET received_on = received_on - 400 WHERE area LIKE '{office.area}%' RETURNING 1 AS one"
     )
@@ -60,6 +65,8 @@ async def test_a_body_that_has_drawn_no_sample_for_a_year_comes_before_the_offic
     assert await bodies_late() == ["cdpf", "civil_affairs"], "the prefecture's check is not the county's"
     assert (await office.post("/archive-checks", "cdpf", asked(office))).status_code == 201
     assert await bodies_late() == ["civil_affairs"]
+    assert await duties() == [("cdpf", True, False), ("civil_affairs", False, True)]
+    assert (await office.get("/duties?area=5399", area=office.area)).status_code == 403
 
 
 async def test_what_is_missing_is_asked_for_until_it_is_there(office: Office) -> None:

@@ -82,6 +82,20 @@ class ArchiveCheckView(BaseModel):
     report: Report
 
 
+class Duty(BaseModel):
+    """Of a body (`office` of `area`): when it drew a sample last, and by when it is to draw the next."""
+
+    area: str
+    office: Literal["civil_affairs", "cdpf"]
+    drawn_on: date | None
+    due_on: date
+    overdue: bool
+
+
+class Duties(BaseModel):
+    items: list[Duty]
+
+
 class Judgement(BaseModel):
     verdict: handlers.Verdict
     missing: list[DocumentKind] = []
@@ -128,6 +142,15 @@ async def list_archive_checks(
     cut = paging.cut(query, archive_checks.c.archive_check_id, descending=True)
     found = [row | {"period": str(Period.of(row["period"]))} for row in rows(await tx.connection.execute(cut))]
     return paging.page(found, "archive_check_id")
+
+
+@api.get("/duties")
+async def read_duties(tx: Tx, reader: Official, area: Annotated[Area | None, Query()] = None) -> Duties:
+    """Intake's part of the calendar of duties: by when each body is to draw a spot check (notice 5.3)."""
+    if area is not None:
+        reader.require_area(area)
+    duties = await handlers.duties_of(tx, reader.area if area is None else area, on=business_today())
+    return Duties(items=[Duty.model_validate(duty) for duty in duties])
 
 
 @api.get("/archive-checks/{archive_check_id}")

@@ -28,13 +28,25 @@ from libs.common.dashboard import (
 from libs.common.forms import paper, posted
 from libs.common.listing import listing
 from libs.common.period import Period
-from services.intake.dashboard.words import CHANNELS, DOCUMENTS, VERDICTS, done
+from services.intake.dashboard.words import CHANNELS, DOCUMENTS, OFFICES, OVERDUE, VERDICTS, done
 
 
 async def archive_checks(desk: Desk) -> None:
     heading("档案抽查", "民政、残联按月随机抽查档案；缺失的材料逐项补全")
     if desk.role in ("civil_affairs", "cdpf"):
         _drawing(desk)
+    with section("抽查期限"):
+        table(
+            [
+                Column("area", "地区", show=as_area),
+                Column("office", "抽查单位", words=OFFICES),
+                Column("drawn_on", "上次抽查"),
+                Column("due_on", "期限"),
+                Column("overdue", "是否逾期", words=OVERDUE),
+            ],
+            (await desk.rest.get("/v1/duties", area=desk.place))["items"],
+            empty="辖区内还没有申请",
+        )
     columns = [
         Column("period", "月份"),
         Column("area", "地区", show=as_area),

@@ -29,6 +29,9 @@ CHANNELS: Words = {
 OUTCOMES: Words = {"pass": ("符合", "good"), "fail": ("不符合", "bad"), "not_applicable": ("不适用", "quiet")}
 REVIEWED: Words = {"approve": ("同意", "good"), "return": ("退回补正", "bad"), "reject": ("不予批准", "bad")}
 
+OFFICES: Words = {"civil_affairs": ("民政", "quiet"), "cdpf": ("残联", "quiet")}
+OVERDUE: Words = {"True": ("逾期", "bad"), "False": ("未逾期", "good")}
+
 STEPS: Words = {
     "forward": ("待受理地转办", "busy"),
     "decide": ("户籍地办理中", "busy"),

@@ -36,19 +36,8 @@ _LATE = """
     SELECT 'completion', task_id, 'township', area, due_on FROM completion_tasks
     WHERE done_on IS NULL AND due_on < :as_of
     UNION ALL
-    -- The four bodies that draw spot checks, from their first application on; the subject is the body itself.
-    SELECT 'archive_check', CAST(md5(area || office) AS uuid), office, area, due_on
-    FROM (
-        SELECT area, office, CAST(greatest(since, max(CAST(drawn_at AT TIME ZONE 'Asia/Shanghai' AS date)))
-            + make_interval(months => months_between_checks(area, CAST(:as_of AS date))) AS date) AS due_on
-        FROM (SELECT left(area, digits) AS area, min(received_on) AS since
-              FROM applications CROSS JOIN (VALUES (4), (6)) AS level (digits) GROUP BY 1) AS checked
-        CROSS JOIN (VALUES ('civil_affairs'), ('cdpf')) AS body (office)
-        LEFT JOIN (SELECT area AS drawn_of, body AS drawn_as, drawn_at FROM archive_checks) AS drawn
-            ON starts_with(drawn_of, area)
-            AND drawn_as = CASE length(area) WHEN 4 THEN 'prefecture ' ELSE 'county ' END || office
-        GROUP BY area, office, since
-    ) AS bodies
+    -- The subject is the body itself.
+    SELECT 'archive_check', CAST(md5(area || office) AS uuid), office, area, due_on FROM check_duties(:as_of)
     WHERE due_on < :as_of
 """
 

@@ -139,6 +139,18 @@ async def items_of(tx: Transaction, check_id: UUID) -> list[dict[str, Any]]:
     return list(rows(found))
 
 
+async def duties_of(tx: Transaction, area: str, *, on: date) -> list[dict[str, Any]]:
+    """Of each body in an area when it drew last, when it is to draw again, and whether it is late by that day."""
+    found = await tx.connection.execute(
+        text(
+            "SELECT *, due_on < :on AS overdue FROM check_duties(:on) WHERE starts_with(area, :area)"
+            " ORDER BY area, office"
+        ),
+        {"area": area, "on": on},
+    )
+    return list(rows(found))
+
+
 async def _locked_item(tx: Transaction, check_id: UUID, application_id: UUID) -> Any:
     found = await tx.connection.execute(
         select(archive_check_items, applications.c.area, applications.c.person_id)

@@ -503,6 +503,21 @@ CREATE TABLE archive_check_items (
     CHECK (verdict IS NULL OR (verdict = 'missing') = (cardinality(missing) > 0))
 );
 
+-- The four bodies that draw spot checks, from their first application on: when each drew last, and is to draw again.
+CREATE FUNCTION check_duties(on_day date) RETURNS TABLE (area text, office text, drawn_on date, due_on date)
+LANGUAGE sql STABLE AS $$
+    SELECT c.area, b.office, max(d.drawn_on),
+        CAST(greatest(c.since, max(d.drawn_on)) + make_interval(months => months_between_checks(c.area, on_day)) AS date)
+    FROM (SELECT left(a.area, digits) AS area, min(a.received_on) AS since
+          FROM applications a CROSS JOIN (VALUES (4), (6)) AS level (digits) GROUP BY 1) AS c
+    CROSS JOIN (VALUES ('civil_affairs'), ('cdpf')) AS b (office)
+    LEFT JOIN (SELECT k.area, k.body, CAST(k.drawn_at AT TIME ZONE 'Asia/Shanghai' AS date) AS drawn_on
+               FROM archive_checks k) AS d
+        ON starts_with(d.area, c.area)
+        AND d.body = CASE length(c.area) WHEN 4 THEN 'prefecture ' ELSE 'county ' END || b.office
+    GROUP BY c.area, b.office, c.since
+$$;
+
 CREATE TABLE completion_tasks (
     task_id          uuid PRIMARY KEY DEFAULT uuidv7(),
     archive_check_id uuid NOT NULL REFERENCES archive_checks,
