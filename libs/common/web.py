@@ -206,7 +206,7 @@ class BodyLimit:
         limit = next((size for path, size in self._larger.items() if scope["path"].startswith(path)), self._limit)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > limit:
-            await problem(BodyTooLarge(f"at most {limit} bytes"))(scope, receive, send)
+            await problem(_too_large(limit))(scope, receive, send)
             return
         taken = 0
 
@@ -215,10 +215,14 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > limit:
-                raise BodyTooLarge(f"at most {limit} bytes")
+                raise _too_large(limit)
             return message
 
         await self._app(scope, limited, send)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"请求内容不超过 {limit} 字节，没有保存任何内容 (at most {limit} bytes; nothing was kept)")
 
 
 class RequestLog:

@@ -64,6 +64,23 @@ async def test_a_file_too_large_for_its_answer_is_sent_from_the_form_and_shown_o
     await expect(dialog.get_by_text("400", exact=True)).to_be_visible()
 
 
+async def test_a_file_that_is_not_sent_or_not_whole_says_that_nothing_was_kept(
+    visitor: Visitor, county: County
+) -> None:
+    dialog = await upload_of(visitor, county, "殡葬火化")
+
+    async def choose(name: str) -> None:
+        async with visitor.page.expect_file_chooser() as chooser:
+            await dialog.get_by_role("button", name="选择文件").click()
+        await (await chooser.value).set_files({"name": name, "mimeType": "application/pdf", "buffer": b"x"})
+
+    await choose("火化.pdf")
+    await expect(dialog.get_by_role("alert")).to_contain_text("没有上传")
+    await visitor.page.route("**/upload/**", lambda route: route.abort())
+    await choose("火化.csv")
+    await expect(dialog.get_by_role("alert")).to_contain_text("没有保存任何内容")
+
+
 async def test_an_auditor_sends_nothing(visitor: Visitor, county: County) -> None:
     await visitor.choose("auditor", county.area)
     await visitor.open("/feeds")

@@ -323,6 +323,7 @@ async def test_a_body_of_10_megabytes_is_refused(notes: Running, civil: dict[str
     answer = await notes.http.post("/v1/notes", content=content, headers=civil)
     assert answer.status_code == 413
     assert answer.json()["title"] == "The body is larger than this endpoint takes."
+    assert answer.json()["detail"].startswith("请求内容不超过 1048576 字节，没有保存任何内容")
 
 
 async def test_a_crash_is_500_without_its_inside(notes: Running, civil: dict[str, str]) -> None:

@@ -109,8 +109,15 @@ def _sending(desk: Desk) -> None:
                 return
             await _show_taken(desk, feed["feed_id"], answered)
 
+        def not_sent(why: str) -> None:
+            answered.clear()
+            with answered:
+                problem(Refused(why))
+
         # Quasar's own buttons have no names: it stays hidden behind one that has.
         made = ui.upload(auto_upload=True, on_begin_upload=wait, on_upload=send, max_file_size=_LARGEST_BYTES)
+        made.on_rejected(lambda: not_sent("文件超过 2 GB 或类型不符，没有上传"))
+        made.on("failed", lambda: not_sent("上传中断，没有保存任何内容，请重新选择文件上传"))
         made.props('accept=".csv,.txt,.xlsx,.ndjson,.parquet"').classes("hidden")
         choose = ui.button("选择文件", icon="upload_file").props("unelevated no-caps")
         choose.on("click", js_handler=f"() => getHtmlElement({made.id}).querySelector('input').click()")
