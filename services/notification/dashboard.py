@@ -61,6 +61,7 @@ KINDS: Words = {
     "payment_failed": ("发放失败通知", "quiet"),
     "recovery_opened": ("追回通知", "quiet"),
     "recovery_after_death": ("去世后追回通知", "quiet"),
+    "recovery_withdrawn": ("撤销追回通知", "quiet"),
     "certificate_expiring": ("证件到期提醒", "quiet"),
     "reminder": ("政策提醒", "quiet"),
     "contact_changed": ("联系方式变更通知", "quiet"),

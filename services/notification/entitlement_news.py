@@ -7,7 +7,7 @@ person was told is kept, so that the same news is never told twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,16 +76,21 @@ def look_again(schedule: Sequence[Run], today: Period) -> Period | None:
     return min((edge.plus(-1) for edge in edges if edge > today.next), default=None)
 
 
-def arrears(before: Sequence[Run], after: Sequence[Run], paid_until: Period) -> dict[Period, int]:
-    """How much more (fen) each month up to the last paid one is now entitled to; only months that gain.
+def arrears(
+    before: Sequence[Run], after: Sequence[Run], paid_until: Period, overpaid: Mapping[Period, int]
+) -> tuple[dict[Period, int], dict[Period, int]]:
+    """How much more (fen) each month up to the last paid one is now due, and how much of each is overpaid from now on.
 
-    A month that was not paid yet is not paid later: it comes whole with its own payment.
+    A month that was not paid yet is not paid later: it comes whole with its own payment. What a month lost after it was
+    paid is still in the person's hands: when the month regains it, nothing more is paid.
     """
-    first = min((run.first for run in after), default=paid_until.next)
-    if first > paid_until:
-        return {}
-    gained = {month: _amount(after, month) - _amount(before, month) for month in first.through(paid_until)}
-    return {month: fen for month, fen in gained.items() if fen > 0}
+    first = min((run.first for run in (*before, *after)), default=paid_until.next)
+    months = first.through(paid_until) if first <= paid_until else ()
+    gained = {month: _amount(after, month) - _amount(before, month) - overpaid.get(month, 0) for month in months}
+    return (
+        {month: fen for month, fen in gained.items() if fen > 0},
+        {month: -fen for month, fen in gained.items() if fen < 0},
+    )
 
 
 def _amount(schedule: Sequence[Run], month: Period) -> int:

@@ -10,7 +10,13 @@ from functools import partial
 
 from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
-from libs.common.events.disbursement import PaymentFailed, PaymentReturned, PaymentSettled, RecoveryOpened
+from libs.common.events.disbursement import (
+    PaymentFailed,
+    PaymentReturned,
+    PaymentSettled,
+    RecoveryClosed,
+    RecoveryOpened,
+)
 from libs.common.events.eligibility import EntitlementChanged, PolicyChanged
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
@@ -40,6 +46,7 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
         Subscription(PaymentFailed, unpaid),
         Subscription(PaymentReturned, unpaid),
         Subscription(RecoveryOpened, partial(decisions.note_recoveries, sealer=sealer)),
+        Subscription(RecoveryClosed, partial(decisions.note_closed_recoveries, sealer=sealer)),
         Subscription(matching.ReminderRequested, partial(decisions.note_reminders, sealer=sealer)),
         Subscription(matching.PersonDied, facts.note_facts),
         Subscription(matching.PersonDeclaredDead, facts.note_facts),

@@ -110,4 +110,5 @@ schedules = Table(
     Column("told_since", Date),
     Column("look_again_on", Date),
     Column("paid_until", Date),
+    Column("overpaid", JSONB),
 )

@@ -33,6 +33,7 @@ Kind = Literal[
     "payment_failed",
     "recovery_opened",
     "recovery_after_death",
+    "recovery_withdrawn",
     "certificate_expiring",
     "reminder",
     "contact_changed",
@@ -92,6 +93,9 @@ _SYSTEM_TEXTS: dict[Kind, str] = {
     "recovery_after_death": (
         "【两补】领取人去世后，其{subsidy}在{months}多发{amount}元，需从遗产或由实际领取人退回。"
         "退回方式和期限请咨询户籍地县级民政部门。{remedy}。"
+    ),
+    "recovery_withdrawn": (
+        "【两补】此前通知您退回多发的{subsidy}，有关认定已更正，不需退回；已经退回的，随下一次发放补发。{remedy}。"
     ),
     "certificate_expiring": (
         "【两补】您的残疾人证将于{expires_on}到期。请在到期前向户籍地残联申请换证；"

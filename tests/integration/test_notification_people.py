@@ -12,7 +12,7 @@ import pytest
 
 from libs.common.clock import business_today, utc_now
 from libs.common.database import new_id
-from libs.common.events.disbursement import OverpaidMonth, PaymentSettled, RecoveryOpened
+from libs.common.events.disbursement import OverpaidMonth, PaymentSettled, RecoveryClosed, RecoveryOpened
 from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import ContactChanged, PayeeAccount, PayeeChanged, PersonIdCorrected
@@ -232,6 +232,45 @@ async def test_an_overpayment_is_told_once_however_often_something_of_it_is_repa
     assert ["90.00元" in message["text"] for message in await service.messages()] == [False, True]
 
 
+async def test_who_was_told_to_give_back_by_mistake_is_told_not_to_and_is_promised_nothing(
+    service: Notification,
+) -> None:
+    last = THIS_MONTH.previous
+    case = {"person_id": PERSON, "recovery_id": new_id(), "subsidy": "care", "area": AREA, "cause": "economic_status"}
+    claimed = (OverpaidMonth(period=last, amount_fen=11_000),)
+    opened = RecoveryOpened(**case, version=1, months=claimed, amount_fen=11_000, status="open")
+    closed = RecoveryClosed(**case, version=2, months=(), amount_fen=0, status="closed")
+    await service.receive(service.contact(), entitlement(1, None))
+    await service.receive((settled(last), new_id()))
+    await service.receive(entitlement(2, last.previous, cause="low_income.exited"), (opened, new_id()))
+    await service.receive(entitlement(3, None, cause="fact.retracted"), (closed, new_id()))
+    kinds = {message["kind"] for message in await service.messages()}
+    assert kinds == {"entitlement_stopped", "recovery_opened", "entitlement_resumed", "recovery_withdrawn"}
+
+
+async def test_what_was_given_back_and_is_due_again_is_told_as_arrears(service: Notification) -> None:
+    last = THIS_MONTH.previous
+    closed = RecoveryClosed(
+        person_id=PERSON,
+        version=2,
+        recovery_id=new_id(),
+        subsidy="care",
+        area=AREA,
+        cause="economic_status",
+        months=(OverpaidMonth(period=last, amount_fen=11_000),),
+        amount_fen=11_000,
+        recovered_fen=11_000,
+        status="closed",
+    )
+    await service.receive(service.contact(), entitlement(1, None))
+    await service.receive((settled(last), new_id()))
+    await service.receive(entitlement(2, last.previous, cause="low_income.exited"))
+    await service.receive((closed, new_id()))
+    await service.receive(entitlement(3, None, cause="fact.retracted"))
+    arrears = [message["text"] for message in await service.messages() if message["kind"] == "arrears_granted"]
+    assert [f"{in_words(last)}应补发110.00元" in told for told in arrears] == [True]
+
+
 async def test_what_only_the_living_need_is_told_to_nobody_after_a_death(service: Notification) -> None:
     await service.receive(service.contact(), entitlement(1, None), finding("open"))
     await service.receive(dated(PersonDied, PERSON, date(2026, 1, 5)))
@@ -330,20 +369,23 @@ async def test_a_lead_about_somebody_who_is_not_paid_is_told_to_nobody(service: 
     assert await service.messages() == []
 
 
-async def test_more_for_months_paid_is_told_with_months_and_amount(service: Notification) -> None:
-    settled = PaymentSettled(
+def settled(period: Period) -> PaymentSettled:
+    return PaymentSettled(
         person_id=PERSON,
         version=2,
         payment_id=new_id(),
         subsidy="care",
-        period=THIS_MONTH.previous,
+        period=period,
         amount_fen=11_000,
         area=AREA,
         status="settled",
         on=THIS_MONTH.first_day,
     )
+
+
+async def test_more_for_months_paid_is_told_with_months_and_amount(service: Notification) -> None:
     await service.receive(service.contact(), entitlement(1, None))
-    await service.receive((settled, new_id()))
+    await service.receive((settled(THIS_MONTH.previous), new_id()))
     await service.receive(entitlement(2, None, amount_fen=12_000, cause="policy.changed"))
     arrears = [message for message in await service.messages() if message["kind"] == "arrears_granted"]
     [first, last] = in_words(THIS_MONTH.plus(-9)), in_words(THIS_MONTH.previous)

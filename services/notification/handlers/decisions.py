@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, text, tuple_
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction
@@ -167,6 +167,39 @@ def _recovery(item: Received, dead: set[str]) -> Draft:
     # The case is told again with each instalment; the person only when another sum is claimed.
     cause = f"{data.aggregate}:{values['months']}:{data.amount_fen}"
     return Draft(kind, cause, data.person_id, data.area, values, data.recovery_id)
+
+
+async def note_closed_recoveries(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
+    """What was given back may be due again. A case that claims nothing any more was opened on what turned out wrong:
+    who was told to give back is told not to."""
+    await tx.lock(*{item.data.person_id for item in received})
+    given_back = [item.data for item in received if item.data.recovered_fen]
+    if given_back:
+        await tx.connection.execute(
+            _GIVEN_BACK,
+            [
+                {
+                    "person_id": data.person_id,
+                    "subsidy": data.subsidy,
+                    "months": [str(month.period) for month in data.months],
+                }
+                for data in given_back
+            ],
+        )
+    withdrawn = [item.data for item in received if item.data.amount_fen == 0]
+    await compose(tx, [_withdrawn(data) for data in withdrawn], sealer)
+
+
+_GIVEN_BACK = text(
+    "UPDATE schedules SET overpaid = overpaid - CAST(:months AS text[])"
+    " WHERE person_id = :person_id AND subsidy = :subsidy"
+)
+
+
+def _withdrawn(data: RecoveryState) -> Draft:
+    values = {"subsidy": SUBSIDY_NAMES[data.subsidy]}
+    cause = f"{data.aggregate}:withdrawn:v{data.version}"
+    return Draft("recovery_withdrawn", cause, data.person_id, data.area, values, data.recovery_id)
 
 
 async def note_reminders(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:

@@ -43,6 +43,7 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
             "area": data.area,
             "runs": [[str(months.from_), months.to and str(months.to), months.amount_fen] for months in data.schedule],
             "because": data.stopped_because or data.cause,
+            "overpaid": {},
             **(_told_before(data) if before is None else {name: before[name] for name in _TOLD}),
         }
         if data.cause == "person.merged":  # the person goes on under another person_id: nothing stopped
@@ -50,8 +51,9 @@ async def note_entitlements(tx: Transaction, received: Sequence[Received], seale
         else:
             today = Period.of(business_date(item.envelope.time))
             drafts += _tell(row, today)
-            if before is not None and data.cause != "application.approved":  # the approval tells of its months
-                drafts += _arrears_draft(row, before)
+            if before is not None:
+                more = _arrears_draft(row, before)
+                drafts += more if data.cause != "application.approved" else []  # the approval tells of its months
         changed.append(row)
     await tx.fill(_SCHEDULES, changed)
     await compose(tx, drafts, sealer)
@@ -131,11 +133,14 @@ def _runs(stored: Sequence[Sequence[Any]]) -> list[Run]:
     return [Run(Period.parse(first), Period.parse(last) if last else None, fen) for first, last, fen in stored]
 
 
-def _arrears_draft(row: Mapping[str, Any], before: Mapping[str, Any]) -> list[Draft]:
-    """The notice of what months paid already are paid more (补发), if any are."""
+def _arrears_draft(row: dict[str, Any], before: Mapping[str, Any]) -> list[Draft]:
+    """The notice of what months paid already are paid more (补发), if any are; notes in `row` what is overpaid."""
     if before["paid_until"] is None:
         return []
-    more = arrears(_runs(before["runs"]), _runs(row["runs"]), Period.of(before["paid_until"]))
+    overpaid = {Period.parse(month): fen for month, fen in before["overpaid"].items()}
+    paid_until = Period.of(before["paid_until"])
+    more, overpaid = arrears(_runs(before["runs"]), _runs(row["runs"]), paid_until, overpaid)
+    row["overpaid"] = {str(month): fen for month, fen in overpaid.items()}
     if not more:
         return []
     values = {

@@ -127,6 +127,8 @@ CREATE TABLE schedules (
     because          text NOT NULL,
     told_amount_fen  bigint CHECK (told_amount_fen > 0),
     told_since       date CHECK (told_since = date_trunc('month', told_since)),
+    -- Fen by month that was taken from months already paid, and not given back: what a month regains of it is no arrears.
+    overpaid         jsonb NOT NULL DEFAULT '{}',
     look_again_on    date,
     paid_until       date CHECK (paid_until = date_trunc('month', paid_until)), -- the latest month that reached the account
     PRIMARY KEY (person_id, subsidy),

@@ -91,11 +91,21 @@ def test_with_nothing_to_come_there_is_no_need_to_look_again() -> None:
 
 def test_only_months_paid_already_are_paid_more() -> None:
     before, after = [run("2026-01")], [run("2025-12", "2025-12", 9_000), run("2026-01", None, 11_000)]
-    assert arrears(before, after, month("2026-02")) == {
-        month("2025-12"): 9_000,
-        month("2026-01"): 1_000,
-        month("2026-02"): 1_000,
-    }
-    assert arrears(after, before, month("2026-02")) == {}
-    assert arrears(before, [], MARCH) == {}
-    assert arrears([], [run("2026-04")], MARCH) == {}
+    assert arrears(before, after, month("2026-02"), {}) == (
+        {month("2025-12"): 9_000, month("2026-01"): 1_000, month("2026-02"): 1_000},
+        {},
+    )
+    assert arrears([], [run("2026-04")], MARCH, {}) == ({}, {})
+
+
+def test_what_a_paid_month_lost_and_regains_is_no_arrears() -> None:
+    whole, lower, higher = (
+        [run("2026-02")],
+        [run("2026-02", "2026-02"), run("2026-03", None, 9_000)],
+        [run("2026-02", None, 12_000)],
+    )
+    due, overpaid = arrears(whole, lower, MARCH, {})
+    assert (due, overpaid) == ({}, {MARCH: 1_000})
+    assert arrears(lower, whole, MARCH, overpaid) == ({}, {})
+    assert arrears(lower, higher, MARCH, overpaid) == ({month("2026-02"): 2_000, MARCH: 2_000}, {})
+    assert arrears(lower, [], MARCH, overpaid) == ({}, {month("2026-02"): 10_000, MARCH: 10_000})
