@@ -11,7 +11,13 @@ from python_calamine import CalamineWorkbook
 
 from libs.common.database import new_id
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
-from libs.common.events.intake import ContactChanged, PersonIdCorrected
+from libs.common.events.intake import (
+    ApplicationApproved,
+    ApplicationFacts,
+    CertificateClaim,
+    ContactChanged,
+    PersonIdCorrected,
+)
 from libs.common.period import Period
 from tests.integration.matching import CERTIFICATES, COUNTY, ISSUE, TOWNSHIP, Matching, deaths_csv
 
@@ -84,6 +90,25 @@ async def test_certificates_that_expire_soon_are_listed_by_month_and_by_half_yea
     assert [(item["expires_on"], item["within_months"]) for item in items] == [("2026-05-20", 1), ("2026-09-30", 6)]
     book = await sheets(matching, "/v1/papers/expiring-certificates.xlsx", as_of="2026-05-01")
     assert [row[0] for row in book["残疾人证到期预警表"][3:]] == ["一个月内", "六个月内"]
+
+
+async def test_a_certificate_that_only_an_application_told_of_is_listed_too(matching: Matching) -> None:
+    person = await matching.recipient()
+    claim = CertificateClaim(category="physical", level=2, issued_on=date(2016, 5, 21), expires_on=date(2026, 5, 20))
+    await matching.hear(
+        ApplicationApproved(
+            person_id=person.person_id, version=1, application_id=new_id(), area=TOWNSHIP, channel="counter",
+            subsidies=("living",), applied_on=date(2025, 1, 5), status="approved", stage=None, granted=("living",),
+            decided_on=date(2025, 1, 20), facts=ApplicationFacts(residence_area=TOWNSHIP, certificate=claim),
+        )
+    )  # fmt: skip
+    query = {"area": TOWNSHIP, "as_of": "2026-05-01"}
+    items = (await matching.call("GET", "/v1/papers/expiring-certificates", params=query)).json()["items"]
+    assert [(item["person_id"], item["within_months"]) for item in items] == [(person.person_id, 1)]
+    renewed = {**ISSUE, "expires_on": "2036-05-20"}
+    await matching.push("certificate.renewed", person.id_number, "2026-04-30", role="cdpf", area=TOWNSHIP, **renewed)
+    items = (await matching.call("GET", "/v1/papers/expiring-certificates", params=query)).json()["items"]
+    assert items == [], "what the federation renewed since counts"
 
 
 async def test_what_is_overdue_is_listed_ordered_and_closed_on_paper(matching: Matching) -> None:
@@ -200,7 +225,7 @@ async def test_every_list_is_a_workbook_and_a_paper(matching: Matching) -> None:
 def receives(person_id: str, spans: list[tuple[Period, Period | None, int, int]]) -> EntitlementChanged:
     schedule = tuple(
         EntitledMonths(
-            from_=first, to=last, amount_fen=fen, area=TOWNSHIP, level=level, policy_version="1",
+            from_=first, to=last, amount_fen=fen, area=COUNTY, level=level, policy_version="1",
             cause="certificate.reassessed" if place else "application.approved",
         )
         for place, (first, last, fen, level) in enumerate(spans)

@@ -57,13 +57,15 @@ async def tasks_of(
 
 
 async def read_expiring(tx: Transaction, area: str, as_of: date) -> Sequence[dict[str, Any]]:
-    """到期预警表: recipients whose certificate expires within six months, and which of them within one."""
+    """到期预警表: recipients whose certificate expires within six months, and which of them within one. Of certificates
+    that departments told of and those that the federation confirmed with an application, the latest counts."""
     given = {"area": area, "as_of": as_of, "until": months_after(as_of, 6), "soon": months_after(as_of, 1)}
     return rows(await tx.connection.execute(_EXPIRING, {**given, "period": f"{as_of:%Y-%m}", "most": MOST}))
 
 
 async def read_monthly_changes(tx: Transaction, area: str, period: Period) -> Sequence[dict[str, Any]]:
-    """月度变动表: whose payment of that month is new, changed or stopped against the month before, and why."""
+    """月度变动表: whose payment of that month is new, changed or stopped against the month before, and why. The county
+    pays, and the township where the person lives signs."""
     given = {"area": area, "period": str(period), "before": str(period.previous), "most": MOST}
     return rows(await tx.connection.execute(_CHANGES, given))
 
@@ -95,12 +97,18 @@ _EXPIRING = text(
             AND coalesce(span ->> 'to', '9999-12') >= :period
         GROUP BY r.person_id
     ),
-    held AS (
-        SELECT DISTINCT ON (f.person_id) f.person_id, f.data ->> 'category' AS category,
-            CAST(f.data ->> 'level' AS int) AS level, CAST(f.data ->> 'expires_on' AS date) AS expires_on
-        FROM standing_facts f JOIN recipients USING (person_id)
+    told AS (
+        SELECT f.person_id, f.data, f.occurred_on, f.known_at FROM standing_facts f
         WHERE f.kind IN ('certificate.issued', 'certificate.renewed', 'certificate.reassessed')
-        ORDER BY f.person_id, f.occurred_on DESC, f.known_at DESC
+        UNION ALL
+        SELECT a.person_id, a.certificate, CAST(a.certificate ->> 'issued_on' AS date), NULL FROM applications a
+        WHERE a.status = 'approved' AND a.certificate ->> 'issued_on' IS NOT NULL
+    ),
+    held AS (
+        SELECT DISTINCT ON (person_id) person_id, data ->> 'category' AS category,
+            CAST(data ->> 'level' AS int) AS level, CAST(data ->> 'expires_on' AS date) AS expires_on
+        FROM told JOIN recipients USING (person_id)
+        ORDER BY person_id, occurred_on DESC, known_at DESC NULLS LAST
     )
     SELECT r.person_id, r.area, r.subsidies, h.category, h.level, h.expires_on,
         CASE WHEN h.expires_on <= :soon THEN 1 ELSE 6 END AS within_months
@@ -115,7 +123,8 @@ _CHANGES = text(
     WITH spans AS (
         SELECT r.person_id, r.subsidy, r.stopped_because, span ->> 'from' AS first,
             coalesce(span ->> 'to', '9999-12') AS last, CAST(span ->> 'amount_fen' AS bigint) AS amount_fen,
-            span ->> 'area' AS area, CAST(span ->> 'level' AS int) AS level, span ->> 'cause' AS cause,
+            CASE WHEN starts_with(r.area, span ->> 'area') THEN r.area ELSE span ->> 'area' END AS area,
+            CAST(span ->> 'level' AS int) AS level, span ->> 'cause' AS cause,
             bool_or(span ->> 'from' > :period) OVER (PARTITION BY r.person_id, r.subsidy) AS goes_on
         FROM roster r, jsonb_array_elements(r.schedule) AS span
     ),
