@@ -11,7 +11,9 @@ import pypdfium2
 import pytest
 import python_calamine
 
+from libs.common.events.eligibility import EntitledMonths
 from libs.common.papers.lists import ROWS_OF_A_VOLUME
+from libs.common.period import Period
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import Person, World, world
 
@@ -85,17 +87,19 @@ async def test_the_concurrence_names_who_drew_up_concurred_and_approved(here: Wo
 
 
 async def test_what_came_back_says_what_the_township_must_do_and_what_is_paid_again_says_why(here: World) -> None:
-    _, failing, cycle = await county(here)
+    paid, failing, cycle = await county(here)
     rows = await sheet(here, f"/v1/cycles/{cycle['cycle_id']}/papers/returns.xlsx", "township")
     row = dict(zip(rows[2], rows[3], strict=True))
     assert (row["姓名"], row["账号后四位"], row["原因"]) == ("阿依·买买提", failing.account[-4:], "账户已销户")
     assert "登记新账号" in row["处理办法"]
     await failing.paid_to("6222020000000555")
+    await paid.entitled("2026-02", "2026-03", amount_fen=12_000, cause="policy.changed")
     await here.heard()
     again = await here.paid(failing.area, "2026-03")
     rows = await sheet(here, f"/v1/cycles/{again['cycle_id']}/papers/reissues.xlsx")
     row = dict(zip(rows[2], rows[3], strict=True))
     assert (row["第几次"], row["前次退回原因"], row["本次状态"]) == (2, "账户已销户", "已发放")
+    assert len([row for row in rows[3:] if row[1]]) == 1, "arrears of a paid month came back from no bank"
 
 
 async def test_whole_account_numbers_are_printed_for_finance_alone(here: World) -> None:
@@ -128,6 +132,20 @@ async def test_the_ledger_of_persons_tells_start_stop_cause_payee_and_amounts(he
     assert row["残疾人证号"] == "53010219700501001844B1"
     masked = await sheet(here, f"/v1/papers/ledger.xlsx?area={paid.area}&period=2026-04", "auditor")
     assert {row[2] for row in masked[3:] if row[1]} <= {"", None}, "not without a reason"
+
+
+async def test_the_ledger_names_the_township_and_a_township_prints_its_own(here: World) -> None:
+    paid, _, _ = await county(here)
+    span = EntitledMonths(
+        from_=Period(2026, 2), to=None, amount_fen=10_000, area=paid.area, level=1, policy_version="t", cause="moved"
+    )
+    paying, paid.area = paid.area, f"{paid.area}001"
+    await paid.schedule((span,), cause="person.moved")
+    await here.heard()
+    for area, persons in ((paying, 2), (paid.area, 1)):
+        rows = await sheet(here, f"/v1/papers/ledger.xlsx?area={area}&period=2026-04", "civil_affairs")
+        found = [dict(zip(rows[2], row, strict=True))["乡镇（街道）"] for row in rows[3:] if row[1]]
+        assert (len(found), found.count(paid.area)) == (persons, 1)
 
 
 async def test_the_balances_add_up_to_what_was_granted(here: World) -> None:

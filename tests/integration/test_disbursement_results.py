@@ -298,6 +298,22 @@ async def test_the_story_of_a_person_is_told_newest_first(here: World) -> None:
     assert items[0]["detail"] == "困难残疾人生活补贴 2026-03 100.00 元"
 
 
+async def test_a_story_is_in_plain_words_and_a_paid_month_gives_no_reason_for_not_being_paid(here: World) -> None:
+    person = await entitled_person(here)
+    await here.paid(person.area, "2026-03")
+    await here.bank.post("/v1/faults", json={"fail_accounts": {person.account: "closed"}})
+    await here.paid(person.area, "2026-04")
+    await here.bank.delete("/v1/faults")
+    await person.entitled("2026-03", "2026-04", cause="low_income.exited", stopped_because="economic_status")
+    await here.heard()
+    path = f"/v1/persons/{person.person_id}"
+    told = {item["what"]: item["detail"] for item in (await here.get(f"{path}/timeline"))["items"]}
+    assert told["payment.failed"] == "困难残疾人生活补贴 2026-04 100.00 元 账户已销户"
+    assert told["entitlement.changed"] == "困难残疾人生活补贴 退出低保或低保边缘"
+    months = {month["period"]: month["says"] for month in (await here.get(f"{path}/account"))["items"]}
+    assert months == {"2026-03": "", "2026-04": "账户发放失败，待更正"}
+
+
 async def test_webhooks_that_come_at_once_share_a_commit_and_each_has_its_own_answer(here: World) -> None:
     """A return, its repeat, a stranger's and one that the database refuses: nobody pays for another's fault."""
     person = await entitled_person(here)

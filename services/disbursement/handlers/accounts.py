@@ -15,7 +15,7 @@ from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.disbursement.balance import account_for
 from services.disbursement.queries import EVER, query
-from services.disbursement.words import cause_text, told_of
+from services.disbursement.words import cause_text, code_text, told_of
 
 
 async def require_person(tx: Transaction, principal: Principal, person_id: str) -> None:
@@ -68,7 +68,7 @@ def _month(row: Any) -> dict[str, Any]:
         "payee_ready": row["obstacle"] is None,
         "obstacle": row["obstacle"],
         "held_by": row["hold_kind"],
-        "says": cause_text(row["hold_kind"] or row["obstacle"]),
+        "says": cause_text(row["hold_kind"] or row["obstacle"]) if account.held_fen or account.owed_fen else "",
     }
 
 
@@ -94,7 +94,7 @@ def _told(row: Any) -> str:
         SUBSIDY_NAMES[row["subsidy"]] if row["subsidy"] else None,
         str(Period.of(row["period"])) if row["period"] else None,
         f"{yuan_text(row['amount_fen'])} 元" if row["amount_fen"] is not None else None,
-        row["state"],
+        cause_text(code_text(row["state"])[0]),
     )
     return " ".join(part for part in parts if part)
 

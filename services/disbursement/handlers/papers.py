@@ -68,15 +68,17 @@ async def roster_items(tx: Transaction, names: Names, cycle_id: UUID) -> list[Ro
 
 
 async def attempts(tx: Transaction, names: Names, cycle_id: UUID, which: Literal["returns", "reissues"]) -> list[Row]:
-    """Payments of the cycle that came back (`returns`), or that are not the month's first attempt (`reissues`)."""
+    """Payments of the cycle that came back (`returns`), or that pay again what came back (`reissues`): arrears of
+    a month that was paid are neither."""
     found = await tx.connection.execute(
         text(
-            "SELECT p.*, y.person_name, t.holder_name, t.number_last4, (SELECT b.code FROM payments b"
-            " WHERE b.person_id = p.person_id AND b.subsidy = p.subsidy AND b.period = p.period"
-            " AND b.attempt < p.attempt ORDER BY b.attempt DESC LIMIT 1) AS before_code"
+            "SELECT p.*, y.person_name, t.holder_name, t.number_last4, before.code AS before_code"
             " FROM payments p LEFT JOIN payees y USING (person_id) LEFT JOIN payable_to t USING (person_id)"
-            " WHERE p.cycle_id = :id AND CASE CAST(:which AS text) WHEN 'reissues' THEN p.attempt > 1"
-            " ELSE p.status IN ('failed', 'returned') END ORDER BY p.person_id, p.subsidy, p.period"
+            " LEFT JOIN LATERAL (SELECT b.code, b.status FROM payments b"
+            " WHERE b.person_id = p.person_id AND b.subsidy = p.subsidy AND b.period = p.period"
+            " AND b.attempt < p.attempt ORDER BY b.attempt DESC LIMIT 1) AS before ON true"
+            " WHERE p.cycle_id = :id AND CASE CAST(:which AS text) WHEN 'reissues' THEN before.status ELSE p.status END"
+            " IN ('failed', 'returned') ORDER BY p.person_id, p.subsidy, p.period"
         ),
         {"id": cycle_id, "which": which},
     )

@@ -21,7 +21,7 @@ FROM (
     FROM cycle_exceptions x JOIN cycles c USING (cycle_id)
     WHERE x.person_id = :person_id
     UNION ALL
-    SELECT r.opened_on::timestamptz, concat('recovery.', r.status), r.subsidy, NULL, sum(m.claimed_fen)::bigint,
+    SELECT r.opened_on::timestamp AT TIME ZONE 'Asia/Shanghai', concat('recovery.', r.status), r.subsidy, NULL, sum(m.claimed_fen)::bigint,
            r.cause, r.recovery_id::text
     FROM recoveries r JOIN recovery_months m USING (recovery_id)
     WHERE r.person_id = :person_id
