@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any, BinaryIO
@@ -21,20 +20,14 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.database import Database, Transaction, copy_rows, new_id
 from libs.common.errors import NotFound, Unavailable
-from libs.common.events.intake import ListedApplication, ListedRecipient, RecipientsListed, RosterImported
+from libs.common.events.intake import ListedRecipient, RecipientsListed, RosterImported
 from libs.common.working_days import working_days_after
-from services.intake.application_records import account_token, sealed_declaration
 from services.intake.archives import STORED_SEGMENT_BYTES, decrypted, digest_of, encrypted, new_key, opened_key
-from services.intake.handlers.takeover import prepare, stored_received
-from services.intake.payee import comes_of_age_on
-from services.intake.person_records import load_person, person_row, save_person
-from services.intake.persons import Person
+from services.intake.handlers.roster_rows import ReadRow, Recipient, recipients_in, with_what_is_known
 from services.intake.policy_records import parameters_of
-from services.intake.receipts import new_receipt_no
 from services.intake.roster_files import Row, examine, read_rows
 from services.intake.stores import TwoStores
 from services.intake.tables import roster_imports
-from services.intake.takeover import BadRow, Entry, Problem, read_row
 from services.intake.vault import Vault
 
 CHUNK_ROWS = 1000
@@ -128,16 +121,19 @@ class RosterReading:
         """To the end of the file, or until somebody else is found reading it."""
         async with self._database.transaction() as tx:
             found = await _import(tx, import_id)
-        if found is None or found["read_at"] is not None:
-            return
+            if found is None or found["read_at"] is not None:
+                return
+            on: date = found["imported_on"]
+            deadlines = (await parameters_of(tx, found["area"])).deadlines(on)
+        due_on = working_days_after(on, deadlines.review["civil_affairs"])
         rows = self._rows(found)
         position: int = found["position"]
         while chunk := await asyncio.to_thread(lambda: list(islice(rows, CHUNK_ROWS))):
-            parsed = await asyncio.to_thread(_parsed, self._vault, chunk, found)
+            read = await asyncio.to_thread(recipients_in, self._vault, chunk, found, due_on)
             async with self._database.transaction() as tx:
                 if not await _has_come_to(tx, import_id, position):
                     return
-                await _take(tx, self._vault, found, parsed)
+                await _take(tx, self._vault, found, read)
                 position += len(chunk)
                 await tx.connection.execute(_ADVANCE, {"import_id": import_id, "position": position})
         async with self._database.transaction() as tx:
@@ -171,166 +167,62 @@ class RosterReading:
             return True
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Parsed:
-    """A row that is read: its entry and who it is, or what is wrong with it."""
-
-    number: int
-    entry: Entry | None = None
-    person_id: str = ""
-    problems: tuple[Problem, ...] = ()
-
-
-def _parsed(vault: Vault, rows: Sequence[Row], found: RowMapping) -> list[_Parsed]:
-    parsed = []
-    for row in rows:
-        if row.is_blank:
-            continue
-        if row.cells is None:
-            problem = Problem("", "与表头的列不对应 (is no row of this file: its cells are not those of the heading)")
-            parsed.append(_Parsed(row.number, problems=(problem,)))
-            continue
-        try:
-            entry = read_row(row.cells, area=found["area"], on=found["imported_on"])
-        except BadRow as error:
-            parsed.append(_Parsed(row.number, problems=error.problems))
-        else:
-            parsed.append(_Parsed(row.number, entry, vault.persons.person_id(entry.id_number)))
-    return parsed
-
-
-async def _take(tx: Transaction, vault: Vault, found: RowMapping, parsed: Sequence[_Parsed]) -> None:
+async def _take(tx: Transaction, vault: Vault, found: RowMapping, read: Sequence[ReadRow]) -> None:
     """Notes a chunk: who is on it, what they apply for, and what cannot be taken over."""
     import_id = found["import_id"]
     rejects = [
-        (import_id, row.number, problem.field, "invalid", problem.reason) for row in parsed for problem in row.problems
+        (import_id, row.number, problem.field, "invalid", problem.reason) for row in read for problem in row.problems
     ]
-    sound = {row.person_id: row for row in reversed(parsed) if row.entry is not None}
-    person_ids = list(sound)
-    portions = [f"{import_id}:{row.number}" for row in parsed[::_PORTION]]
-    await tx.lock(*person_ids, *portions)
-    stored = await tx.connection.execute(_STORED, {"person_ids": person_ids})
+    sound = [(row.number, row.recipient) for row in read if row.recipient is not None]
+    numbers = {recipient.person_id: number for number, recipient in reversed(sound)}
+    portions = [f"{import_id}:{row.number}" for row in read[::_PORTION]]
+    await tx.lock(*numbers, *portions)
+    stored = await tx.connection.execute(_STORED, {"person_ids": list(numbers)})
     is_known = {row.person_id: row.is_known for row in stored}
-    entered = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": person_ids})
-    first_rows = {row.person_id: row.row for row in entered}
-    taken: list[_Parsed] = []
-    for row in parsed:
-        if row.entry is None:
-            continue
-        first = first_rows.get(row.person_id, sound[row.person_id].number)
-        if first != row.number:
+    entered = await tx.connection.execute(_LISTED, {"import_id": import_id, "person_ids": list(numbers)})
+    first_rows = numbers | {row.person_id: row.row for row in entered}
+    taken: list[tuple[int, Recipient]] = []
+    for number, recipient in sound:
+        if (first := first_rows[recipient.person_id]) != number:
             reason = f"名册上重复, 首见于第 {first} 行 (is on the roster twice)"
-            rejects.append((import_id, row.number, "id_number", "invalid", reason))
-        elif is_known.get(row.person_id, False):
+            rejects.append((import_id, number, "id_number", "invalid", reason))
+        elif is_known.get(recipient.person_id, False):
             reason = "系统已有: 已申请、在发或曾发 (is known here already: applied, is paid or was paid)"
-            rejects.append((import_id, row.number, "id_number", "known", reason))
+            rejects.append((import_id, number, "id_number", "known", reason))
         else:
-            taken.append(row)
-            if (unpayable := row.entry.unpayable) is not None:
-                rejects.append((import_id, row.number, unpayable.field, "unpayable", unpayable.reason))
-    persons = await _save_persons(tx, vault, taken, is_known.keys(), on=found["imported_on"])
-    listed = await _save_applications(tx, vault, found, taken)
-    _tell_listed(tx, found, portions, listed)
-    await _save_entries(tx, vault, found, taken, persons)
+            taken.append((number, recipient))
+            if (unpayable := recipient.entry.unpayable) is not None:
+                rejects.append((import_id, number, unpayable.field, "unpayable", unpayable.reason))
+    await _save(tx, vault, found, taken, is_known.keys())
+    _tell_listed(tx, found, portions, [recipient.listed for _, recipient in taken])
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), rejects)
 
 
-async def _save_persons(
-    tx: Transaction, vault: Vault, taken: Sequence[_Parsed], stored: Collection[str], *, on: date
-) -> list[Person]:
-    """The persons as the roster has them. Saved with the versions that their payee and contact are told under once they
-    are granted."""
-    persons: list[Person] = []
-    written: list[tuple[Any, ...]] = []
-    for row in taken:
-        assert row.entry is not None
-        applicant = row.entry.declarations[0].applicant
-        adult_on = comes_of_age_on(row.entry.birth_date)
-        person = Person(
-            person_id=row.person_id,
-            area=applicant.hukou_area,
-            name=applicant.name,
-            id_number=applicant.id_number,
-            phone=applicant.phone,
-            adult_on=adult_on if adult_on > on else None,
-            certificate=row.entry.certificate,
-        )
-        if row.person_id in stored:
-            known = await load_person(tx, vault, row.person_id)
-            person = replace(
-                person,
-                phone=person.phone or known.phone,
-                phone_given_at=known.phone_given_at,
-                incapacity=known.incapacity,
-                payee_version=known.payee_version,
-                contact_version=known.contact_version,
-            )
-            await save_person(tx, vault, _as_told(person))
-        else:
-            values = person_row(vault, _as_told(person))
-            values["certificate"] = row.entry.certificate.model_dump_json(by_alias=True)
-            written.append(tuple(values.values()))
-        persons.append(person)
-    if written:
-        await copy_rows(tx, "persons", tuple(values), written)
-    return persons
-
-
-def _as_told(person: Person) -> Person:
-    return replace(person, payee_version=person.payee_version + 1, contact_version=person.contact_version + 1)
-
-
-async def _save_applications(
-    tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed]
-) -> list[ListedRecipient]:
-    """An application for each month that a subsidy of a recipient began in, waiting for its judgement; the recipients
-    as eligibility is told of them."""
-    import_id, on = found["import_id"], found["imported_on"]
-    deadlines = (await parameters_of(tx, found["area"])).deadlines(on)
-    due_on = working_days_after(on, deadlines.review["civil_affairs"])
-    applications: list[tuple[Any, ...]] = []
-    subsidies: list[tuple[Any, ...]] = []
-    listed: list[ListedRecipient] = []
-    for row in taken:
-        entry = row.entry
-        assert entry is not None
-        token = account_token(vault, entry.declarations[0])
-        facts = [entry.facts(declaration) for declaration in entry.declarations]
-        told: list[ListedApplication] = []
-        for declaration, known in zip(entry.declarations, facts, strict=True):
-            application_id = new_id()
-            area, applied_on = declaration.applicant.hukou_area, declaration.applied_on
-            values = {
-                "application_id": application_id,
-                "receipt_no": new_receipt_no(area, on),
-                "person_id": row.person_id,
-                "area": area,
-                "channel": "roster",
-                "import_id": import_id,
-                "subsidies": list(declaration.subsidies),
-                "applied_on": applied_on,
-                "accrues_from": applied_on,
-                "received_on": on,
-                "status": "in_review",
-                "due_on": due_on,
-                "version": 1,
-                "facts": known.model_dump_json(by_alias=True),
-                "sealed_declaration": sealed_declaration(vault, application_id, declaration),
-                "reviewed_on": on,
-                "account_token": token,
-                "submitted_by": found["imported_by"],
-                "submitted_at": tx.now,
-            }
-            applications.append(tuple(values.values()))
-            subsidies += [(application_id, subsidy, row.person_id, "open") for subsidy in declaration.subsidies]
-            told.append(
-                ListedApplication(application_id=application_id, subsidies=declaration.subsidies, applied_on=applied_on)
-            )
-        listed.append(ListedRecipient(person_id=row.person_id, area=area, facts=facts[0], applications=tuple(told)))
-    if applications:
-        await copy_rows(tx, "applications", tuple(values), applications)
+async def _save(
+    tx: Transaction,
+    vault: Vault,
+    found: RowMapping,
+    taken: Sequence[tuple[int, Recipient]],
+    stored: Collection[str],
+) -> None:
+    """The persons, their applications, and the entries that await the judgement."""
+    persons = [recipient.person_row for _, recipient in taken if recipient.person_id not in stored]
+    applications = [row for _, recipient in taken for row in recipient.application_rows]
+    subsidies = [
+        (row["application_id"], subsidy, row["person_id"], "open")
+        for row in applications
+        for subsidy in row["subsidies"]
+    ]
+    entries = []
+    for number, recipient in taken:
+        if recipient.person_id in stored:
+            recipient = await with_what_is_known(tx, vault, recipient, on=found["imported_on"])
+        entries.append((found["import_id"], number, recipient.person_id, recipient.received, recipient.prepared))
+    for table, rows in (("persons", persons), ("applications", applications)):
+        if rows:
+            await copy_rows(tx, table, tuple(rows[0]), [tuple(row.values()) for row in rows])
     await copy_rows(tx, "applied_subsidies", ("application_id", "subsidy", "person_id", "state"), subsidies)
-    return listed
+    await copy_rows(tx, "roster_entries", ("import_id", "row", "person_id", "received", "prepared"), entries)
 
 
 def _tell_listed(
@@ -346,20 +238,6 @@ def _tell_listed(
             recipients=tuple(listed[place : place + _PORTION]),
         )
         tx.publish(told, bulk=True)
-
-
-async def _save_entries(
-    tx: Transaction, vault: Vault, found: RowMapping, taken: Sequence[_Parsed], persons: Sequence[Person]
-) -> None:
-    entries = []
-    for row, person in zip(taken, persons, strict=True):
-        assert row.entry is not None
-        received, prepared = (
-            stored_received(row.entry.received),
-            prepare(vault, row.entry, person, found["imported_on"]),
-        )
-        entries.append((found["import_id"], row.number, row.person_id, received, prepared))
-    await copy_rows(tx, "roster_entries", ("import_id", "row", "person_id", "received", "prepared"), entries)
 
 
 async def _import(tx: Transaction, import_id: UUID) -> RowMapping | None:

@@ -123,7 +123,6 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     waiting: dict[tuple[UUID, str], list[RowMapping]] = {}
     for row in found.mappings():
         waiting.setdefault((row["import_id"], row["person_id"]), []).append(row)
-    await tx.lock(*{person_id for _, person_id in waiting})
     decided = [
         _Decided(
             filed[0],
@@ -134,7 +133,10 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     ]
     if not decided:
         return
-    await _save(tx, decided)
+    # The applications are locked already. The persons only now: whoever reads a roster is kept waiting by them.
+    await _save_applications(tx, decided)
+    await tx.lock(*{item.judged.person_id for item in decided})
+    await _put_in_force(tx, decided)
     granted = [item for item in decided if item.granted]
     for item in granted:
         prepared = item.entry["prepared"]
@@ -157,9 +159,9 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     await follow_certificates(tx, vault, list(told.scalars()), on=on)
 
 
-async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
-    """What became of each application, of its subsidies and of its row, the judgement that it rests on, and what is put
-    in force; what was refused goes into the report."""
+async def _save_applications(tx: Transaction, decided: Sequence[_Decided]) -> None:
+    """What became of each application and of its subsidies, and the judgement that it rests on; what was refused goes
+    into the report."""
     applications = [application for item in decided for application in item.applications]
     told = [
         {
@@ -176,21 +178,8 @@ async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
         }
         for application in applications
     ]
-    entries = [
-        {
-            "import_id": item.entry["import_id"],
-            "person_id": item.judged.person_id,
-            "state": "granted" if item.granted else "refused",
-            "cannot_act": item.entry["prepared"]["payee"]["cannot_act"],
-        }
-        for item in decided
-    ]
     await tx.connection.execute(_SAVE_APPLICATIONS, {"told": to_json(told).decode()})
     await tx.connection.execute(_SAVE_SUBSIDIES, {"ids": [application.application_id for application in applications]})
-    entered = {"entries": to_json(entries).decode(), "now": tx.now}
-    for statement in (_SAVE_ACCOUNTS, _SAVE_GUARDIANS, _SAVE_PERSONS, _SAVE_ENTRIES):
-        await tx.connection.execute(statement, entered)
-    await tx.connection.execute(_ANSWERED, {"ids": [item.entry["import_id"] for item in decided], "now": tx.now})
     assessments = []
     for item in decided:
         for application in item.applications:
@@ -224,6 +213,23 @@ async def _save(tx: Transaction, decided: Sequence[_Decided]) -> None:
         for refusal in application.refused
     ]
     await copy_rows(tx, "roster_rejects", ("import_id", "row", "field", "kind", "reason"), refusals)
+
+
+async def _put_in_force(tx: Transaction, decided: Sequence[_Decided]) -> None:
+    """Account, guardian and person of who is granted anything, as they were prepared; what became of each row."""
+    entries = [
+        {
+            "import_id": item.entry["import_id"],
+            "person_id": item.judged.person_id,
+            "state": "granted" if item.granted else "refused",
+            "cannot_act": item.entry["prepared"]["payee"]["cannot_act"],
+        }
+        for item in decided
+    ]
+    entered = {"entries": to_json(entries).decode(), "now": tx.now}
+    for statement in (_SAVE_ACCOUNTS, _SAVE_GUARDIANS, _SAVE_PERSONS, _SAVE_ENTRIES):
+        await tx.connection.execute(statement, entered)
+    await tx.connection.execute(_ANSWERED, {"ids": [item.entry["import_id"] for item in decided], "now": tx.now})
 
 
 async def _tell_what_changed_meanwhile(tx: Transaction, vault: Vault, granted: Sequence[_Decided], *, on: date) -> None:
