@@ -128,9 +128,6 @@ async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: floa
             await asyncio.sleep(_LOOK_S / 4)
         arrived_s = time.perf_counter() - began
         used.look()
-        await check(rest, caller, databases["disbursement"], report, rows)
-    for database in databases.values():
-        await database.close()
     print(f"{report['granted']:,} granted; finished after {finished_s:.1f} s: {rows / finished_s:,.0f} rows a second")
     print(f"everywhere after {arrived_s:.1f} s: {rows / arrived_s:,.0f} rows a second")
     spent = {name: seconds - before.get(name, 0) for name, seconds in used.seconds().items()}
@@ -139,16 +136,24 @@ async def take_over(launcher: Launcher, content: bytes, rows: int, every_s: floa
         memory = f"{used.peak_mib[name]:7.0f} MiB" if name in used.peak_mib else ""
         print(f"{name:26} {seconds / rows * 1000:6.2f} ms a row; at rest {at_rest.get(name, 0):5.3f} cores; {memory}")
     print(f"{'all':26} {sum(net.values()) / rows * 1000:6.2f} ms a row; at rest {sum(at_rest.values()):5.3f} cores")
+    await check(launcher, caller, databases["disbursement"], report, rows)
+    for database in databases.values():
+        await database.close()
 
 
-async def check(rest: Rest, caller: Caller, books: asyncpg.Connection, report: dict[str, Any], rows: int) -> None:
+async def check(
+    launcher: Launcher, caller: Caller, books: asyncpg.Connection, report: dict[str, Any], rows: int
+) -> None:
     """Fails unless every row was decided on, and the first cycle pays whoever is due, and no month a second time."""
     decided = report["accepted"] - report["waiting"] + report["rejected"] + report["known"]
     assert (report["read"], decided) == (rows, rows), report
+    while await books.fetchval("SELECT EXISTS (SELECT FROM takeovers WHERE absorbed_at IS NULL)"):
+        await asyncio.sleep(_LOOK_S)
     payable = 0
-    for subsidy in SUBSIDIES:
-        body = {"area": AREA, "period": str(FIRST_PERIOD), "subsidy": subsidy}
-        payable += (await rest.post("disbursement", "/v1/cycles", caller, body))["counts"]["payable"]
+    async with Rest(launcher.base_port, launcher.keys.jwt_private_key) as rest:
+        for subsidy in SUBSIDIES:
+            body = {"area": AREA, "period": str(FIRST_PERIOD), "subsidy": subsidy}
+            payable += (await rest.post("disbursement", "/v1/cycles", caller, body))["counts"]["payable"]
     twice = await books.fetchval(
         "SELECT count(*) FROM payments p JOIN openings o USING (person_id, subsidy) WHERE p.period <@ o.months"
     )
