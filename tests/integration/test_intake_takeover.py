@@ -20,7 +20,8 @@ from libs.common.consumer import Projection, Received
 from libs.common.database import copy_rows, new_id, rows
 from libs.common.events.eligibility import EntitledMonths, JudgedRecipient, RecipientsJudged, SubsidyDecision
 from libs.common.events.envelope import Envelope
-from libs.common.period import Period
+from libs.common.events.matching import CertificateReassessed
+from libs.common.period import Period, business_date
 from libs.common.settings import Settings
 from services.intake.application_records import filed_in
 from services.intake.handlers import roster_imports
@@ -267,6 +268,39 @@ async def test_nothing_of_who_is_refused_is_told_and_another_roster_may_list_the
             assert set(told.scalars()) == {"roster.imported.v1", "recipients.listed.v1"}
         again = (await sent(started, issuer, as_csv([{**row, "备注": "更正"}]))).json()
         assert (again["accepted"], again["known"]) == (1, 0)
+        await invariants_hold(started, issuer)
+
+
+async def test_a_certificate_that_is_told_while_a_recipient_waits_counts_once_it_is_decided(
+    intake: Callable[[], Any], issuer: Issuer
+) -> None:
+    settings = await intake()
+    async with running(build(settings), settings) as started:
+        await sent(started, issuer, as_csv([own_card()]))
+        database, vault = started.app.state.database, started.app.state.vault
+
+        async def known() -> tuple[Any, list[bool]]:
+            """The category that the person is kept with, and what was told of them since the takeover."""
+            async with database.transaction() as tx:
+                category = await tx.connection.execute(text("SELECT certificate ->> 'category' FROM persons"))
+                told = await tx.connection.execute(
+                    text("SELECT body::jsonb -> 'data' -> 'cannot_act' FROM outbox WHERE type = 'payee.changed.v1'")
+                )
+                return category.scalar_one(), list(told.scalars())
+
+        listed, told = await known()
+        assert (listed != "mental", told) == (True, [])
+        async with database.transaction() as tx:
+            person_id = (await tx.connection.execute(text("SELECT person_id FROM persons"))).scalar_one()
+            about = {"person_id": person_id, "fact_id": new_id(), "known_at": tx.now, "source": "certificates"}
+            data = CertificateReassessed(occurred_on=business_date(tx.now), category="mental", level=1, **about)
+            envelope = Envelope(
+                id=new_id(), source="/liangbu/matching", type=data.type, subject=data.key, time=tx.now, data={}
+            )
+            await Projection(database, "intake", subscriptions(vault)).take(tx, [Received(envelope, data)])
+        assert await known() == (listed, [])
+        await judged(started, eligible=True)
+        assert await known() == ("mental", [True])
         await invariants_hold(started, issuer)
 
 
