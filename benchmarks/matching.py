@@ -205,7 +205,8 @@ async def _load(connection: object, view: str, table: pa.Table, folder: Path) ->
     pa_csv.write_csv(table, path, pa_csv.WriteOptions(include_header=False))
     await connection.copy_to_table(view, source=path, format="csv")  # type: ignore[attr-defined]
     path.unlink()
-    await connection.execute(f"CREATE INDEX ON {view} (person_id)")  # type: ignore[attr-defined]
+    if "person_id" in table.schema.names:
+        await connection.execute(f"CREATE INDEX ON {view} (person_id)")  # type: ignore[attr-defined]
 
 
 def _as_postgresql(text: str) -> str:

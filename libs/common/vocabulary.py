@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 Subsidy = Literal["living", "care"]
 SUBSIDIES: tuple[Subsidy, ...] = ("living", "care")
@@ -27,7 +25,6 @@ CATEGORY_NAMES: dict[Category, str] = {
     "multiple": "多重",
 }
 
-Level = Annotated[int, Field(ge=1, le=4, description="1 is the most severe")]
 LEVEL_NAMES: dict[int, str] = {1: "一级", 2: "二级", 3: "三级", 4: "四级"}
 
 CertificateStatus = Literal["valid", "in_transit", "moved_out", "expired", "frozen", "cancelled"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.areas import Area
 from libs.common.events.eligibility import BenefitComparison
+from libs.common.levels import Level
 from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import (
@@ -17,7 +18,6 @@ from libs.common.vocabulary import (
     CertificateStatus,
     CustodyKind,
     IncomeCategory,
-    Level,
     LifeEvent,
     Subsidy,
 )

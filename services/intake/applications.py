@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.common.errors import FourEyes, InvalidInput
 from libs.common.events.eligibility import Reason, SubsidyDecision
 from libs.common.events.intake import ApplicationFacts, BenefitChoice, CertificateClaim, Component, LowIncomeClaim
+from libs.common.levels import Level
 from libs.common.vocabulary import (
     STAGES,
     ApplicationStatus,
@@ -28,7 +29,6 @@ from libs.common.vocabulary import (
     CertificateStatus,
     Channel,
     IncomeCategory,
-    Level,
     Stage,
     Subsidy,
     in_chinese,

@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import StateEvent, event
+from libs.common.levels import Level
 from libs.common.period import Period
-from libs.common.vocabulary import BenefitKind, Category, Level, Subsidy
+from libs.common.vocabulary import BenefitKind, Category, Subsidy
 
 
 class _Value(BaseModel):

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import FactEvent, Sealed, StateEvent, event
+from libs.common.levels import Level
 from libs.common.period import Period
 from libs.common.vocabulary import (
     ApplicationStatus,
@@ -16,7 +17,6 @@ from libs.common.vocabulary import (
     CertificateStatus,
     Channel,
     IncomeCategory,
-    Level,
     Stage,
     Subsidy,
 )

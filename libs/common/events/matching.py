@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.events.envelope import EventData, FactEvent, Sealed, StateEvent, event
 from libs.common.events.intake import Component
+from libs.common.levels import Level
 from libs.common.period import Period
-from libs.common.vocabulary import BenefitKind, Category, CustodyKind, FindingStatus, IncomeCategory, Level, Subsidy
+from libs.common.vocabulary import BenefitKind, Category, CustodyKind, FindingStatus, IncomeCategory, Subsidy
 
 
 class _Certificate(FactEvent):

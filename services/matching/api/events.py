@@ -15,9 +15,10 @@ from libs.common.clock import business_today
 from libs.common.errors import InvalidInput
 from libs.common.events.intake import Component
 from libs.common.identity import InvalidIdentity, ResidentId
+from libs.common.levels import Level
 from libs.common.money import Fen
 from libs.common.period import LAST_DAY, Day, Period, day_after
-from libs.common.vocabulary import BenefitKind, Category, CustodyKind, IncomeCategory, Level
+from libs.common.vocabulary import BenefitKind, Category, CustodyKind, IncomeCategory
 from libs.common.web import Tx, router
 from services.matching.api.parts import PartsOf
 from services.matching.handlers.persons import note_birth_years, survivor_of

@@ -47,7 +47,8 @@ from services.matching.tables import comparisons, feeds, roster, rule_texts
 SMALL_ROSTER = 20_000
 SMALL_FEEDS = 200_000
 """Up to this many rows a comparison is done within the request."""
-LEADS_AT_ONCE = 5000
+LEADS_AT_ONCE = 10_000
+"""Of a portion: their persons are locked for the half second that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ async def keep_found(tx: Transaction, comparison_id: UUID, found: Compared) -> N
 
 
 async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool:
-    """Opens findings for the next portion of leads; False when none was left."""
+    """Opens findings for the next portion of leads; whether any are left then."""
     row = await load(tx, comparison_id)
     if row["noted"] == row["leads"]:
         return False
@@ -181,14 +182,15 @@ async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool
     if noted.entries:
         await extend_ledger(tx, comparison_id, noted.entries)
     by_kind = Counter(row["by_kind"]) + noted.opened
+    so_far = row["noted"] + len(portion)
     await _save(
         tx,
         comparison_id,
-        noted=row["noted"] + len(portion),
+        noted=so_far,
         findings=row["findings"] + noted.opened.total(),
         by_kind=dict(sorted(by_kind.items())),
     )
-    return True
+    return bool(so_far < row["leads"])
 
 
 async def close(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> None:

@@ -143,9 +143,9 @@ async def _is_beside_ours(tx: Transaction, fact: FactEvent) -> bool:
     last = None if fact.until is None else str(Period.of(fact.until))
     paid = await tx.connection.execute(_PAID, {"person": fact.person_id, "first": str(first), "last": last})
     parameters = await load_parameters(tx)
-    for month in paid:
-        allowed = allowed_from(parameters, fact.kind, month.subsidy, month.area)
-        if allowed is None or allowed > max(first, Period.parse(month.since)):
+    for months in paid:
+        allowed = allowed_from(parameters, fact.kind, months.subsidy, months.area)
+        if allowed is None or allowed > max(first, Period.parse(months.since)).index:
             return True
     return False
 
