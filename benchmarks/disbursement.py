@@ -81,7 +81,7 @@ async def peopled(there: Stage, persons: int, sealer: Sealer) -> Database:
             "INSERT INTO entitlements SELECT 'p1-' || n, 'living', 1, 'bench', NULL, '530102', now()"
             " FROM generate_series(1, :n) AS n",
             "INSERT INTO entitled_spans SELECT 'p1-' || n, 'living', daterange('2026-03-01', NULL), 10000, '530102',"
-            " 1, 'physical', 'bench', 'bench' FROM generate_series(1, :n) AS n",
+            " 1, 'physical', 'bench', 'bench', 1 FROM generate_series(1, :n) AS n",
         ):
             await tx.connection.execute(text(statement), {"n": persons, "sealed": sealed})
     await _run(database, "ANALYZE")

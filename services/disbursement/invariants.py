@@ -9,20 +9,28 @@ INVARIANTS = [
     Invariant(
         "books balance",
         "in every book debits equal credits, and no account but those of what came in is overdrawn; what was paid by no"
-        " more than was given back or up (whoever repaid what the bank then returned too is owed it)",
+        " more than was given back or up (whoever repaid what the bank then returned too is owed it, and an"
+        " institution what it spent of that)",
         "SELECT book_area, subsidy, book_year, CAST(NULL AS text) AS account, sum(balance_fen) AS balance_fen"
         " FROM balances GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) <> 0"
         " UNION ALL SELECT book_area, subsidy, book_year, account, balance_fen FROM balances"
-        " WHERE account NOT IN ('appropriated', 'brought_forward', 'paid') AND balance_fen < 0"
+        " WHERE account NOT IN ('appropriated', 'brought_forward', 'paid', 'institution_funds') AND balance_fen < 0"
         " UNION ALL SELECT book_area, subsidy, book_year, 'paid', sum(balance_fen) FROM balances"
-        " WHERE account IN ('paid', 'refunded', 'written_off')"
+        " WHERE account IN ('paid', 'institution_funds', 'refunded', 'written_off')"
         " GROUP BY book_area, subsidy, book_year HAVING sum(balance_fen) < 0",
     ),
     Invariant(
         "ledger equals payments",
-        "per book: committed is what is not sent, clearing what is with the bank, and what was paid, claimed, repaid"
-        " and written off is what was settled here or paid elsewhere before",
+        "per book and account the accounts of persons add up to it: committed is what is not sent, clearing what is"
+        " with the bank; and per person what was paid, claimed, repaid and written off is what was settled here or paid"
+        " elsewhere before",
         sql("control"),
+    ),
+    Invariant(
+        "institutions' funds are the children's",
+        "what was paid to an institution is booked as its child's money, and used for that child with a receipt to the"
+        " fen",
+        sql("institution_control"),
     ),
     Invariant(
         "every entitled month is accounted for",

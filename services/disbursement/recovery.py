@@ -40,8 +40,9 @@ def review_claims(excess_fen: Mapping[Period, int], cases: Sequence[Case], cause
 
     `excess_fen`: what was ever settled less what is entitled, per month paid (negative where less was paid).
     `cases`: all cases of the person and subsidy, closed ones too, oldest first; what they claim is not claimed again.
-    More excess joins the open case of the same `cause` or opens one. Less excess reduces what is outstanding, newest
-    case first; what was repaid meanwhile stays repaid, and is owed to the person again.
+    More excess joins the open case of the same `cause` or opens one. Less excess reduces what is outstanding, then what
+    was written off, newest case first: nothing was lost by it. What was repaid stays repaid, and is owed to the person
+    again.
     """
     changed = dict(enumerate(cases))
     fresh: list[ClaimedMonth] = []
@@ -50,10 +51,11 @@ def review_claims(excess_fen: Mapping[Period, int], cases: Sequence[Case], cause
         missing = max(0, excess_fen.get(period, 0)) - claimed
         if missing > 0:
             fresh.append(ClaimedMonth(period, missing))
-        for index in sorted(changed, reverse=True):
-            if missing >= 0:
-                break
-            changed[index], missing = _reduced(changed[index], period, -missing)
+        for reduced in (_reduced, _not_written_off):
+            for index in sorted(changed, reverse=True):
+                if missing >= 0:
+                    break
+                changed[index], missing = reduced(changed[index], period, -missing)
     if fresh:
         joined = next(
             (i for i, case in changed.items() if case.cause == cause and case.outstanding_fen > 0), len(cases)
@@ -82,6 +84,18 @@ def _reduced(case: Case, period: Period, by_fen: int) -> tuple[Case, int]:
         less = min(left, month.outstanding_fen) if month.period == period else 0
         left -= less
         months.append(replace(month, claimed_fen=month.claimed_fen - less))
+    return replace(case, months=tuple(months)), -left
+
+
+def _not_written_off(case: Case, period: Period, by_fen: int) -> tuple[Case, int]:
+    """The case with less claimed and written off for `period`, and what (negative) could not be taken from it."""
+    months, left = [], by_fen
+    for month in case.months:
+        less = min(left, month.written_off_fen) if month.period == period else 0
+        left -= less
+        months.append(
+            replace(month, claimed_fen=month.claimed_fen - less, written_off_fen=month.written_off_fen - less)
+        )
     return replace(case, months=tuple(months)), -left
 
 

@@ -116,6 +116,8 @@ DEEDS = {
     "booked.failure": "银行未能付款，资金退回",
     "booked.return": "银行退票，资金退回",
     "booked.offset_released": "抵扣多余部分退还",
+    "booked.entrusting": "记入机构代管的本人账户",
+    "booked.entrusting_reversed": "银行退票，机构代管账户冲回",
     "sms.complete": "银行短信五项齐全",
     "sms.incomplete": "银行短信缺项",
     "recovery.open": "应追回",

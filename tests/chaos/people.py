@@ -40,7 +40,7 @@ async def insert_people(database: Database, sealer: Sealer, area: str, count: in
                 " entitled AS (INSERT INTO entitlements SELECT id, 'living', 1, 'application.approved', NULL, :area,"
                 " now() FROM people RETURNING person_id),"
                 " spans AS (INSERT INTO entitled_spans SELECT person_id, 'living', daterange('2026-03-01', NULL), :fen,"
-                " :area, 1, 'physical', 'test', 'application.approved' FROM entitled)"
+                " :area, 1, 'physical', 'test', 'application.approved', 1 FROM entitled)"
                 " INSERT INTO payees (person_id, version, area, person_name, holder, holder_name, bank, number,"
                 " number_last4) SELECT id, 1, :area, name, 'own', name, '农村信用社', number, '0000' FROM people"
             ),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.conftest import Databases, Issuer
-from tests.integration.disbursement import World, world
+from tests.integration.disbursement import TODAY, World, world
 
 ORG = "12530102MB00001234"
 FACTORS = dict.fromkeys(
@@ -47,6 +47,12 @@ async def test_a_childs_money_is_spent_for_the_child_with_receipts_and_never_adm
     assert problem(too_much) == (409, "more-than-unspent")
     left = await here.post(f"{path}/funds", "civil_affairs", category="medical", amount_fen=4_000, **use)
     assert (left["used"], left["unspent_fen"]) == ({"medical": 4_000}, 6_000)
+    use["receipt_no"] = "缴款书1"
+    left = await here.post(f"{path}/funds", "civil_affairs", category="returned", amount_fen=1_000, **use)
+    assert (left["used"], left["unspent_fen"]) == ({"medical": 4_000, "returned": 1_000}, 5_000)
+    [book] = (await here.get(f"/v1/persons/{child.person_id}/ledger"))["balances"]
+    assert book["balances"] == {"paid_fen": 4_000, "refunded_fen": 1_000, "institution_funds_fen": 5_000}
+    use["receipt_no"] = "发票1"
     twice = await here.call("POST", f"{path}/funds", "civil_affairs", category="medical", amount_fen=1, **use)
     assert twice.status_code == 409
     assert (await here.call("GET", f"{path}/funds", scope="52")).status_code == 404
@@ -62,7 +68,17 @@ async def test_a_childs_money_is_followed_without_anybody_recording_the_child(he
     await here.paid(area, "2026-03")
     [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
     assert (funds["person_id"], funds["received_fen"]) == (child.person_id, 10_000)
+    [payment] = await child.payments()
+    booked = (await here.get(f"/v1/persons/{child.person_id}/ledger"))["postings"]
+    assert [(p["cause"], p["cause_id"], p["debit"], p["credit"], p["org_code"]) for p in booked] == [
+        ("entrusting", payment["payment_id"], "institution_funds", "paid", org),
+        ("settlement", payment["payment_id"], "paid", "clearing", None),
+    ]
+    assert booked[1]["told_by"]
 
+    await here.webhook("payment.returned", payment_id=payment["payment_id"], returned_on=TODAY, code="closed")
+    [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
+    assert (funds["received_fen"], funds["unspent_fen"]) == (0, 0)
     await child.paid_to("6222020000000903", cannot_act=True)
     await here.heard()
     [listed] = (await here.get(f"/v1/institutions?area={area}"))["items"]

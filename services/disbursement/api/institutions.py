@@ -9,15 +9,15 @@ from fastapi import Depends, Path, status
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
-from libs.common import audit
 from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Official, Principal
 from libs.common.clock import business_today
-from libs.common.database import Transaction, rows
-from libs.common.errors import Conflict, NotFound
+from libs.common.database import rows
+from libs.common.errors import NotFound
 from libs.common.money import Fen
 from libs.common.web import Page, Tx, router
-from services.disbursement.errors import AdministrativeUse, MoreThanUnspent
+from services.disbursement.errors import AdministrativeUse
+from services.disbursement.handlers import institutions
 from services.disbursement.queries import query
 
 api = router(prefix="/v1/institutions/{org_code}", tags=["institutions"])
@@ -81,31 +81,7 @@ async def list_institutions(tx: Tx, reader: Official, area: Area | None = None) 
 @api.post("/children", status_code=status.HTTP_201_CREATED)
 async def record_child(org_code: OrgCode, body: NewChild, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     """The institution is the child's guardian from a day on; 409 if another one is by then."""
-    area: str | None = (
-        await tx.connection.execute(text("SELECT area FROM payees WHERE person_id = :id"), {"id": body.person_id})
-    ).scalar_one_or_none()
-    if area is None or not civil_affairs.covers(area):
-        raise NotFound("no such person")
-    await tx.lock(body.person_id)
-    new = await tx.connection.execute(
-        text(
-            "INSERT INTO institution_children (person_id, org_code, area, days, recorded_by)"
-            " SELECT :person_id, :org, :area, d.days, :sub FROM (SELECT daterange(:since, :until, '[]') AS days) AS d"
-            " WHERE NOT EXISTS (SELECT FROM institution_children WHERE person_id = :person_id AND days && d.days)"
-            " RETURNING true"
-        ),
-        {
-            "person_id": body.person_id,
-            "org": org_code,
-            "area": area,
-            "since": body.since,
-            "until": body.until,
-            "sub": civil_affairs.sub,
-        },
-    )
-    if new.scalar_one_or_none() is None:
-        raise Conflict("an institution is recorded for these days already")
-    await audit.record(tx, civil_affairs, "record institution", org_code, person_id=body.person_id)
+    await institutions.record_child(tx, civil_affairs, org_code, body.person_id, since=body.since, until=body.until)
     return {"org_code": org_code, **body.model_dump()}
 
 
@@ -124,35 +100,4 @@ async def record_use(org_code: OrgCode, body: NewUse, tx: Tx, civil_affairs: Civ
     await _sees_institution(org_code, tx, civil_affairs)
     if body.category == "administrative":
         raise AdministrativeUse
-    await tx.lock(f"institution:{org_code}/{body.person_id}")
-    child = await _child(tx, org_code, body.person_id, civil_affairs.area)
-    if body.amount_fen > child["unspent_fen"]:
-        raise MoreThanUnspent(f"{child['unspent_fen']} fen are unspent")
-    new = await tx.connection.execute(
-        text(
-            "INSERT INTO institution_uses (org_code, person_id, category, amount_fen, used_on, receipt_no, note,"
-            " recorded_by) VALUES (:org, :person_id, :category, :amount_fen, :used_on, :receipt_no, :note, :sub)"
-            " ON CONFLICT DO NOTHING RETURNING true"
-        ),
-        body.model_dump() | {"org": org_code, "sub": civil_affairs.sub},
-    )
-    if new.scalar_one_or_none() is None:
-        raise Conflict(f"receipt {body.receipt_no} was recorded already")
-    await audit.record(
-        tx,
-        civil_affairs,
-        "record institution's use",
-        org_code,
-        person_id=body.person_id,
-        category=body.category,
-        amount_fen=body.amount_fen,
-    )
-    return await _child(tx, org_code, body.person_id, civil_affairs.area)
-
-
-async def _child(tx: Transaction, org_code: str, person_id: str, area: str) -> dict[str, Any]:
-    found = await tx.connection.execute(query("institution_funds"), {"org": org_code, "area": area, "on": None})
-    for row in rows(found):
-        if row["person_id"] == person_id:
-            return row
-    raise NotFound("no such child of this institution")
+    return await institutions.record_use(tx, civil_affairs, org_code, body.model_dump())

@@ -94,6 +94,14 @@ async def read_month(
     return {**written(account), "causes": written(await accounts.read_causes(tx, person_id, subsidy, month))}
 
 
+@api.get("/persons/{person_id}/ledger")
+async def read_ledger(person_id: str, tx: Tx, reader: Official) -> dict[str, list[dict[str, Any]]]:
+    """The person's own accounts (个人明细账): per book what each holds, in fen, and the postings, newest first. What is
+    booked of many at once (committed, in clearing, brought forward) is in the balances alone."""
+    await accounts.require_person(tx, reader, person_id)
+    return await accounts.read_ledger(tx, person_id)
+
+
 @api.get("/persons/{person_id}/timeline")
 async def read_timeline(person_id: str, tx: Tx, reader: Official) -> Page:
     """What disbursement did about the person, newest first."""

@@ -38,6 +38,7 @@ ACCOUNTS = {
     "committed": "待发",
     "clearing": "在途",
     "paid": "已发",
+    "institution_funds": "机构代管",
     "receivable": "应追回",
     "refunded": "缴回国库",
     "written_off": "核销",

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.auth import Principal
 from libs.common.database import Transaction, rows
@@ -78,6 +79,26 @@ async def read_causes(tx: Transaction, person_id: str, subsidy: Subsidy, period:
         query("causes"), {"person_id": person_id, "subsidy": subsidy, "period": period.first_day}
     )
     return [row | told_of(row) for row in rows(found)]
+
+
+async def read_ledger(tx: Transaction, person_id: str) -> dict[str, list[dict[str, Any]]]:
+    """The person's accounts in each book, and what was booked of the person, newest first."""
+    balances = await tx.connection.execute(
+        text(
+            "SELECT book_area AS area, subsidy, book_year AS year,"
+            " jsonb_object_agg(account || '_fen', balance_fen) AS balances FROM personal_balances"
+            " WHERE person_id = :id GROUP BY book_area, subsidy, book_year ORDER BY book_year DESC, book_area, subsidy"
+        ).columns(balances=JSONB),
+        {"id": person_id},
+    )
+    postings = await tx.connection.execute(
+        text(
+            "SELECT booked_on, cause, cause_id, told_by, org_code, book_area AS area, subsidy, book_year AS year,"
+            " debit, credit, amount_fen FROM personal_postings WHERE person_id = :id ORDER BY posting_id DESC"
+        ),
+        {"id": person_id},
+    )
+    return {"balances": list(rows(balances)), "postings": list(rows(postings))}
 
 
 async def read_timeline(tx: Transaction, person_id: str) -> list[dict[str, Any]]:

@@ -26,18 +26,21 @@ async def book(tx: Transaction, entries: Iterable[Entry]) -> None:
         return
     await tx.connection.execute(
         text(
-            "INSERT INTO postings (cause, cause_id, told_by, book_area, subsidy, book_year, debit, credit, amount_fen,"
-            " booked_on) SELECT cause, cause_id, told_by, area, subsidy, year, debit, credit, amount_fen,"
-            " greatest(happened_on, first_open_day(area)) FROM unnest(CAST(:cause AS text[]),"
-            " CAST(:cause_id AS text[]), CAST(:told_by AS text[]), CAST(:area AS text[]), CAST(:subsidy AS text[]),"
-            " CAST(:year AS int[]), CAST(:debit AS text[]), CAST(:credit AS text[]), CAST(:amount AS bigint[]),"
-            " CAST(:happened_on AS date[]))"
-            " AS entry (cause, cause_id, told_by, area, subsidy, year, debit, credit, amount_fen, happened_on)"
+            "INSERT INTO postings (cause, cause_id, told_by, person_id, org_code, book_area, subsidy, book_year, debit,"
+            " credit, amount_fen, booked_on) SELECT cause, cause_id, told_by, person_id, org_code, area, subsidy, year,"
+            " debit, credit, amount_fen, greatest(happened_on, first_open_day(area)) FROM unnest("
+            "CAST(:cause AS text[]), CAST(:cause_id AS text[]), CAST(:told_by AS text[]), CAST(:person_id AS text[]),"
+            " CAST(:org_code AS text[]), CAST(:area AS text[]), CAST(:subsidy AS text[]), CAST(:year AS int[]),"
+            " CAST(:debit AS text[]), CAST(:credit AS text[]), CAST(:amount AS bigint[]), CAST(:happened_on AS date[]))"
+            " AS entry (cause, cause_id, told_by, person_id, org_code, area, subsidy, year, debit, credit, amount_fen,"
+            " happened_on)"
         ),
         {
             "cause": [entry.cause for entry, _ in lines],
             "cause_id": [entry.cause_id for entry, _ in lines],
             "told_by": [entry.told_by for entry, _ in lines],
+            "person_id": [entry.person_id for entry, _ in lines],
+            "org_code": [entry.org_code for entry, _ in lines],
             "area": [entry.book.area for entry, _ in lines],
             "subsidy": [entry.book.subsidy for entry, _ in lines],
             "year": [entry.book.year for entry, _ in lines],

@@ -15,6 +15,7 @@ from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitlementChanged
 from libs.common.privacy import Sealer
 from services.disbursement.handlers.heirs import move_heirs
+from services.disbursement.handlers.institutions import entrust
 
 _MOVED = ("openings", "findings", "recoveries", "disallowances", "institution_children", "institution_uses")
 
@@ -73,6 +74,7 @@ async def _move(tx: Transaction, old: str, root: str) -> None:
         statement = f"UPDATE {table} SET person_id = :root WHERE person_id = :old"  # noqa: S608 (a constant)
         await tx.connection.execute(text(statement), both)
     await tx.connection.execute(text("DELETE FROM entitled_spans WHERE person_id = :old"), both)
+    await entrust(tx, {root})
 
 
 # An institution's child under both ids is one child: days that overlap are the survivor's alone.
@@ -107,7 +109,8 @@ _JOIN_DISALLOWANCES = text(
 # Attempts at one month are numbered on: those of the survivor come first.
 _MOVE_PAYMENTS = text(
     """
-    UPDATE payments p SET person_id = :root, attempt = p.attempt + coalesce(
+    UPDATE payments p SET person_id = :root, drawn_up_for = coalesce(p.drawn_up_for, p.person_id),
+        attempt = p.attempt + coalesce(
         (SELECT max(q.attempt) FROM payments q
          WHERE q.person_id = :root AND q.subsidy = p.subsidy AND q.period = p.period), 0)
     WHERE p.person_id = :old

@@ -41,7 +41,14 @@ async def confirm_offset(tx: Transaction, payment: dict[str, Any], *, on: date) 
     )
     if payment["status"] == "sent":  # of a failed payment all is available already
         budget = Book(payment["book_area"], payment["subsidy"], payment["book_year"])
-        await book(tx, [ledger.release_offset(budget, str(payment["payment_id"]), too_much_fen, on=on)])
+        await book(
+            tx,
+            [
+                ledger.release_offset(
+                    budget, str(payment["payment_id"]), too_much_fen, person_id=payment["person_id"], on=on
+                )
+            ],
+        )
     return changed
 
 
@@ -106,6 +113,6 @@ async def reverse_offset(tx: Transaction, payment: dict[str, Any], *, on: date) 
         ).one()
         budget = Book(row.book_area, payment["subsidy"], row.book_year)
         cause_id = f"{repaid.repayment_id}/{month['period']}"
-        await book(tx, [ledger.reverse_repayment(budget, cause_id, back_fen, on=on)])
+        await book(tx, [ledger.reverse_repayment(budget, cause_id, back_fen, person_id=payment["person_id"], on=on)])
     await grow_version(tx, repaid.recovery_id)
     await tell_state(tx, repaid.recovery_id, on=on)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -94,12 +94,13 @@ async def review_overpayments(
     with_cases = await _cases_of(tx, reviewed)
     for person_id, subsidy in sorted(excess.keys() | with_cases.keys()):
         cases = with_cases.get((person_id, subsidy), [])
-        why = cause or await _cause_of(tx, person_id, subsidy)
+        told = await _entitlement(tx, person_id, subsidy)
+        why = cause or (told and (told.stopped_because or told.cause)) or "never_entitled"
+        told_by = f"decision/{cause}" if cause else f"entitlement/{told.version if told else 0}"
         for case in review_claims(excess.get((person_id, subsidy), {}), cases, why):
             if case.key is None:
-                await _open(tx, person_id, subsidy, case, sources, on=on)
-            else:
-                await _adjust(tx, person_id, subsidy, case, sources, on=on)
+                case = await _open(tx, person_id, subsidy, case, sources, on=on)
+            await _adjust(tx, person_id, subsidy, case, sources, told_by=told_by, on=on)
     if persons := {person_id for person_id, _ in excess.keys() | with_cases.keys()}:
         await turn_to_estates(tx, persons)
 
@@ -127,17 +128,17 @@ async def _cases_of(
     return cases
 
 
-async def _cause_of(tx: Transaction, person_id: str, subsidy: Subsidy) -> str:
-    cause: str | None = (
+async def _entitlement(tx: Transaction, person_id: str, subsidy: Subsidy) -> Any | None:
+    """What the newest schedule says of itself."""
+    return (
         await tx.connection.execute(
             text(
-                "SELECT coalesce(stopped_because, cause) FROM entitlements"
+                "SELECT version, cause, stopped_because FROM entitlements"
                 " WHERE person_id = :person_id AND subsidy = :subsidy"
             ),
             {"person_id": person_id, "subsidy": subsidy},
         )
-    ).scalar_one_or_none()
-    return cause or "never_entitled"
+    ).one_or_none()
 
 
 async def _open(
@@ -148,7 +149,8 @@ async def _open(
     sources: dict[tuple[str, Subsidy, Period], _Source],
     *,
     on: date,
-) -> None:
+) -> Case:
+    """Opens the case; what it claims is saved by `_adjust`."""
     recovery_id = new_id()
     area = sources[person_id, subsidy, case.months[-1].period].area
     await tx.connection.execute(
@@ -158,7 +160,7 @@ async def _open(
         ),
         {"id": recovery_id, "person_id": person_id, "subsidy": subsidy, "area": area, "cause": case.cause, "on": on},
     )
-    await _adjust(tx, person_id, subsidy, Case(str(recovery_id), case.cause, case.months), sources, on=on)
+    return replace(case, key=str(recovery_id))
 
 
 async def _adjust(
@@ -168,6 +170,7 @@ async def _adjust(
     case: Case,
     sources: dict[tuple[str, Subsidy, Period], _Source],
     *,
+    told_by: str,
     on: date,
 ) -> None:
     """Saves what the case claims from now on, books the difference, and tells."""
@@ -175,7 +178,10 @@ async def _adjust(
     before = {
         row.period: row
         for row in await tx.connection.execute(
-            text("SELECT period, claimed_fen, book_area, book_year FROM recovery_months WHERE recovery_id = :id"),
+            text(
+                "SELECT period, claimed_fen, written_off_fen, book_area, book_year FROM recovery_months"
+                " WHERE recovery_id = :id"
+            ),
             {"id": recovery_id},
         )
     }
@@ -190,19 +196,30 @@ async def _adjust(
             text(
                 "INSERT INTO recovery_months (recovery_id, period, claimed_fen, book_area, book_year)"
                 " VALUES (:id, :period, :claimed_fen, :book_area, :book_year)"
-                " ON CONFLICT (recovery_id, period) DO UPDATE SET claimed_fen = excluded.claimed_fen"
+                " ON CONFLICT (recovery_id, period) DO UPDATE SET claimed_fen = excluded.claimed_fen,"
+                " written_off_fen = :written_off_fen"
             ),
             {
                 "id": recovery_id,
                 "period": month.period.first_day,
                 "claimed_fen": month.claimed_fen,
+                "written_off_fen": month.written_off_fen,
                 "book_area": source.book_area,
                 "book_year": source.book_year,
             },
         )
-        entry = ledger.claim if more_fen > 0 else ledger.reduce_claim
+        restored_fen = known.written_off_fen - month.written_off_fen if known else 0
         budget = Book(source.book_area, subsidy, source.book_year)
-        await book(tx, [entry(budget, f"{recovery_id}/{version}/{month.period}", abs(more_fen), on=on)])
+        entries = [
+            entry(budget, f"{recovery_id}/{version}/{month.period}", fen, person_id=person_id, on=on)
+            for entry, fen in (
+                (ledger.claim, more_fen),
+                (ledger.reduce_claim, -more_fen - restored_fen),
+                (ledger.reduce_write_off, restored_fen),
+            )
+            if fen > 0
+        ]
+        await book(tx, [replace(entry, told_by=told_by) for entry in entries])
     await tell_state(tx, recovery_id, on=on)
 
 

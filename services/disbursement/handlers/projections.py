@@ -95,6 +95,7 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
             "category": span.category,
             "policy_version": span.policy_version,
             "cause": span.cause,
+            "version": data.version,
         }
         for data in schedules
         for span in data.schedule
@@ -102,10 +103,10 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
     await tx.connection.execute(
         text(
             "INSERT INTO entitled_spans (person_id, subsidy, months, amount_fen, area, level, category,"
-            " policy_version, cause) SELECT person_id, subsidy, daterange(first, after), amount_fen, area, level,"
-            " category, policy_version, cause FROM jsonb_to_recordset(CAST(:spans AS jsonb)) AS span (person_id text,"
-            " subsidy text, first date, after date, amount_fen bigint, area text, level smallint, category text,"
-            " policy_version text, cause text)"
+            " policy_version, cause, version) SELECT person_id, subsidy, daterange(first, after), amount_fen, area,"
+            " level, category, policy_version, cause, version FROM jsonb_to_recordset(CAST(:spans AS jsonb))"
+            " AS span (person_id text, subsidy text, first date, after date, amount_fen bigint, area text,"
+            " level smallint, category text, policy_version text, cause text, version bigint)"
         ),
         {"spans": to_json(spans).decode()},
     )

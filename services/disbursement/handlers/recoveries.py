@@ -212,4 +212,6 @@ async def reduce_outstanding(
         ).one()
         budget = Book(row.book_area, case["subsidy"], row.book_year)
         by_book[budget] = by_book.get(budget, 0) + share_fen
-    await book(tx, [entry(budget, cause_id, fen, on=on) for budget, fen in by_book.items()])
+    await book(
+        tx, [entry(budget, cause_id, fen, person_id=case["person_id"], on=on) for budget, fen in by_book.items()]
+    )

@@ -17,6 +17,7 @@ from libs.common.vocabulary import ReturnCode, Subsidy
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.cases import open_case
+from services.disbursement.handlers.institutions import entrust, reverse_entrusting
 from services.disbursement.handlers.locks import lock_submission
 from services.disbursement.handlers.offsets import apply_offset, confirm_offset, reverse_offset
 from services.disbursement.handlers.overpayments import perhaps_overpaid, review_overpayments
@@ -90,7 +91,10 @@ class _Change:
     @property
     def entries(self) -> list[ledger.Entry]:
         amount_fen, cause_id = self.payment["amount_fen"], str(self.told.payment_id)
-        entries = [_ENTRIES[name](self.book, cause_id, amount_fen, on=self.told.on) for name in self.ruling.bookings]
+        entries = [
+            _ENTRIES[name](self.book, cause_id, amount_fen, person_id=self.payment["person_id"], on=self.told.on)
+            for name in self.ruling.bookings
+        ]
         return [replace(entry, told_by=self.told.told_by) for entry in entries]
 
 
@@ -123,6 +127,7 @@ async def _take_effect(tx: Transaction, changes: Sequence[_Change]) -> None:
     await book(tx, [entry for change in changes for entry in change.entries])
     for change in changes:
         await _book_offset(tx, change.payment, change.ruling, on=change.told.on)
+    await _book_institutions(tx, changes)
     unpaid = [change for change in changes if change.ruling.status in ("failed", "returned")]
     await _block_accounts(tx, unpaid)
     await forget_paid_up(tx, [change.month for change in unpaid])
@@ -139,6 +144,15 @@ async def _book_offset(tx: Transaction, payment: dict[str, Any], ruling: Ruling,
         await apply_offset(tx, payment, on=on)
     elif payment["status"] == "settled" and ruling.status == "returned":
         await reverse_offset(tx, payment, on=on)
+
+
+async def _book_institutions(tx: Transaction, changes: Sequence[_Change]) -> None:
+    """What was paid to an institution is its child's, until the bank returns it."""
+    to_institutions = [change for change in changes if change.payment["holder"] == "institution"]
+    await entrust(tx, {c.payment["person_id"] for c in to_institutions if c.ruling.status == "settled"})
+    await reverse_entrusting(
+        tx, [(c.told.payment_id, c.told.on) for c in to_institutions if c.ruling.status == "returned"]
+    )
 
 
 async def _load(tx: Transaction, payment_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:

@@ -40,6 +40,8 @@ CREATE TABLE entitled_spans (
     category       text,
     policy_version text NOT NULL,
     cause          text NOT NULL,
+    -- The version of the schedule that told it.
+    version        bigint NOT NULL,
     CHECK (extract(day FROM lower(months)) = 1 AND (upper(months) IS NULL OR extract(day FROM upper(months)) = 1)),
     -- By a digest: an index of ranges beside two texts takes half as long again to write, and is taken for look-ups that
     -- the one below answers in a third of the time.
@@ -286,8 +288,12 @@ CREATE TABLE postings (
     posting_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     cause      text NOT NULL,
     cause_id   text NOT NULL,
-    -- What told it: a webhook by its id, a statement.
+    -- What told it: a webhook by its id, a statement; of a claim, the entitlement's version or the decision.
     told_by    text,
+    -- Whom it concerns, under the id of that day; what is booked of many at once is theirs by their payments.
+    person_id  text,
+    -- Which institution has the child's money.
+    org_code   text,
     book_area  text NOT NULL,
     subsidy    text NOT NULL CHECK (subsidy IN ('living', 'care')),
     book_year  integer NOT NULL,
@@ -297,9 +303,14 @@ CREATE TABLE postings (
     booked_on  date NOT NULL,
     booked_at  timestamptz NOT NULL DEFAULT now(),
     CHECK (debit <> credit),
+    CHECK ((person_id IS NULL)
+           = (cause IN ('appropriation', 'opening', 'commitment', 'release', 'sending', 'recall'))),
+    CHECK ((org_code IS NOT NULL) = ('institution_funds' IN (debit, credit))),
     UNIQUE (cause, cause_id, book_area, subsidy, book_year, debit, credit)
 );
 CREATE INDEX postings_by_book ON postings (book_area, subsidy, book_year);
+CREATE INDEX postings_by_person ON postings (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX postings_by_institution ON postings (org_code) WHERE org_code IS NOT NULL;
 CREATE TRIGGER postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON postings
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
@@ -405,6 +416,10 @@ CREATE TABLE payments (
     -- What was entitled, and what had been paid already, when this was drawn up: never more than the rest is paid.
     entitled_fen    bigint NOT NULL,
     paid_before_fen bigint NOT NULL,
+    -- The version of the entitlement that it rests on; null for what was written back from the bank's books. Under which id
+    -- it was drawn up, where its person goes on under another one (merged_persons).
+    entitlement_version bigint,
+    drawn_up_for    text,
     status          text NOT NULL DEFAULT 'pending',
     version         integer NOT NULL DEFAULT 1,
     book_area       text,
@@ -774,6 +789,51 @@ CREATE TRIGGER institution_uses_stay BEFORE UPDATE ON institution_uses FOR EACH 
           (new.use_id, new.org_code, new.category, new.amount_fen, new.used_on, new.receipt_no, new.note,
            new.recorded_by, new.recorded_at))
     EXECUTE FUNCTION refuse_change();
+
+-- What was paid to an institution and is not booked as its child's money yet: it was recorded as the child's guardian for
+-- that day, or told with the payee that was paid.
+CREATE VIEW to_entrust AS
+SELECT DISTINCT ON (p.payment_id) p.payment_id, p.person_id, p.subsidy, p.book_area, p.book_year, p.settled_on, c.org_code,
+       p.amount_fen - p.offset_fen AS amount_fen
+FROM payments p
+JOIN institution_children c ON c.person_id = p.person_id
+     AND CASE WHEN c.payees IS NULL THEN c.days @> p.settled_on ELSE c.payees @> p.payee_version END
+WHERE p.status = 'settled' AND p.holder = 'institution'
+  AND NOT EXISTS (SELECT FROM postings b WHERE b.cause = 'entrusting' AND b.cause_id = p.payment_id::text)
+ORDER BY p.payment_id, c.payees IS NULL, c.days;
+
+-- Persons' own accounts (个人明细账) ---------------------------------------------------------------------------------------
+
+-- What of each book is whose. What is booked person by person stands in the postings; what is booked of many at once, in
+-- the payments and openings that it was booked of. An invariant adds them up to the books (sql/control.sql).
+CREATE VIEW personal_postings AS
+SELECT b.*
+FROM postings b
+WHERE b.person_id IS NOT NULL AND NOT EXISTS (SELECT FROM merged_persons m WHERE m.person_id = b.person_id)
+UNION ALL
+SELECT b.posting_id, b.cause, b.cause_id, b.told_by, m.into_person_id, b.org_code, b.book_area, b.subsidy, b.book_year,
+       b.debit, b.credit, b.amount_fen, b.booked_on, b.booked_at
+FROM merged_persons m
+JOIN postings b USING (person_id);
+
+CREATE VIEW personal_balances AS
+SELECT person_id, book_area, subsidy, book_year, account, sum(amount_fen)::bigint AS balance_fen
+FROM (
+    SELECT person_id, book_area, subsidy, book_year, debit AS account, amount_fen FROM personal_postings
+    UNION ALL
+    SELECT person_id, book_area, subsidy, book_year, credit, -amount_fen FROM personal_postings
+    UNION ALL
+    SELECT person_id, book_area, subsidy, book_year, 'paid', amount_fen FROM opening_months
+) AS sides
+WHERE account IN ('paid', 'institution_funds', 'receivable', 'refunded', 'written_off')
+GROUP BY person_id, book_area, subsidy, book_year, account
+UNION ALL
+SELECT p.person_id, p.book_area, p.subsidy, p.book_year, CASE p.status WHEN 'sent' THEN 'clearing' ELSE 'committed' END,
+       sum(p.amount_fen)::bigint
+FROM payments p
+JOIN cycles c USING (cycle_id)
+WHERE p.status IN ('pending', 'sent') AND c.submitted_at IS NOT NULL
+GROUP BY p.person_id, p.book_area, p.subsidy, p.book_year, p.status;
 
 -- The tolerance list (容错纠错清单) of an area, version by version; a version holds until the next one (notice 7.2).
 CREATE TABLE tolerance_lists (

@@ -97,6 +97,7 @@ def balances(made: Made, books: Sequence[Row], grants: Sequence[Row]) -> ListPap
         Titled("待发", money=True),
         Titled("在途", money=True),
         Titled("已发", money=True),
+        Titled("机构代管", money=True),
         Titled("银行退回", money=True),
         Titled("应追回", money=True),
         Titled("缴回国库", money=True),
@@ -117,6 +118,7 @@ def balances(made: Made, books: Sequence[Row], grants: Sequence[Row]) -> ListPap
                     "committed_fen",
                     "clearing_fen",
                     "paid_fen",
+                    "institution_funds_fen",
                     "came_back_fen",
                     "receivable_fen",
                     "refunded_fen",
@@ -127,9 +129,9 @@ def balances(made: Made, books: Sequence[Row], grants: Sequence[Row]) -> ListPap
         )
         for book in books
     ]
-    total = ("合计", "", "", "", *(sum(row[place] for row in rows) for place in range(4, 14)))
+    total = ("合计", "", "", "", *(sum(row[place] for row in rows) for place in range(4, 15)))
     notes = (
-        "下达 + 期初转入 = 待发 + 在途 + 已发 + 应追回 + 缴回国库 + 核销 + 结余",
+        "下达 + 期初转入 = 待发 + 在途 + 已发 + 机构代管 + 应追回 + 缴回国库 + 核销 + 结余",
         "银行退回的款项回到结余，可重新发放",
     )
     return made.paper(

@@ -1,6 +1,12 @@
 -- Everything that made one month of one person what it is, oldest first: what was told of it, what was decided, what was
 -- paid and what the bank said, what was booked and what differed.
-WITH mine AS (
+WITH ids AS (
+    -- A resident ID may have been corrected: it was told and booked under the one of that day.
+    SELECT CAST(:person_id AS text) AS person_id
+    UNION ALL
+    SELECT person_id FROM merged_persons WHERE into_person_id = :person_id
+),
+mine AS (
     SELECT p.*, c.area AS cycle_area, c.period AS cycle_period, c.created_at, c.created_by, c.concurred_by, c.approved_by,
            c.requested_by, b.accepted_at, b.prepared_at
     FROM payments p
@@ -19,7 +25,7 @@ FROM (
     SELECT v.told_at AS at, 'entitlement.told' AS what, CAST(NULL AS bigint) AS amount_fen,
            coalesce(v.stopped_because, v.cause) AS says, CAST(NULL AS text) AS by, 'version ' || v.version AS reference
     FROM entitlement_versions v
-    WHERE v.person_id = :person_id AND v.subsidy = :subsidy
+    WHERE v.person_id IN (SELECT person_id FROM ids) AND v.subsidy = :subsidy
     UNION ALL
     SELECT e.told_at, 'month.entitled', s.amount_fen, s.cause, NULL, s.policy_version
     FROM entitled_spans s
@@ -40,8 +46,7 @@ FROM (
     WHERE x.person_id = :person_id AND x.subsidy = :subsidy AND x.period = CAST(:period AS date)
     UNION ALL
     SELECT m.created_at, 'payment.drawn_up', m.amount_fen,
-           (SELECT 'version ' || max(version) FROM entitlement_versions v
-            WHERE v.person_id = :person_id AND v.subsidy = :subsidy AND v.told_at <= m.created_at),
+           'version ' || m.entitlement_version,
            concat_ws(' → ', m.created_by, m.concurred_by, m.approved_by, m.requested_by), m.payment_id::text
     FROM mine m
     UNION ALL
@@ -52,6 +57,7 @@ FROM (
     SELECT b.booked_at, 'booked.' || b.cause, b.amount_fen, CASE WHEN b.cause IN ('failure', 'return') THEN m.code END, b.told_by, coalesce(m.bank_ref, b.cause_id)
     FROM postings b
     JOIN mine m ON b.cause_id = m.payment_id::text
+    WHERE b.person_id IN (SELECT person_id FROM ids)
     UNION ALL
     SELECT s.sent_at, CASE WHEN s.missing = '{}' THEN 'sms.complete' ELSE 'sms.incomplete' END, NULL,
            array_to_string(s.missing, ' '), NULL, m.payment_id::text

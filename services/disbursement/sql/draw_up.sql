@@ -15,7 +15,7 @@ WITH scope AS NOT MATERIALIZED (
 SELECT payment_id(person_id, subsidy, period, attempts + 1) AS payment_id, period, person_id, subsidy,
        attempts + 1 AS attempt, CAST(:cycle_id AS uuid) AS cycle_id, area, level,
        entitled_fen - paid_fen AS amount_fen, CAST(0 AS bigint) AS offset_fen, CAST(NULL AS uuid) AS offset_recovery_id,
-       entitled_fen, paid_fen AS paid_before_fen,
+       entitled_fen, paid_fen AS paid_before_fen, version AS entitlement_version,
        CASE WHEN hold_kind IS NOT NULL THEN 'held' WHEN obstacle IS NOT NULL THEN 'unpayable' END AS outcome,
        coalesce(hold_kind, obstacle) AS reason, finding_id
 FROM judged

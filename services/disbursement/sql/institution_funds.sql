@@ -1,25 +1,22 @@
 -- Per child of an institution: what was paid to it while the institution was the guardian, what it used, what is left.
-WITH received AS (
-    SELECT c.person_id, min(c.area) AS area, coalesce(sum(p.amount_fen - p.offset_fen), 0)::bigint AS received_fen
-    FROM institution_children c
-    LEFT JOIN payments p ON p.person_id = c.person_id AND p.status = 'settled' AND p.holder = 'institution'
-         AND CASE WHEN c.payees IS NULL THEN c.days @> p.settled_on ELSE c.payees @> p.payee_version END
-         AND p.settled_on <= coalesce(CAST(:on AS date), 'infinity')
-    WHERE c.org_code = :org AND c.area LIKE :area || '%'
-    GROUP BY c.person_id
-),
-used AS (
-    SELECT person_id, jsonb_object_agg(category, amount_fen) AS used, sum(amount_fen)::bigint AS used_fen
-    FROM (
-        SELECT person_id, category, sum(amount_fen)::bigint AS amount_fen
-        FROM institution_uses
-        WHERE org_code = :org AND used_on <= coalesce(CAST(:on AS date), 'infinity')
-        GROUP BY person_id, category
-    ) AS by_category
+WITH children AS (
+    SELECT person_id, min(area) AS area FROM institution_children
+    WHERE org_code = :org AND area LIKE :area || '%'
     GROUP BY person_id
+),
+booked AS (
+    SELECT b.person_id, u.category,
+           sum(CASE WHEN 'institution_funds' = b.debit THEN b.amount_fen ELSE -b.amount_fen END)::bigint AS fen
+    FROM personal_postings b
+    LEFT JOIN institution_uses u ON b.cause IN ('institution_use', 'institution_return') AND u.use_id::text = b.cause_id
+    WHERE b.org_code = :org AND b.booked_on <= coalesce(CAST(:on AS date), 'infinity')
+    GROUP BY b.person_id, u.category
 )
-SELECT r.person_id, r.area, r.received_fen, coalesce(u.used, '{}') AS used, coalesce(u.used_fen, 0) AS used_fen,
-       r.received_fen - coalesce(u.used_fen, 0) AS unspent_fen
-FROM received r
-LEFT JOIN used u USING (person_id)
-ORDER BY r.person_id
+SELECT c.person_id, c.area, coalesce(sum(b.fen) FILTER (WHERE b.category IS NULL), 0)::bigint AS received_fen,
+       coalesce(jsonb_object_agg(b.category, -b.fen) FILTER (WHERE b.category IS NOT NULL), '{}') AS used,
+       coalesce(-sum(b.fen) FILTER (WHERE b.category IS NOT NULL), 0)::bigint AS used_fen,
+       coalesce(sum(b.fen), 0)::bigint AS unspent_fen
+FROM children c
+LEFT JOIN booked b USING (person_id)
+GROUP BY c.person_id, c.area
+ORDER BY c.person_id

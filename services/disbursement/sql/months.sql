@@ -1,7 +1,7 @@
 -- Common table expressions between `scope` (person_id, subsidy) and what a query asks: every month of these persons from
 -- since to upto, entitled to or not, with what is recorded of it (sql/recorded.sql).
 entitled AS (
-    SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen, s.area, s.level
+    SELECT s.person_id, s.subsidy, month::date AS period, s.amount_fen, s.area, s.level, s.version
     FROM entitled_spans s
     CROSS JOIN LATERAL generate_series(
         greatest(lower(s.months), CAST(:since AS date))::timestamp,

@@ -38,7 +38,7 @@ recorded AS (
     GROUP BY person_id, subsidy, period
 ),
 months AS (
-    SELECT person_id, subsidy, period, e.area, e.level,
+    SELECT person_id, subsidy, period, e.area, e.level, e.version,
            CASE WHEN r.not_due THEN 0
                 ELSE greatest(coalesce(e.amount_fen, 0) - coalesce(r.disallowed_fen, 0), 0) END AS entitled_fen,
            coalesce(r.settled_fen, 0) AS settled_fen,

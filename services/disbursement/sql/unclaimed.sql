@@ -11,7 +11,7 @@ WITH paid AS (
 ),
 claimed AS (
     SELECT r.person_id, r.subsidy, m.period, sum(m.claimed_fen) AS claimed_fen,
-           sum(m.repaid_fen + m.written_off_fen) AS ended_fen
+           sum(m.repaid_fen) AS repaid_fen
     FROM recoveries r
     JOIN recovery_months m USING (recovery_id)
     GROUP BY r.person_id, r.subsidy, m.period
@@ -25,4 +25,4 @@ LEFT JOIN claimed c ON c.person_id = p.person_id AND c.subsidy = p.subsidy AND c
 CROSS JOIN LATERAL (
     SELECT CASE WHEN d.whole THEN 0 ELSE greatest(coalesce(s.amount_fen, 0) - coalesce(d.amount_fen, 0), 0) END AS entitled_fen
 ) AS due
-WHERE greatest(p.settled_fen - due.entitled_fen, coalesce(c.ended_fen, 0), 0) <> coalesce(c.claimed_fen, 0)
+WHERE greatest(p.settled_fen - due.entitled_fen, coalesce(c.repaid_fen, 0), 0) <> coalesce(c.claimed_fen, 0)

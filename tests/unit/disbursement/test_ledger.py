@@ -21,7 +21,7 @@ def test_a_settled_payment_moves_its_money_from_the_budget_to_paid() -> None:
         ledger.appropriate(BOOK, "财社〔2026〕1号", 50_000, on=ON),
         ledger.commit(BOOK, "cycle", 10_000, on=ON),
         ledger.send(BOOK, "batch", 10_000, on=ON),
-        ledger.settle(BOOK, "payment", 10_000, on=ON),
+        ledger.settle(BOOK, "payment", 10_000, person_id="p1", on=ON),
     ]
     assert balance_of(entries) == {"appropriated": -50_000, "available": 40_000, "paid": 10_000}
 
@@ -31,9 +31,9 @@ def test_money_of_a_failed_and_of_a_returned_payment_can_be_sent_again() -> None
         ledger.appropriate(BOOK, "1", 20_000, on=ON),
         ledger.commit(BOOK, "cycle", 20_000, on=ON),
         ledger.send(BOOK, "batch", 20_000, on=ON),
-        ledger.fail(BOOK, "first", 10_000, on=ON),
-        ledger.settle(BOOK, "second", 10_000, on=ON),
-        ledger.take_back(BOOK, "second", 10_000, on=ON),
+        ledger.fail(BOOK, "first", 10_000, person_id="p1", on=ON),
+        ledger.settle(BOOK, "second", 10_000, person_id="p1", on=ON),
+        ledger.take_back(BOOK, "second", 10_000, person_id="p1", on=ON),
     ]
     assert balance_of(entries) == {"appropriated": -20_000, "available": 20_000}
 
@@ -43,8 +43,8 @@ def test_a_payment_reported_failed_and_then_settled_counts_as_paid() -> None:
         ledger.appropriate(BOOK, "1", 10_000, on=ON),
         ledger.commit(BOOK, "cycle", 10_000, on=ON),
         ledger.send(BOOK, "batch", 10_000, on=ON),
-        ledger.fail(BOOK, "payment", 10_000, on=ON),
-        ledger.settle_after_failure(BOOK, "payment", 10_000, on=ON),
+        ledger.fail(BOOK, "payment", 10_000, person_id="p1", on=ON),
+        ledger.settle_after_failure(BOOK, "payment", 10_000, person_id="p1", on=ON),
     ]
     assert balance_of(entries) == {"appropriated": -10_000, "paid": 10_000}
 
@@ -54,13 +54,32 @@ def test_what_is_recovered_goes_to_the_treasury_and_not_to_the_next_payment() ->
         ledger.appropriate(BOOK, "1", 30_000, on=ON),
         ledger.commit(BOOK, "cycle", 30_000, on=ON),
         ledger.send(BOOK, "batch", 30_000, on=ON),
-        ledger.settle(BOOK, "payment", 30_000, on=ON),
-        ledger.claim(BOOK, "case/1", 25_000, on=ON),
-        ledger.repay(BOOK, "repayment", 10_000, on=ON),
-        ledger.write_off(BOOK, "write-off", 5_000, on=ON),
-        ledger.reduce_claim(BOOK, "case/2", 10_000, on=ON),
+        ledger.settle(BOOK, "payment", 30_000, person_id="p1", on=ON),
+        ledger.claim(BOOK, "case/1", 25_000, person_id="p1", on=ON),
+        ledger.repay(BOOK, "repayment", 10_000, person_id="p1", on=ON),
+        ledger.write_off(BOOK, "write-off", 5_000, person_id="p1", on=ON),
+        ledger.reduce_claim(BOOK, "case/2", 10_000, person_id="p1", on=ON),
     ]
     assert balance_of(entries) == {"appropriated": -30_000, "paid": 15_000, "refunded": 10_000, "written_off": 5_000}
+
+
+def test_what_an_institution_gets_is_its_childs_until_it_is_used_or_given_back() -> None:
+    child = {"person_id": "p1", "org_code": "12530100MB0000001X"}
+    entries = [
+        ledger.appropriate(BOOK, "1", 10_000, on=ON),
+        ledger.commit(BOOK, "cycle", 10_000, on=ON),
+        ledger.send(BOOK, "batch", 10_000, on=ON),
+        ledger.settle(BOOK, "payment", 10_000, person_id="p1", on=ON),
+        ledger.entrust(BOOK, "payment", 10_000, **child, on=ON),
+        ledger.use(BOOK, "first", 6_000, **child, on=ON),
+        ledger.give_back(BOOK, "second", 1_000, **child, on=ON),
+    ]
+    assert balance_of(entries) == {
+        "appropriated": -10_000,
+        "paid": 6_000,
+        "refunded": 1_000,
+        "institution_funds": 3_000,
+    }
 
 
 @pytest.mark.parametrize("amount_fen", [0, -1])

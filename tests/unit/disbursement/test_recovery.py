@@ -46,6 +46,18 @@ def test_a_written_off_month_is_never_claimed_again() -> None:
     assert review_claims({APRIL: 10_000}, [closed], "low_income.exited") == []
 
 
+def test_what_was_written_off_falls_away_too_when_the_bank_returns_the_month() -> None:
+    closed = case(ClaimedMonth(APRIL, 10_000, repaid_fen=1_000, written_off_fen=9_000))
+    [reduced] = review_claims({APRIL: 0}, [closed], "person.died")
+    assert reduced.months == (ClaimedMonth(APRIL, 1_000, repaid_fen=1_000),)
+
+
+def test_a_claim_is_given_up_before_what_was_written_off_counts_as_due() -> None:
+    open_case = case(ClaimedMonth(APRIL, 10_000, written_off_fen=4_000))
+    [reduced] = review_claims({APRIL: 5_000}, [open_case], "person.died")
+    assert reduced.months == (ClaimedMonth(APRIL, 5_000, written_off_fen=4_000),)
+
+
 def test_a_closed_case_is_not_opened_again_for_another_month() -> None:
     closed = case(ClaimedMonth(APRIL, 10_000, repaid_fen=10_000))
     [opened] = review_claims({APRIL: 10_000, MAY: 10_000}, [closed], "person.died")
