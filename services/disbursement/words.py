@@ -91,6 +91,7 @@ CAUSES: dict[str, str] = {
     "error": "工作差错",
     "reduced": "应发金额减少",
     "moved": "已转出本地区",
+    "on_its_way": "同月另有一笔在途",
     "event_unread": "有一条变动未能读取",
     "judgement_blocked": "有一条变动未能认定",
     **{str(obstacle): name for obstacle, name in OBSTACLE_NAMES.items()},

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
 from libs.common.period import Period
-from tests.conftest import Databases, Issuer, eventually
+from tests.conftest import Databases, Issuer
 from tests.integration.disbursement import HEIR, Person, World, world
 from tests.integration.test_disbursement_takeover import opened
 
@@ -149,6 +149,40 @@ async def test_who_was_paid_and_claimed_from_under_both_ids_owes_what_one_person
     await here.invariants_hold()
 
 
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_month_drawn_up_under_both_ids_is_paid_once_and_paid_under_both_is_claimed_once(
+    here: World, sent: bool
+) -> None:
+    area = here.county()
+    await here.funded(area)
+    wrong, right = await here.person(area), await here.person(area)
+    for person in (wrong, right):
+        await person.entitled("2026-01", "2026-01")
+    await here.heard()
+    cycle = await here.approved(area, "2026-01")
+    assert cycle["counts"]["payable"] == 2
+    path = f"/v1/cycles/{cycle['cycle_id']}"
+    if sent:
+        await here.post(f"{path}/submission", "finance")
+        await here.cycle_is(cycle["cycle_id"], "closed")
+    for event in (emptied(wrong, right), taken_on(wrong, right, "2026-01")):
+        await here.tell("eligibility", event)
+    await here.heard()
+    if not sent:
+        await here.post(f"{path}/submission", "finance")
+        await here.cycle_is(cycle["cycle_id"], "closed")
+    assert await here.sql("SELECT * FROM dead_letters") == []
+    month = await right.account_of("2026-01")
+    assert (month["paid_fen"], month["overpaid_fen"]) == ((20_000, 10_000) if sent else (10_000, 0))
+    claims = (await here.get(f"/v1/recoveries?person_id={right.person_id}"))["items"]
+    assert [claim["amount_fen"] for claim in claims] == ([10_000] if sent else [])
+    accounts = (await here.get(f"/v1/persons/{right.person_id}/ledger"))["balances"]
+    assert [book["balances"] for book in accounts] == [
+        {"paid_fen": 10_000, "receivable_fen": 10_000} if sent else {"paid_fen": 10_000}
+    ]
+    await here.invariants_hold()
+
+
 async def test_months_paid_elsewhere_change_whose_they_are_and_nothing_else(here: World) -> None:
     async with here.database.transaction() as tx:
         await tx.connection.execute(
@@ -163,24 +197,6 @@ async def test_months_paid_elsewhere_change_whose_they_are_and_nothing_else(here
         with pytest.raises(Exception, match="append-only"):
             async with here.database.transaction() as tx:
                 await tx.connection.execute(text(statement))
-
-
-async def test_both_ids_together_are_reported_once_they_are_one(here: World) -> None:
-    """Two ids with a payment on its way for the same month are for people to sort out: the event is set aside."""
-    area = here.county()
-    await here.funded(area)
-    wrong, right = await here.person(area), await here.person(area)
-    for person in (wrong, right):
-        await person.entitled("2026-01", "2026-01")
-    await here.heard()
-    assert (await here.drawn_up(area, "2026-01"))["counts"]["payable"] == 2
-    await here.tell("eligibility", emptied(wrong, right))
-
-    async def set_aside() -> bool:
-        letters = (await here.get("/v1/dead-letters", "admin"))["items"]
-        return any(letter["type"] == "entitlement.changed.v1" for letter in letters)
-
-    await eventually(set_aside)
 
 
 async def test_a_child_of_an_institution_under_both_ids_is_one_child(here: World) -> None:

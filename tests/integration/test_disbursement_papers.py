@@ -148,6 +148,19 @@ async def test_the_ledger_names_the_township_and_a_township_prints_its_own(here:
         assert (len(found), found.count(paid.area)) == (persons, 1)
 
 
+async def test_each_line_of_the_ledger_of_persons_names_the_certificate_that_its_months_rest_on(here: World) -> None:
+    person = await here.person(here.county())
+    before = EntitledMonths(
+        from_=Period(2026, 1), to=Period(2026, 2), amount_fen=9_000, area=person.area, level=2, category="mental",
+        policy_version="test", cause="application.approved",
+    )  # fmt: skip
+    since = before.model_copy(update={"from_": Period(2026, 3), "to": None, "level": 4, "category": "physical"})
+    await person.schedule((before, since), cause="certificate.reassessed")
+    await here.heard()
+    rows = await sheet(here, f"/v1/papers/ledger.xlsx?area={person.area}&period=2026-04", "civil_affairs")
+    assert [row[2] for row in rows[3:] if row[1]] == ["53010219700501001862", "53010219700501001844B1"]
+
+
 async def test_the_balances_add_up_to_what_was_granted(here: World) -> None:
     paid, _, _ = await county(here)
     period = (await here.sql("SELECT to_char(max(booked_on), 'YYYY-MM') AS month FROM postings"))[0]["month"]

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.common.clock import business_today
 from tests.conftest import Databases, Issuer
-from tests.integration.disbursement import TODAY, World, world
+from tests.integration.disbursement import World, world
 
 ORG = "12530102MB00001234"
 FACTORS = dict.fromkeys(
@@ -76,7 +77,9 @@ async def test_a_childs_money_is_followed_without_anybody_recording_the_child(he
     ]
     assert booked[1]["told_by"]
 
-    await here.webhook("payment.returned", payment_id=payment["payment_id"], returned_on=TODAY, code="closed")
+    await here.webhook(
+        "payment.returned", payment_id=payment["payment_id"], returned_on=str(business_today()), code="closed"
+    )
     [funds] = (await here.get(f"/v1/institutions/{org}/funds"))["items"]
     assert (funds["received_fen"], funds["unspent_fen"]) == (0, 0)
     await child.paid_to("6222020000000903", cannot_act=True)

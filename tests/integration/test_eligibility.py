@@ -348,6 +348,21 @@ async def test_two_ids_of_one_person_become_one_entitlement(eligibility: Eligibi
     assert await eligibility.months("care", "p1-right") == [("2026-03", "2030-04", 11000)]
 
 
+async def test_who_goes_on_as_before_is_told_anew_once_another_id_goes_on_in_theirs(eligibility: Eligibility) -> None:
+    """Both were paid: whoever pays learns by it that one person was paid twice."""
+    await eligibility.take(approved(person="p1-wrong"), approved(person="p1-right", number=2))
+    before = await eligibility.months("living", "p1-right")
+    await eligibility.take(PersonMerged(person_id="p1-wrong", version=1, into_person_id="p1-right"))
+    assert await eligibility.months("living", "p1-right") == before
+    told = [event for event in await eligibility.published("entitlement.changed.v1") if event["version"] == 2]
+    assert sorted((event["person_id"], event["subsidy"], event["members"]) for event in told) == [
+        ("p1-right", "care", ["p1-wrong"]),
+        ("p1-right", "living", ["p1-wrong"]),
+        ("p1-wrong", "care", []),
+        ("p1-wrong", "living", []),
+    ]
+
+
 async def test_a_candidate_is_prescreened_by_the_same_rules(eligibility: Eligibility) -> None:
     renewal: dict[str, Any] = {"category": "physical", "level": 2, "expires_on": date(2036, 8, 9)}
     await eligibility.take(fact(CertificateRenewed, date(2026, 8, 10), **renewal))

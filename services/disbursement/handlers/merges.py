@@ -7,7 +7,7 @@ that schedule counts. The payments keep their ids: the bank knows them by these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import text
 
@@ -26,10 +26,21 @@ async def merge_persons(sealer: Sealer, tx: Transaction, told: Iterable[Entitlem
     if not pairs:
         return
     await tx.lock(*{person_id for pair in pairs for person_id in pair})
-    for old, root in pairs:
-        if await _is_news(tx, old, root):
+    for old, into in pairs:
+        root = (await survivors(tx, {into}))[into]  # told late, it may have gone on under another one itself
+        await tx.lock(root)
+        if old != root and await _is_news(tx, old, root):
             await _move(tx, old, root)
             await move_heirs(sealer, tx, old, root)
+
+
+async def survivors(tx: Transaction, person_ids: Collection[str]) -> dict[str, str]:
+    """Under which id each of these goes on now; its own, if it was never merged."""
+    merged = await tx.connection.execute(
+        text("SELECT person_id, into_person_id FROM merged_persons WHERE person_id = ANY(CAST(:ids AS text[]))"),
+        {"ids": list(person_ids)},
+    )
+    return {person_id: person_id for person_id in person_ids} | {row.person_id: row.into_person_id for row in merged}
 
 
 async def without_merged(tx: Transaction, schedules: Sequence[EntitlementChanged]) -> list[EntitlementChanged]:
@@ -52,6 +63,11 @@ def _pairs(event: EntitlementChanged) -> list[tuple[str, str]]:
 
 
 async def _is_news(tx: Transaction, old: str, root: str) -> bool:
+    """Notes that an id goes on under another one, with whoever went on under it."""
+    await tx.connection.execute(
+        text("UPDATE merged_persons SET into_person_id = :root, merged_at = :now WHERE into_person_id = :old"),
+        {"old": old, "root": root, "now": tx.now},
+    )
     known = await tx.connection.execute(
         text(
             "INSERT INTO merged_persons (person_id, into_person_id, merged_at) VALUES (:old, :root, :now)"

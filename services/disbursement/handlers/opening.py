@@ -14,6 +14,7 @@ from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
+from services.disbursement.handlers.merges import survivors
 from services.disbursement.handlers.overpayments import review_overpayments
 from services.disbursement.handlers.projections import keep_payees
 from services.disbursement.ledger import Book
@@ -29,7 +30,8 @@ async def take_over(sealer: Sealer, tx: Transaction, received: Sequence[Received
 async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) -> None:
     """Enters and books the paid months. Where the schedule is known already, what they make overpaid is claimed; else
     the schedule that follows sees to it."""
-    await tx.lock(*{event.person_id for event in events})
+    persons = await survivors(tx, {event.person_id for event in events})
+    await tx.lock(*persons, *persons.values())
     entry_id, on = new_id(), business_date(tx.now)
     entered = await tx.connection.execute(
         query("enter_openings"),
@@ -48,12 +50,12 @@ async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) 
     )
     known = await tx.connection.execute(
         text(
-            "SELECT person_id, subsidy FROM entitlements"
+            "SELECT DISTINCT person_id, subsidy FROM entitlements"
             " JOIN unnest(CAST(:persons AS text[]), CAST(:subsidies AS text[])) AS entered (person_id, subsidy)"
             " USING (person_id, subsidy) ORDER BY person_id, subsidy"
         ),
         {
-            "persons": [event.person_id for event in events for _ in event.paid],
+            "persons": [persons[event.person_id] for event in events for _ in event.paid],
             "subsidies": [subsidy for event in events for subsidy in event.paid],
         },
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import select, text
 
+from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
-from libs.common.identity import mask_name
+from libs.common.identity import CertificateNumber, mask_name
 from libs.common.period import Period
 from libs.common.privacy import Sealer
 from services.disbursement.bank import Batch
@@ -39,16 +41,28 @@ class Names:
         ]
 
     def with_certificates(self, found: list[Row]) -> list[Row]:
-        """The rows with `certificate_number` to be read; masked, whoever may not read names reads none."""
+        """The rows with `certificate_number` to be read, of the certificate that their months rest on; masked, whoever
+        may not read names reads none."""
         for row in found:
             sealed = None if self._masked else row["certificate_number"]
             row["certificate_number"] = (
-                self._sealer.open(sealed, "payees", row["person_id"], "certificate_number") if sealed else ""
+                _in_force(self._sealer.open(sealed, "payees", row["person_id"], "certificate_number"), row)
+                if sealed
+                else ""
             )
         return found
 
     def _open(self, sealed: str | None, person_id: str, column: str) -> str:
         return self._show(self._sealer.open(sealed, "payees", person_id, column)) if sealed else ""
+
+
+def _in_force(number: str, row: Row) -> str:
+    """The certificate's number while it said the category and level of these months: a reassessment changes the digits
+    for both, and the payee names the newest."""
+    newest = CertificateNumber.parse(number, on=business_today())
+    if row["category"] is None or (newest.category, newest.level) == (row["category"], row["level"]):
+        return number
+    return replace(newest, category=row["category"], level=row["level"], reissue=0).number
 
 
 async def roster_items(tx: Transaction, names: Names, cycle_id: UUID) -> list[Row]:

@@ -446,9 +446,10 @@ CREATE TABLE payments (
            END)
 ) PARTITION BY LIST (period);
 -- A month has one attempt on its way at a time. The next one is drawn up on what the last one came to, and carries the
--- next number: of two drawn up on the same state the database takes one.
+-- next number: of two drawn up on the same state the database takes one. Of two ids that turn out to be one person's each
+-- may have one: what is not sent yet of the two is dropped (sql/drop_stopped.sql).
 CREATE UNIQUE INDEX payments_one_on_its_way ON payments (person_id, subsidy, period)
-    WHERE status IN ('pending', 'sent');
+    WHERE status IN ('pending', 'sent') AND drawn_up_for IS NULL;
 CREATE INDEX payments_by_cycle ON payments (cycle_id, status);
 CREATE INDEX payments_by_batch ON payments (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX payments_by_area ON payments (area text_pattern_ops, status);

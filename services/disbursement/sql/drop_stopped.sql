@@ -1,7 +1,8 @@
--- Takes out of a cycle what was held, reduced, moved or left without an account since it was drawn up; never adds.
+-- Takes out of a cycle what was held, reduced, moved or left without an account since it was drawn up, and what another
+-- payment is on its way for: of two ids that turned out to be one person's, each had one. It never adds.
 -- It may be narrowed to some payments; else it takes all that are not sent yet.
 WITH candidates AS (
-    SELECT p.payment_id, p.period, p.person_id, p.subsidy, p.amount_fen, c.area AS cycle_area
+    SELECT p.payment_id, p.period, p.person_id, p.subsidy, p.attempt, p.amount_fen, c.area AS cycle_area
     FROM payments p
     JOIN cycles c USING (cycle_id)
     WHERE p.cycle_id = :cycle_id AND p.status = 'pending' AND p.period BETWEEN CAST(:since AS date) AND CAST(:upto AS date)
@@ -18,12 +19,19 @@ stopped AS (
                WHEN j.hold_kind IS NOT NULL THEN j.hold_kind
                WHEN j.obstacle IS NOT NULL THEN j.obstacle
                WHEN j.entitled_fen - j.paid_fen < c.amount_fen THEN 'reduced'
-               ELSE 'moved'
+               WHEN j.area NOT LIKE c.cycle_area || '%' THEN 'moved'
+               ELSE 'on_its_way'
            END AS reason
     FROM candidates c
     JOIN judged j USING (person_id, subsidy, period)
     WHERE j.hold_kind IS NOT NULL OR j.obstacle IS NOT NULL
        OR j.entitled_fen - j.paid_fen < c.amount_fen OR j.area NOT LIKE c.cycle_area || '%'
+       OR j.sent_fen > 0
+       OR j.pending_fen > c.amount_fen AND EXISTS (
+              SELECT FROM payments o
+              WHERE o.person_id = c.person_id AND o.subsidy = c.subsidy AND o.period = c.period
+                AND o.status = 'pending' AND o.attempt < c.attempt
+          )
 ),
 dropped AS (
     DELETE FROM payments p
@@ -33,7 +41,13 @@ dropped AS (
 ),
 noted AS (
     INSERT INTO cycle_exceptions (cycle_id, person_id, subsidy, period, amount_fen, outcome, reason, finding_id)
-    SELECT CAST(:cycle_id AS uuid), person_id, subsidy, period, amount_fen, 'dropped', reason, finding_id FROM dropped
+    -- Of two payments of a month the cycle names what became of the last.
+    SELECT DISTINCT ON (person_id, subsidy, period) CAST(:cycle_id AS uuid), person_id, subsidy, period, amount_fen,
+           'dropped', reason, finding_id
+    FROM dropped
+    ORDER BY person_id, subsidy, period, reason = 'on_its_way'
+    ON CONFLICT (cycle_id, person_id, subsidy, period) DO UPDATE
+        SET amount_fen = excluded.amount_fen, reason = excluded.reason, finding_id = excluded.finding_id
 )
 SELECT book_area, subsidy, book_year, count(*) AS payments, sum(amount_fen)::bigint AS amount_fen
 FROM dropped

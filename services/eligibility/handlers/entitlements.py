@@ -102,13 +102,15 @@ async def tell_schedules(
     *,
     bulk: bool,
 ) -> int:
-    """Stores and publishes those of the schedules that differ from what is stored; how many."""
+    """Stores and publishes those of the schedules that differ from what is stored, or that another id's goes on in:
+    what was paid under that one counts for this one from then on. How many."""
     today = Period.of(business_date(tx.now))
     changes: list[_Change] = []
     for person, schedules in judged:
+        taken_on = {subsidy for _, subsidy, _ in person.superseded}
         for subsidy, schedule in schedules.items():
             months = [_stored(entry) for entry in schedule.entitlements]
-            if not _same(months, person.schedules.get(subsidy, [])):
+            if subsidy in taken_on or not _same(months, person.schedules.get(subsidy, [])):
                 stopped = schedule.stopped_because if _has_ended(schedule, today) else None
                 cause = cause_of[person.person_id, subsidy]
                 changes.append((_changed(person, subsidy, schedule, stopped, cause), months))
