@@ -8,7 +8,8 @@ booked AS (
     SELECT b.person_id, u.category,
            sum(CASE WHEN 'institution_funds' = b.debit THEN b.amount_fen ELSE -b.amount_fen END)::bigint AS fen
     FROM personal_postings b
-    LEFT JOIN institution_uses u ON b.cause IN ('institution_use', 'institution_return') AND u.use_id::text = b.cause_id
+    LEFT JOIN institution_uses u
+         ON u.use_id = CASE WHEN b.cause IN ('institution_use', 'institution_return') THEN b.cause_id::uuid END
     WHERE b.org_code = :org AND b.booked_on <= coalesce(CAST(:on AS date), 'infinity')
     GROUP BY b.person_id, u.category
 )
