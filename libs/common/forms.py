@@ -36,8 +36,9 @@ def form(
     done: Done | None = None,
     body: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
     primary: bool = True,
+    method: Literal["post", "put"] = "post",
 ) -> None:
-    """Inputs and a button that posts them; `body` makes of the values what the service takes, or raises `Refused`.
+    """Inputs and a button that sends them; `body` makes of the values what the service takes, or raises `Refused`.
     A refusal is shown below."""
     inputs: dict[str, Any] = {}
     with ui.row().classes("lb-filters"):
@@ -55,7 +56,7 @@ def form(
             with refused:
                 problem(refusal)
             return
-        if await posted(desk, path, given, refused):
+        if await posted(desk, path, given, refused, method=method):
             ui.notify(f"{button}：已完成")
             await _call(done)
 
@@ -91,7 +92,13 @@ async def posted(
     """Whether the service took it; if not, its reason stands in `refused`."""
     refused.clear()
     try:
-        await (desk.rest.delete(path) if method == "delete" else desk.rest.post(path, body))
+        match method:
+            case "delete":
+                await desk.rest.delete(path)
+            case "put":
+                await desk.rest.put(path, body)
+            case _:
+                await desk.rest.post(path, body)
     except Refused as refusal:
         with refused:
             problem(refusal)

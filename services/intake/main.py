@@ -21,6 +21,7 @@ from services.intake.api import (
     places,
     public,
     publications,
+    registers,
     roster_imports,
     spot_checks,
     statistics,
@@ -30,6 +31,7 @@ from services.intake.handlers.certificates import follow_awaited_certificates
 from services.intake.handlers.escalations import escalate_what_is_late
 from services.intake.handlers.persons import tell_who_came_of_age
 from services.intake.handlers.publications import publish_what_changed
+from services.intake.handlers.registers import follow_registers
 from services.intake.handlers.roster_imports import RosterReading
 from services.intake.handlers.store_checks import check_due, remove_strays
 from services.intake.invariants import INVARIANTS
@@ -60,6 +62,7 @@ def build(settings: Settings) -> FastAPI:
             spot_checks.api,
             statistics.api,
             persons.api,
+            registers.api,
             objections.api,
             public.api,
             papers.api,
@@ -76,6 +79,7 @@ def build(settings: Settings) -> FastAPI:
         daily_tasks=[
             DailyTask("tell who came of age", lambda tx, as_of: tell_who_came_of_age(tx, vault, as_of)),
             DailyTask("follow certificates", lambda tx, as_of: follow_awaited_certificates(tx, vault, as_of)),
+            DailyTask("follow registers", lambda tx, as_of: follow_registers(tx, vault, as_of)),
             DailyTask("escalate what is late", escalate_what_is_late),
             DailyTask("publish what changed", publish_what_changed),
             DailyTask("read archives back", lambda tx, as_of: check_due(tx, stores, vault, as_of)),

@@ -94,6 +94,7 @@ def person_row(vault: Vault, person: Person) -> dict[str, Any]:
         "payee_version": person.payee_version,
         "contact_version": person.contact_version,
         "cannot_act_told": person.cannot_act_told,
+        "guardian_in_question": person.guardian_in_question,
         "phone_token": person.phone and vault.persons.token("phone", person.phone),
         "name_birth_token": vault.persons.token("name and birth", f"{person.name} {person.id_number[6:14]}"),
     }
@@ -244,6 +245,7 @@ def payee_of(
         phone=vault.seal(person.phone, event_id, "phone"),
         account=account,
         cannot_act=person.cannot_act(on),
+        guardian_in_question=person.guardian_in_question,
         effective_on=recorded.effective_on if recorded is not None else on,
     )
 
@@ -292,4 +294,5 @@ def person_in(vault: Vault, row: RowMapping | Mapping[str, Any]) -> Person:
         payee_version=row["payee_version"],
         contact_version=row["contact_version"],
         cannot_act_told=row["cannot_act_told"],
+        guardian_in_question=row["guardian_in_question"],
     )

@@ -15,6 +15,7 @@ class Person:
     """`adult_on`: when a minor comes of age, None for adults. `certificate`: as confirmed in the last approval, or told
     since. `phone_given_at`: None until the phone is another than the one first applied with.
     The versions are those of the last `payee.changed` and `contact.changed`; `cannot_act_told` is what the former said.
+    `guardian_in_question`: a register names another guardian, or none any more (notice 4.5).
     """
 
     person_id: str
@@ -29,6 +30,7 @@ class Person:
     payee_version: int = 0
     contact_version: int = 0
     cannot_act_told: bool = False
+    guardian_in_question: bool = False
 
     def cannot_act(self, on: date) -> bool:
         """Not able to recognise their own conduct (不能辨别自身行为, notice 4.4) on that day."""

@@ -14,6 +14,7 @@ from libs.common.events.matching import (
     CertificateRenewed,
     FactRetracted,
     FindingConfirmed,
+    RegisterTold,
 )
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
@@ -21,6 +22,7 @@ from services.intake.handlers.assessments import note_assessments, note_entitlem
 from services.intake.handlers.certificates import note_certificates, note_retractions
 from services.intake.handlers.findings import note_confirmed
 from services.intake.handlers.publications import publish_what_changed
+from services.intake.handlers.registers import note_registers
 from services.intake.handlers.takeover import decide_recipients
 from services.intake.vault import Vault
 
@@ -34,6 +36,9 @@ def subscriptions(vault: Vault) -> list[Subscription]:
 
     async def retracted(tx: Transaction, received: Sequence[Received]) -> None:
         await note_retractions(tx, vault, received, on=business_today())
+
+    async def registered(tx: Transaction, received: Sequence[Received]) -> None:
+        await note_registers(tx, vault, received, on=business_today())
 
     async def judged(tx: Transaction, received: Sequence[Received]) -> None:
         await decide_recipients(tx, vault, received, on=business_today())
@@ -52,6 +57,7 @@ def subscriptions(vault: Vault) -> list[Subscription]:
         Subscription(CertificateReassessed, certified),
         Subscription(FactRetracted, retracted),
         Subscription(FindingConfirmed, note_confirmed),
+        Subscription(RegisterTold, registered),
     ]
 
 

@@ -32,6 +32,7 @@ persons = Table(
     Column("payee_version", BigInteger),
     Column("contact_version", BigInteger),
     Column("cannot_act_told", Boolean),
+    Column("guardian_in_question", Boolean),
     Column("phone_token", Text),
     Column("name_birth_token", Text),
     Column("merged_into", Text),
@@ -164,6 +165,23 @@ changes = Table(
     Column("approved_at", DateTime(timezone=True)),
     Column("rejected_by", Text),
     Column("rejected_at", DateTime(timezone=True)),
+    Column("reason", Text),
+)
+
+register_leads = Table(
+    "register_leads",
+    metadata,
+    Column("lead_id", UUID, primary_key=True),
+    Column("person_id", Text),
+    Column("kind", Text),
+    Column("source", Text),
+    Column("as_of", Date),
+    Column("said", JSONB),
+    Column("status", Text),
+    Column("opened_on", Date),
+    Column("due_on", Date),
+    Column("closed_on", Date),
+    Column("dismissed_by", Text),
     Column("reason", Text),
 )
 

@@ -2,8 +2,8 @@
 names one.
 
 The files hold plain SQL that both run, with equal results; they read views named after the sources, `roster`, `known`,
-`feed`, `excluding` and `allowing` (`exclusions.py`), and `run` (one row: the day it is for). Months in them are counted
-from year 0, as `Period.index` does.
+`feed`, `concerned`, `excluding` and `allowing` (`exclusions.py`), and `run` (one row: the day it is for). Months in
+them are counted from year 0, as `Period.index` does.
 """
 
 from __future__ import annotations

@@ -124,3 +124,55 @@ async def test_an_upheld_objection_against_a_month_is_looked_into_and_closed(vis
         await dialog.get_by_role("button", name="办结").click()
     await expect(main.get_by_text("没有符合条件的记录")).to_be_visible()
     assert visitor.complaints == []
+
+
+async def test_a_guardianship_that_ended_holds_the_money_until_the_township_names_the_new_guardian(
+    visitor: Visitor, world: World
+) -> None:
+    area = world.county()
+    child, father, mother = (world.person(area, "mental", 2, name) for name in ("李小山", "李大山", "王小梅"))
+    account = {"holder": "guardian", "bank": "云南农信", "number": father.account, "status": "active", "reason": "无卡"}
+    guardian = {"kind": "person", "name": father.name, "id_number": father.id_number}
+    await world.apply(child, "2026-01-10", ["care"], guardian=guardian, account=account)
+    await world.review_all(child)
+    await world.approved(child)
+    await world.until_books(child, "care", "2026-03", payee_ready=True)
+
+    csv = f"id_number,guardian_name,guardian_id_number,from,to\n{child.id_number},{father.name},{father.id_number}"
+    path = f"/v1/feeds/guardianships?area={area}&as_of=2026-03-31&mode=delta"
+    headers = {"content-type": "text/csv"}
+    content = f"{csv},2020-01-01,2026-03-01\n"
+    feed = await world.call("POST", "matching", path, "civil_affairs", area, content=content, headers=headers)
+    assert feed.status_code == 201, feed.text
+    await world.until_books(child, "care", "2026-03", payee_ready=False)
+    assert (await world.books(child, "care"))["2026-03"]["obstacle"] == "guardian_in_question"
+
+    await visitor.choose("township", area)
+    await visitor.open("/register-leads")
+    main, dialog = visitor.page.get_by_role("main"), visitor.page.get_by_role("dialog")
+    await expect(main.get_by_text("在册监护人的监护关系已终止", exact=False)).to_be_visible()
+    await main.get_by_role("button", name="查看").click()
+    await expect(dialog.get_by_text("2020-01-01 至 2026-03-01", exact=False)).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    await photograph(visitor, "register_lead")
+    said = {
+        "监护人姓名": mother.name,
+        "监护人身份证号": mother.id_number,
+        "开户银行": "云南农信",
+        "账号": mother.account,
+    }
+    for label, value in said.items():
+        await dialog.get_by_label(label, exact=True).fill(value)
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="提出变更").click()
+    await expect(main.get_by_text("是", exact=True)).to_have_count(2)
+
+    await visitor.choose("civil_affairs", area)
+    await visitor.open("/changes")
+    await main.get_by_role("button", name="查看").click()
+    async with visitor.reloading():
+        await dialog.get_by_role("button", name="批准", exact=True).click()
+    await visitor.open("/register-leads")
+    await expect(main.get_by_text("没有符合条件的记录")).to_be_visible()
+    await world.until_books(child, "care", "2026-03", payee_ready=True)
+    assert visitor.complaints == []

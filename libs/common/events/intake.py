@@ -187,6 +187,9 @@ class PayeeChanged(StateEvent):
     phone: Sealed | None = None
     account: PayeeAccount | None
     cannot_act: bool = Field(description="cannot recognise own conduct (不能辨别自身行为), notice 4")
+    guardian_in_question: bool = Field(
+        default=False, description="a register names another guardian, or none any more: the account waits (notice 4.5)"
+    )
     effective_on: date
 
     @property

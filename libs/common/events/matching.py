@@ -255,6 +255,54 @@ class RosterReceived(_OtherRoster):
         return f"roster:{self.feed_id}"
 
 
+class _RegisterEntry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class RegisteredCard(_RegisterEntry):
+    """A social security card (社会保障卡); `status` is that of its bank function, `none`: there is no card."""
+
+    bank: str | None = None
+    status: Literal["active", "inactive", "none"]
+
+
+class _Registered(_RegisterEntry):
+    """From and to are days, both included."""
+
+    from_: date = Field(alias="from")
+    to: date | None = None
+
+
+class RegisteredGuardian(_Registered):
+    guardian_person_id: str
+
+
+class RegisteredResidence(_Registered):
+    """A time in an institution (机构集中供养)."""
+
+    org_code: str
+
+
+@event
+class RegisterTold(StateEvent):
+    """What the register of cards, guardianships or residents of institutions says of one person as of a day, whole. It
+    changes nothing by itself: intake sets it against what is on record, and people decide (notice 4.4 to 4.6)."""
+
+    type: ClassVar[str] = "register.told.v1"
+    producer: ClassVar[str] = "matching"
+
+    source: Literal["social_cards", "guardianships", "institution_residents"]
+    area: str
+    as_of: date
+    cards: tuple[RegisteredCard, ...] = ()
+    guardians: tuple[RegisteredGuardian, ...] = ()
+    residences: tuple[RegisteredResidence, ...] = ()
+
+    @property
+    def aggregate(self) -> str:
+        return f"register:{self.source}:{self.person_id}"
+
+
 class FindingState(StateEvent):
     """A lead (比对发现) of `kind` about a person.
 

@@ -174,7 +174,9 @@ def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:
         "person_name": resealed(data.person_name, "person_name", "person_name"),
         "certificate_number": resealed(data.certificate_number, "certificate_number", "certificate_number"),
         "phone": resealed(data.phone, "phone", "phone"),
-        "obstacle": obstacle_to_paying(known, cannot_act=data.cannot_act),
+        "obstacle": obstacle_to_paying(
+            known, cannot_act=data.cannot_act, guardian_in_question=data.guardian_in_question
+        ),
     }
     if account is not None:
         row |= account.model_dump(include={"holder", "bank", "number_last4", "number_token"})

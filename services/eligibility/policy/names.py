@@ -156,6 +156,7 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("transfer.answer_days", "迁入地答复期限", "working days", "set", _days),
         ParameterName("objection.answer_days", "复核申请答复期限", "working days", "set", _days),
         ParameterName("case.resolution_days", "对账差异处理期限", "days", "set", _days),
+        ParameterName("register.answer_days", "监护、社保卡、机构数据核实期限", "working days", "set", _days),
         ParameterName("archive.completion_days", "档案补全期限", "working days", "set", _days),
         ParameterName("archive.check_months", "档案抽查间隔", "months", "set", _months),
         ParameterName("archive.retention_years", "档案保存年限", "years", "raise", _count(1, 200)),

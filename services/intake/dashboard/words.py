@@ -68,6 +68,7 @@ ESCALATED: Words = {
     "handling": ("复核后重新核定", "bad"),
     "completion": ("档案补全", "bad"),
     "archive_check": ("档案抽查", "bad"),
+    "register_lead": ("部门数据待核实", "bad"),
 }
 PAPERS: dict[str, str] = {
     "commitment": "政策告知承诺书",

@@ -23,6 +23,7 @@ from services.intake.application_records import (
 from services.intake.applications import decide
 from services.intake.handlers.certificates import certificate_held
 from services.intake.handlers.forwardings import follow_decision
+from services.intake.handlers.registers import settle_leads
 from services.intake.payee import comes_of_age_on, institution_of
 from services.intake.person_records import (
     current_account,
@@ -147,6 +148,7 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
     if declared is not None and not stands:
         account = RecordedAccount(declared, institution_of(declared, declaration.guardian), effective_on=on)
         await record_account(tx, vault, person.person_id, account)
+    person = await settle_leads(tx, vault, person, on=on)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
 
 

@@ -36,6 +36,9 @@ _LATE = """
     SELECT 'completion', task_id, 'township', area, due_on FROM completion_tasks
     WHERE done_on IS NULL AND due_on < :as_of
     UNION ALL
+    SELECT 'register_lead', lead_id, 'township', p.area, due_on FROM register_leads JOIN persons p USING (person_id)
+    WHERE status = 'open' AND due_on < :as_of
+    UNION ALL
     -- The subject is the body itself.
     SELECT 'archive_check', CAST(md5(area || office) AS uuid), office, area, due_on FROM check_duties(:as_of)
     WHERE due_on < :as_of

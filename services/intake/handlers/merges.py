@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text, update
 from libs.common.database import Transaction
 from libs.common.events.intake import PersonIdCorrected
 from libs.common.identity import ResidentId
+from libs.common.period import business_date
 from services.intake.application_records import filed_in, save_declaration
 from services.intake.declarations import Declaration
 from services.intake.errors import BeingTakenOver, BothGranted
@@ -30,7 +31,7 @@ from services.intake.vault import Vault
 _RESIDENT_ID_DIGITS = 18
 _OF_A_PERSON = (
     "applications", "applied_subsidies", "accounts", "guardians", "changes", "objections", "transfers",
-    "certificate_issues",
+    "certificate_issues", "registers", "register_leads",
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ async def correct_id_number(tx: Transaction, vault: Vault, person_id: str, id_nu
         adult_on=adult_on if adult_on > on else None,
         certificate=right.certificate or wrong.certificate,
         incapacity=right.incapacity or wrong.incapacity,
+        guardian_in_question=right.guardian_in_question or wrong.guardian_in_question,
     )
     await save_person(tx, vault, right)
     await _move(tx, vault, wrong, right)
@@ -101,6 +103,8 @@ async def _move(tx: Transaction, vault: Vault, wrong: Person, right: Person) -> 
     await tx.connection.execute(
         text("UPDATE changes SET status = 'replaced' WHERE person_id = :wrong AND status = 'pending'"), both
     )
+    await tx.connection.execute(_DROP_SECOND_REGISTERS, both)
+    await tx.connection.execute(_CLOSE_SECOND_LEADS, both | {"on": business_date(tx.now)})
     for name in _OF_A_PERSON:
         await tx.connection.execute(text(f"UPDATE {name} SET person_id = :right WHERE person_id = :wrong"), both)  # noqa: S608 (tables)
     await tx.connection.execute(
@@ -128,3 +132,14 @@ def _corrected(declaration: Declaration, id_number: str) -> Declaration:
             )
         }
     )
+
+
+# Of two registers, or two open leads, the right person's own stays.
+_DROP_SECOND_REGISTERS = text(
+    "DELETE FROM registers WHERE person_id = :wrong"
+    " AND source IN (SELECT source FROM registers WHERE person_id = :right)"
+)
+_CLOSE_SECOND_LEADS = text(
+    "UPDATE register_leads SET status = 'done', closed_on = :on WHERE person_id = :wrong AND status = 'open'"
+    " AND kind IN (SELECT kind FROM register_leads WHERE person_id = :right AND status = 'open')"
+)

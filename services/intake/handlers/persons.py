@@ -18,6 +18,7 @@ from libs.common.identity import mask_account, mask_id_number, mask_name
 from services.intake.declarations import repaired_account, repaired_guardian, repaired_id_number, repaired_phone
 from services.intake.errors import ChangeDecided, NoGuardian
 from services.intake.handlers.merges import correct_id_number
+from services.intake.handlers.registers import settle_leads
 from services.intake.payee import Account, Guardian, Incapacity, account_after, institution_of, require_rightful
 from services.intake.person_records import (
     current_account,
@@ -137,6 +138,7 @@ async def approve_change(
         person = tell_contact(tx, vault, person, guardian)
     if account != current:
         await record_account(tx, vault, person_id, account)
+    person = await settle_leads(tx, vault, person, on=on)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
     await _approve(tx, caller, change)
     return ApprovedChange(

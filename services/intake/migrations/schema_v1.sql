@@ -22,6 +22,8 @@ CREATE TABLE persons (
     payee_version    bigint NOT NULL DEFAULT 0,
     contact_version  bigint NOT NULL DEFAULT 0,
     cannot_act_told  boolean NOT NULL DEFAULT false,
+    -- A register names another guardian, or none any more: nothing is paid to the one on record (notice 4.5).
+    guardian_in_question boolean NOT NULL DEFAULT false,
     -- Keyed digests by which two persons are seen to be alike.
     phone_token      text,
     name_birth_token text,
@@ -318,6 +320,40 @@ CREATE TABLE changes (
 );
 CREATE UNIQUE INDEX one_pending_change ON changes (person_id, kind) WHERE status = 'pending';
 CREATE INDEX changes_by_person ON changes (person_id);
+
+-- What the registers of cards, guardianships and institutions say of a person, whole (register.told); on `looked_at_on`
+-- it says something else.
+CREATE TABLE registers (
+    person_id    text NOT NULL,
+    source       text NOT NULL CHECK (source IN ('social_cards', 'guardianships', 'institution_residents')),
+    version      bigint NOT NULL,
+    as_of        date NOT NULL,
+    entries      jsonb NOT NULL,
+    looked_at_on date,
+    PRIMARY KEY (person_id, source)
+);
+CREATE INDEX registers_by_day ON registers (looked_at_on) WHERE looked_at_on IS NOT NULL;
+
+-- What a register says that is not so on record (notice 4.4 to 4.6): a lead for the township, which proposes a change.
+-- `done`: they say the same again. One that civil affairs dismissed comes back only when the register says other.
+CREATE TABLE register_leads (
+    lead_id      uuid PRIMARY KEY,
+    person_id    text NOT NULL,
+    kind         text NOT NULL,
+    source       text NOT NULL,
+    as_of        date NOT NULL,
+    said         jsonb NOT NULL,
+    status       text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'done', 'dismissed')),
+    opened_on    date NOT NULL,
+    due_on       date NOT NULL,
+    closed_on    date,
+    dismissed_by text,
+    reason       text,
+    CHECK ((status = 'open') = (closed_on IS NULL)),
+    CHECK ((status = 'dismissed') = (dismissed_by IS NOT NULL AND reason IS NOT NULL))
+);
+CREATE UNIQUE INDEX one_open_register_lead ON register_leads (person_id, kind) WHERE status = 'open';
+CREATE INDEX register_leads_by_person ON register_leads (person_id, kind);
 
 -- Contents are addressed by their digest and lie encrypted, each under a key of its own, in two stores (notice 5.2)
 -- under `object_name`; what lies there is written once.

@@ -29,6 +29,11 @@ FROM standing_facts
 WHERE starts_with(kind, $1)
 """
 
+_CONCERNED = """
+SELECT person_id FROM roster WHERE starts_with(area, $1)
+UNION SELECT person_id FROM applications WHERE starts_with(area, $1)
+"""
+
 
 async def export_roster(tx: Transaction, area: str) -> pa.Table:
     """Every month that is payable in `area`, as spans per person and subsidy: by the township that the person lives in,
@@ -39,6 +44,11 @@ async def export_roster(tx: Transaction, area: str) -> pa.Table:
 async def export_known(tx: Transaction, kinds: str) -> pa.Table:
     """The standing facts whose kind starts with `kinds`."""
     return await _copy(tx, _KNOWN, kinds, KNOWN_SCHEMA)
+
+
+async def export_concerned(tx: Transaction, area: str) -> pa.Table:
+    """Everybody in `area` who was ever paid, or applied."""
+    return await _copy(tx, _CONCERNED, area, pa.schema([("person_id", pa.string())]))
 
 
 async def _copy(tx: Transaction, query: str, argument: str, schema: pa.Schema) -> pa.Table:

@@ -40,6 +40,7 @@ from services.matching.handlers.exports import export_known, export_roster
 from services.matching.handlers.facts import Assertion, new_fact
 from services.matching.handlers.findings import assert_authoritative
 from services.matching.handlers.leads import open_leads
+from services.matching.handlers.registers import REGISTERS, tell_register
 from services.matching.handlers.rosters import LISTED_ROSTERS, tell_roster
 from services.matching.parameters import load_parameters
 from services.matching.sources import SOURCES, Source
@@ -331,6 +332,8 @@ class FeedIntake:
                         await open_leads(tx, some, opened_on=business_date(tx.now))
         if feed["source"] in LISTED_ROSTERS:
             await tell_roster(self._database, self._folder, feed)
+        if feed["source"] in REGISTERS:
+            await tell_register(self._database, self._folder, feed)
         async with self._database.transaction() as tx:
             await tx.connection.execute(update(feeds).where(feeds.c.feed_id == feed["feed_id"]).values(status="ready"))
 

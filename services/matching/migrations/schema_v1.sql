@@ -68,6 +68,16 @@ CREATE TABLE roster (
     PRIMARY KEY (person_id, subsidy)
 );
 
+-- What the registers of cards, guardianships and institutions said last, as it was told to intake (notice 4.4 to 4.6).
+CREATE TABLE registers_told (
+    person_id text NOT NULL,
+    source    text NOT NULL,
+    version   bigint NOT NULL,
+    as_of     date NOT NULL,
+    entries   jsonb NOT NULL,
+    PRIMARY KEY (person_id, source)
+);
+
 CREATE TABLE applications (
     application_id uuid PRIMARY KEY,
     person_id      text NOT NULL,

@@ -41,3 +41,9 @@ def test_a_capable_adult_without_a_working_card_is_entitled_and_unpaid(account: 
 
 def test_a_guardians_dormant_card_is_not_paid_either() -> None:
     assert obstacle_to_paying(Account("guardian", "inactive", "无法办卡"), cannot_act=True) == "card_not_activated"
+
+
+def test_a_guardian_in_question_is_not_paid_and_an_own_card_is() -> None:
+    guardians = Account("guardian", "active", "本人无卡")
+    assert obstacle_to_paying(guardians, cannot_act=True, guardian_in_question=True) == "guardian_in_question"
+    assert obstacle_to_paying(Account("own", "active"), cannot_act=True, guardian_in_question=True) is None
