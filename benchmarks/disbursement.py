@@ -7,6 +7,10 @@ is held, is unpayable, is set off). Its limit loads the very same rows into a ta
 `nothing to do` draws the month up again when all of it is on its way, beside an INSERT … ON CONFLICT DO NOTHING of
 those rows. The most memory that the database used while drawing up is sampled; of several sizes it is told how much
 longer each took than the first.
+
+For comparison, by the record of an earlier run on such a machine (PostgreSQL 15, 2 workers, counts lost under
+concurrency): openg2p-g2p-bridge 1.0.2 took in 5,900 to 7,000 disbursements a second and dispatched 2,000. The goal is
+three times both: 21,000 drawn up and 6,000 dispatched a second, with nothing lost.
 """
 
 from __future__ import annotations

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     onecard_webhook_url: str = "http://127.0.0.1:8004/webhooks/onecard"
     onecard_webhook_secrets: str = Field(default="", description="`whsec_…`, comma-separated, current first")
     bank_batch_size: int = 500
+    bank_payments_a_second: int = Field(
+        default=0, description="at most, by all workers together, averaged over half a second; 0: as fast as it goes"
+    )
     bank_timeout_s: float = 10.0
     submission_timeout_s: float = 60.0
     clock_skew_s: float = Field(default=0.0, description="how far the database clocks of two services may differ")

@@ -3,6 +3,8 @@ by finance. What is due is entitled less paid and on the way, for every month up
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -63,13 +65,23 @@ async def draw_up_cycle(tx: Transaction, principal: Principal, settings: Setting
     await lift_answered_holds(tx, settings)
     await absorb_finished(tx, settings)
     await _require_nothing_under_way(tx, order.area)
-    since = await behind_since(tx, order.area, order.subsidies, order.period.previous)
-    is_new = await _begin_months(tx, order, since or order.period)
-    cycle_id = await _draft_for(tx, principal, order)
-    await _fill(tx, order, cycle_id, behind_since=since, is_new=is_new)
+    async with _planned_for_everybody(tx):
+        since = await behind_since(tx, order.area, order.subsidies, order.period.previous)
+        is_new = await _begin_months(tx, order, since or order.period)
+        cycle_id = await _draft_for(tx, principal, order)
+        await _fill(tx, order, cycle_id, behind_since=since, is_new=is_new)
     await _keep_overdue(tx, principal, cycle_id, order.overdue_reason)
     await audit.record(tx, principal, "draw up cycle", str(cycle_id), area=order.area, period=str(order.period))
     return cycle_id
+
+
+@asynccontextmanager
+async def _planned_for_everybody(tx: Transaction) -> AsyncIterator[None]:
+    for setting, value in _PLANNING.items():
+        await tx.connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
+    yield
+    for setting in _PLANNING:
+        await tx.connection.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
 
 
 async def _begin_months(tx: Transaction, order: Order, since: Period) -> bool:
@@ -87,8 +99,6 @@ async def _begin_months(tx: Transaction, order: Order, since: Period) -> bool:
 
 async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, behind_since: Period | None, is_new: bool) -> None:
     """Draws payments and exceptions up, arrears first. A new month is drawn up into what becomes its partition."""
-    for setting, value in _PLANNING.items():
-        await tx.connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
     month = order.period.first_day
     if behind_since is not None:
         await _draw(tx, order, cycle_id, "drawn", since=behind_since.first_day, upto=order.period.previous.first_day)
@@ -98,8 +108,6 @@ async def _fill(tx: Transaction, order: Order, cycle_id: UUID, *, behind_since: 
         await tx.connection.execute(text("SELECT attach_payment_partition(CAST(:month AS date))"), {"month": month})
     else:
         await _enter(tx)
-    for setting in _PLANNING:
-        await tx.connection.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
 
 
 async def _draw(tx: Transaction, order: Order, cycle_id: UUID, table: str, *, since: date, upto: date) -> None:

@@ -40,6 +40,7 @@ _BATCHES_AHEAD = 16
 """How many may wait for the bank before more payments are bound to an account."""
 _BATCHES_IN_FLIGHT = 8
 """How many one worker hands over at once."""
+_MADE_UP_FOR = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,11 @@ class Claimed:
 
 async def claim_batches(tx: Transaction, settings: Settings) -> list[Claimed]:
     """Batches for REST that the bank has not acknowledged and that are due to be handed over (again). Nobody else
-    takes them as long as the bank may take to answer; whoever dies meanwhile leaves them to the next."""
+    takes them as long as the bank may take to answer; whoever dies meanwhile leaves them to the next. Where the bank is
+    to be spared they are one at a time, and none before its turn."""
+    pace = settings.bank_payments_a_second
+    if pace and not await _may_be_handed_more(tx):
+        return []
     found = await tx.connection.execute(
         text(
             "UPDATE batches SET due_at = CAST(:now AS timestamptz) + :claim_s * interval '1 second'"
@@ -243,11 +248,34 @@ async def claim_batches(tx: Transaction, settings: Settings) -> list[Claimed]:
             " WHERE b.state IN ('prepared', 'unknown') AND b.due_at <= :now AND channel = 'rest'"
             " AND NOT EXISTS (SELECT FROM restore_locks WHERE released_at IS NULL)"
             " ORDER BY b.due_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED)"
-            " RETURNING batch_id, state = 'unknown' AS asked_before, request"
+            " RETURNING batch_id, state = 'unknown' AS asked_before, request, payments"
         ),
-        {"now": tx.now, "claim_s": settings.bank_timeout_s, "limit": _BATCHES_IN_FLIGHT},
+        {"now": tx.now, "claim_s": settings.bank_timeout_s, "limit": 1 if pace else _BATCHES_IN_FLIGHT},
     )
-    return [Claimed(row.batch_id, row.asked_before, row.request) for row in found]
+    claimed = found.all()
+    if pace and claimed:
+        await _keep_pace(tx, sum(row.payments for row in claimed) / pace)
+    return [Claimed(row.batch_id, row.asked_before, row.request) for row in claimed]
+
+
+async def _may_be_handed_more(tx: Transaction) -> bool:
+    """Whether it is time again; nobody else finds so before the end of the transaction."""
+    found = await tx.connection.execute(
+        text("SELECT true FROM bank_pace WHERE free_at <= :now FOR UPDATE"), {"now": tx.now}
+    )
+    return found.one_or_none() is not None
+
+
+async def _keep_pace(tx: Transaction, taken_s: float) -> None:
+    """What is handed over now takes so much of the bank's time. Of what it was spared before, only a moment is made up
+    for: as long as a worker takes to look again."""
+    await tx.connection.execute(
+        text(
+            "UPDATE bank_pace SET free_at = greatest(free_at, CAST(:now AS timestamptz) - CAST(:made_up AS interval))"
+            " + CAST(:taken AS interval)"
+        ),
+        {"now": tx.now, "made_up": _MADE_UP_FOR, "taken": timedelta(seconds=taken_s)},
+    )
 
 
 async def hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Sequence[Claimed]) -> None:

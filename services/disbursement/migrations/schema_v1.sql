@@ -563,6 +563,13 @@ CREATE TABLE batches (
     accepted_at timestamptz,
     CHECK (request IS NOT NULL OR state NOT IN ('prepared', 'unknown'))
 );
+-- From when on the bank may be handed more, where a pace is set for it: all workers keep it together.
+CREATE TABLE bank_pace (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    free_at  timestamptz NOT NULL
+);
+INSERT INTO bank_pace (free_at) VALUES ('-infinity');
+
 CREATE INDEX batches_due ON batches (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX batches_by_cycle ON batches (cycle_id);
 
