@@ -89,13 +89,10 @@ async def test_a_share_of_later_payments_is_set_off_by_consent_and_the_month_is_
         "POST", f"/v1/recoveries/{case['recovery_id']}/plan", "civil_affairs", method="offset", offset_percent=20
     )
     assert refused.json()["type"].rsplit("/")[-1] == "offset-not-allowed"
-    await here.post(
-        f"/v1/recoveries/{case['recovery_id']}/plan",
-        "civil_affairs",
-        method="offset",
-        offset_percent=20,
-        consent="同意书1",
-    )
+    plan = f"/v1/recoveries/{case['recovery_id']}/plan"
+    refused = await here.call("POST", plan, "civil_affairs", method="repayment", offset_percent=20, consent="同意书1")
+    assert [error["path"] for error in refused.json()["errors"]] == ["offset_percent"]
+    await here.post(plan, "civil_affairs", offset_percent=20, consent="同意书1")
     await here.paid(person.area, "2026-05")
     # 2,000 + 2,000 + the last 1,000: never more than is claimed.
     march = await person.account_of("2026-03")

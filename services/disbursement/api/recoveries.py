@@ -14,6 +14,7 @@ from libs.common.areas import Area
 from libs.common.auth import CivilAffairs, Finance, Official, Principal, caller
 from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
+from libs.common.errors import InvalidInput
 from libs.common.money import Fen
 from libs.common.period import Period
 from libs.common.vocabulary import Subsidy
@@ -39,12 +40,13 @@ class Instalment(BaseModel):
 
 
 class Plan(BaseModel):
-    """How it is to be repaid; what else is said is kept. Offset needs consent or a written decision."""
+    """How it is to be repaid; what else is said is kept. Offset needs consent or a written decision. Without `method` a
+    share is set off, and anything else repaid."""
 
     model_config = ConfigDict(extra="allow")
 
     instalments: list[Instalment] = Field(default=[], max_length=120)
-    method: Literal["repayment", "offset", "estate"] = "repayment"
+    method: Literal["repayment", "offset", "estate"] | None = None
     consent: str | None = Field(default=None, max_length=200, description="document of the person's consent")
     decision: str | None = Field(default=None, max_length=200, description="number of the written decision")
     offset_percent: int = Field(default=0, ge=0, le=90, description="share of each later payment that is set off")
@@ -163,12 +165,15 @@ async def read_recovery(recovery_id: UUID, tx: Tx, reader: Official) -> dict[str
 
 @api.post("/{recovery_id}/plan")
 async def plan(recovery_id: UUID, body: Plan, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+    method = body.method or ("offset" if body.offset_percent else "repayment")
+    if body.offset_percent and method != "offset":
+        raise InvalidInput.at("offset_percent", "只有抵扣方式才有抵扣比例 (only an offset has a share)")
     await handlers.plan_recovery(
         tx,
         civil_affairs,
         recovery_id,
-        body.model_dump(mode="json"),
-        offset_percent=body.offset_percent if body.method == "offset" else 0,
+        body.model_dump(mode="json") | {"method": method},
+        offset_percent=body.offset_percent,
         offset_basis=body.consent or body.decision,
     )
     return await _shown(tx, recovery_id)
