@@ -25,6 +25,7 @@ _BY_KIND = {
     "already-closed": "此申请已不予批准或已撤回",
     "own-card-first": "本人社会保障卡有效，应优先使用本人账户",
     "no-guardian": "没有登记监护人",
+    "no-open-lead": "这条部门数据已一致或已维持登记",
     "change-decided": "此变更已经批准或被替换",
     "objection-decided": "此复核申请已有决定",
     "archive-closed": "申请已撤回或不予批准，不再收取材料",

@@ -207,8 +207,8 @@ async def test_nothing_is_booked_into_a_closed_month_and_a_correction_goes_into_
     [payment] = await person.payments()
     await here.post("/v1/period-closings", "finance", area=person.area, period="2026-03")
     posting = (
-        "INSERT INTO postings (cause, cause_id, book_area, subsidy, book_year, debit, credit, amount_fen, booked_on)"
-        " VALUES ('return', 'x', :area, 'living', 2026, 'available', 'paid', 1, :on) RETURNING 1"
+        "INSERT INTO postings (cause, cause_id, person_id, book_area, subsidy, book_year, debit, credit, amount_fen,"
+        " booked_on) VALUES ('return', 'x', 'p', :area, 'living', 2026, 'available', 'paid', 1, :on) RETURNING 1"
     )
     with pytest.raises(IntegrityError, match="the month is closed"):
         await here.sql(posting, area=person.area, on=date(2026, 3, 31))

@@ -34,7 +34,7 @@ _LEVELS = {"county": "县级", "prefecture": "州市", "province": "省级", "ce
 
 
 async def funds(desk: Desk) -> None:
-    heading("资金账目", "下达、可用、待发、在途、已发、应追回、缴回国库；复式记账，只增不改")
+    heading("资金账目", "下达、可用、待发、在途、已发、机构代管、应追回、缴回国库，单位：元；复式记账，只增不改")
     if desk.role == "finance":
         with section("登记资金下达"):
             form(
@@ -90,7 +90,7 @@ def _book_columns() -> list[Column]:
         Column("area", "地区", show=as_area),
         Column("subsidy", "补贴", show=as_words(SHORT_SUBSIDIES)),
         Column("year", "年度"),
-        *(Column(account, f"{name}（元）", show=as_yuan, numeric=True) for account, name in ACCOUNTS.items()),
+        *(Column(account, name, show=as_yuan, numeric=True) for account, name in ACCOUNTS.items()),
     ]
 
 
