@@ -27,7 +27,7 @@ from libs.common.auth import Role
 from libs.common.clock import business_today, utc_now
 from libs.common.database import Database, asyncpg_dsn, new_id, rows
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
-from libs.common.events.envelope import EventData
+from libs.common.events.envelope import EventData, bulk_topic_of, topic_of
 from libs.common.events.intake import PayeeAccount, PayeeChanged
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened
 from libs.common.outbox import Relay
@@ -52,6 +52,8 @@ structlog.configure(
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 _KEYS = "k1:" + secrets.token_hex(16)
 _SENIOR = ("intake", "matching", "eligibility")
+_HEARD_OF = (*map(topic_of, _SENIOR), bulk_topic_of("intake"), bulk_topic_of("eligibility"))
+_PARTITIONS = 2
 
 
 @asynccontextmanager
@@ -272,7 +274,7 @@ class World:
                         text("SELECT count(*) AS told, min(until) AS until FROM watermarks WHERE until IS NOT NULL")
                     )
                 ).one()
-            return row.told >= 2 * len(_SENIOR) and row.until > asked_at
+            return row.told == _PARTITIONS * len(_HEARD_OF) and row.until > asked_at
 
         await eventually(has_heard)
 
@@ -389,7 +391,7 @@ async def world(databases: Databases, issuer: Issuer, *, roles: str, **changes: 
             return Settings(
                 database_url=url,
                 kafka_bootstrap=broker.bootstrap,
-                kafka_partitions=2,
+                kafka_partitions=_PARTITIONS,
                 jwt_public_key=issuer.public_key,
                 sealing_keys=_KEYS,
                 watermark_interval_s=0.1,
