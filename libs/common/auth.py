@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastapi import Depends, Request
 from sqlalchemy import ColumnElement
 
+from libs.common.areas import NotAnArea, parse_area
 from libs.common.errors import Forbidden, NotFound, Unauthenticated
 from libs.common.settings import Settings
 
@@ -36,6 +37,7 @@ OFFICIALS: tuple[Role, ...] = ("township", "cdpf", "civil_affairs", "finance", "
 
 NATION = ""
 """The area of a token that covers every area is `00`; as a prefix it is empty."""
+_EVERYWHERE = ("0", "00", "000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,17 @@ def principal_of(claims: dict[str, Any]) -> Principal:
     role, area = claims.get("role"), claims.get("area")
     if role not in ROLES:
         raise Unauthenticated("the token names no role of this system")
-    if not isinstance(area, str) or not area.isdigit():
+    if not isinstance(area, str):
         raise Unauthenticated("the token names no area")
+    try:
+        within = NATION if area in _EVERYWHERE else parse_area(area)
+    except NotAnArea as error:
+        raise Unauthenticated("the token names no area") from error
     sources = claims.get("sources", ())
     return Principal(
         sub=str(claims["sub"]),
         role=cast(Role, role),
-        area=NATION if area in ("0", "00", "000000") else area,
+        area=within,
         sources=tuple(str(source) for source in sources),
     )
 

@@ -45,7 +45,7 @@ class Note(BaseModel):
 async def write_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
     caller.require_area(body.area)
     if body.then == "slow":
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
     result = await tx.connection.execute(
         text("INSERT INTO notes (text, area) VALUES (:text, :area) RETURNING note_id"),
         {"text": body.text, "area": body.area},
@@ -112,7 +112,7 @@ async def notes(postgres: PostgresServer, issuer: Issuer) -> AsyncIterator[Runni
     await raw.execute(_NOTES_OTHERWISE)
     await raw.close()
     settings = Settings(
-        database_url=postgres.url(name), roles="api", jwt_public_key=issuer.public_key, idempotency_wait_s=0.3
+        database_url=postgres.url(name), roles="api", jwt_public_key=issuer.public_key, idempotency_wait_s=1.0
     )
     async with running(create_app(SERVICE, settings), settings) as started:
         yield started

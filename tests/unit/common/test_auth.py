@@ -44,3 +44,11 @@ def test_a_token_of_another_key_is_never_remembered(keys: tuple[str, str]) -> No
     for _ in range(2):
         with pytest.raises(Unauthenticated):
             verifier.verify(forged)
+
+
+def test_the_area_of_a_token_may_be_written_with_the_zeros_of_a_higher_level(keys: tuple[str, str]) -> None:
+    verifier = TokenVerifier(Settings(jwt_public_key=keys[1]))
+    of = {area: verifier.verify(issue_token(keys[0], role="finance", area=area)).area for area in ("530000", "530100")}
+    assert of == {"530000": "53", "530100": "5301"}
+    with pytest.raises(Unauthenticated):
+        verifier.verify(issue_token(keys[0], role="finance", area="53010"))
