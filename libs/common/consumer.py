@@ -45,9 +45,6 @@ _BATCH_BYTES = 1 << 20
 _POLL_S = 0.2
 _BULK_PATIENCE = 10
 """How many times longer than others a reader of a bulk lane waits for news: nothing there is urgent."""
-_GATHERING_S = 0.5
-"""How long a reader of a bulk lane lets events gather before it fetches, unless it is behind: the same events cost more
-in many small transactions than in a few large ones."""
 _QUIET_AFTER_S = 2.0
 _QUIET_S = 0.1
 """How long a reader rests before each fetch once nothing but watermarks has come for `_QUIET_AFTER_S`."""
@@ -183,8 +180,6 @@ class Consumer:
         self._topics = list(topics)
         self._group = f"liangbu.{projection.name}{lane}{settings.kafka_group_suffix}"
         self._fetch_wait_ms = settings.kafka_fetch_wait_ms * (_BULK_PATIENCE if lane else 1)
-        self._gathering_s = _GATHERING_S if lane else 0.0
-        self._is_behind = False
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -263,13 +258,10 @@ class Consumer:
     async def _read(self, consumer: AIOKafkaConsumer) -> _Batch:
         """The next records of each partition, decoded."""
         wait_ms = int(_POLL_S * 1000)
-        if self._gathering_s and not self._is_behind:
-            await _sleep(self._stopping, self._gathering_s)
         if time.monotonic() - self._stirred_at > _QUIET_AFTER_S:
             await self._rest(consumer)
             wait_ms = self._fetch_wait_ms
         found = await consumer.getmany(timeout_ms=wait_ms, max_records=_BATCH_RECORDS)
-        self._is_behind = sum(map(len, found.values())) == _BATCH_RECORDS
         batch = {
             place: _Fetched(
                 [_Record(r.topic, r.partition, r.offset, r.value, self._projection.read(r.value)) for r in records],
