@@ -108,6 +108,7 @@ async def test_a_recipient_who_was_seen_alive_needs_no_other_proof_and_one_who_w
 ) -> None:
     area = world.county()
     await world.granted(area, applied_on="2024-01-10")
+    await world.heard("matching", ("eligibility",))
     await world.post("matching", "/v1/daily-runs", "admin", {"as_of": "2025-01-05"}, area="53")
     await open_first(visitor, "township", "/proofs-of-life", area)
     await pick(visitor, 结果="未见到本人")

@@ -221,17 +221,19 @@ class World:
         except AssertionError:
             assert await self.months(person, subsidy) == expected
 
-    async def heard(self) -> None:
-        """Until disbursement has applied everything that any service accepted before this call."""
-        moment = (await self.get("disbursement", "/v1/status", "admin", "53"))["now"]
+    async def heard(
+        self, reader: str = "disbursement", senders: tuple[str, ...] = ("intake", "matching", "eligibility")
+    ) -> None:
+        """Until the reader has applied everything that any of the senders, or who is before them, accepted before this
+        call."""
+        moment = (await self.get(reader, "/v1/status", "admin", "53"))["now"]
 
         async def passed() -> Any:
-            marks = (await self.get("disbursement", "/v1/status", "admin", "53"))["watermarks"]
+            marks = (await self.get(reader, "/v1/status", "admin", "53"))["watermarks"]
             named = {mark["topic"]: mark["until"] for mark in marks}
-            topics = ("liangbu.intake", "liangbu.matching", "liangbu.eligibility")
-            return all((named.get(topic) or "") >= moment for topic in topics) or None
+            return all((named.get(f"liangbu.{sender}") or "") >= moment for sender in senders) or None
 
-        await until(passed, "the watermarks at disbursement")
+        await until(passed, f"the watermarks at {reader}")
 
     async def appropriate(self, area: str, amount_fen: int = 10_000_000, year: int = 2026) -> None:
         for subsidy in ("living", "care"):
