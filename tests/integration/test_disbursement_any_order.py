@@ -180,7 +180,7 @@ class Disbursement(RuleBasedStateMachine):
     async def _tell_schedule(self, data: EntitlementChanged) -> None:
         async with self.database.transaction() as tx:
             # All that it reads of what was received.
-            await projections.keep_schedules(self.sealer, tx, [SimpleNamespace(data=data)])  # type: ignore[list-item]
+            await projections.keep_schedules(self.sealer, tx, [SimpleNamespace(data=data)])  # type: ignore[list-item]  # the fields it reads
 
     async def _told_account(self, key: str, holder: Any = "own") -> None:
         """The card of one's own, of a guardian, an institution's account, or none any more."""
@@ -198,7 +198,7 @@ class Disbursement(RuleBasedStateMachine):
             account=account, cannot_act=holder in ("guardian", "institution"), effective_on=TODAY,
         )  # fmt: skip
         async with self.database.transaction() as tx:
-            await projections.keep_payees(self.sealer, tx, [SimpleNamespace(data=data, event_id=event_id)])  # type: ignore[list-item]
+            await projections.keep_payees(self.sealer, tx, [SimpleNamespace(data=data, event_id=event_id)])  # type: ignore[list-item]  # the fields it reads
 
     @rule(person=_WHO, first=_MONTH, last=_MONTH, amount_fen=st.sampled_from([8_000, 10_000, 12_000]))
     def the_entitlement_changes(self, person: int, first: Period, last: Period, amount_fen: int) -> None:
@@ -276,7 +276,7 @@ class Disbursement(RuleBasedStateMachine):
 
         async def enter() -> None:
             async with self.database.transaction() as tx:
-                await opening.enter_openings(tx, [event])  # type: ignore[list-item]
+                await opening.enter_openings(tx, [event])  # type: ignore[list-item]  # the fields it reads
 
         self.run(enter())
         for month in MONTHS:
@@ -341,7 +341,7 @@ class Disbursement(RuleBasedStateMachine):
 
         async def tell() -> None:
             async with self.database.transaction() as tx:
-                await projections.keep_findings(tx, [SimpleNamespace(data=data)])  # type: ignore[list-item]
+                await projections.keep_findings(tx, [SimpleNamespace(data=data)])  # type: ignore[list-item]  # the fields it reads
 
         self.run(tell())
 
