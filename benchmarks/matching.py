@@ -206,7 +206,7 @@ async def _load(connection: object, view: str, table: pa.Table, folder: Path) ->
     await connection.copy_to_table(view, source=path, format="csv")  # type: ignore[attr-defined]
     path.unlink()
     if "person_id" in table.schema.names:
-        await connection.execute(f"CREATE INDEX ON {view} (person_id)")  # type: ignore[attr-defined]
+        await connection.execute(f"CREATE INDEX ON {view} (person_id)")  # type: ignore[attr-defined]  # asyncpg says no types
 
 
 def _as_postgresql(text: str) -> str:
