@@ -11,7 +11,7 @@ import pytest
 from libs.common.clock import business_today
 from libs.common.events.matching import RegisterTold
 from tests.integration.intake import Office
-from tests.integration.test_intake_persons import OWN, approve, propose
+from tests.integration.test_intake_persons import OWN, approve, corrected, propose
 from tests.unit.intake.samples import guardian, guardian_account, id_number
 
 TODAY = business_today()
@@ -175,3 +175,13 @@ async def test_a_corrected_id_takes_its_leads_along(office: Office) -> None:
     into = (await approve(office, change_id)).json()["person_id"]
     assert [(lead["kind"], lead["person_id"]) for lead in await leads(office)] == [("guardianship_ended", into)]
     assert (await office.told("payee.changed", into))[-1]["guardian_in_question"] is True
+
+
+async def test_what_is_told_under_an_id_that_was_corrected_twice_is_about_who_goes_on(office: Office) -> None:
+    father = guardian()
+    first = await paid_through(office, father)
+    second = (await corrected(office, first, id_number())).json()["person_id"]
+    third = (await corrected(office, second, id_number())).json()["person_id"]
+    ended = guardianship(office, father["id_number"], to=TODAY - timedelta(days=40))
+    await office.tell(told(office, first, "guardianships", guardians=[ended]))
+    assert [(lead["kind"], lead["person_id"]) for lead in await leads(office)] == [("guardianship_ended", third)]

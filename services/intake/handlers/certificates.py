@@ -100,37 +100,25 @@ async def _certificates_held(tx: Transaction, person_ids: Collection[str], *, on
     return {person_id: certificate for person_id, told in claims.items() if (certificate := held(told)) is not None}
 
 
-_TOLD = """
-    WITH RECURSIVE told AS (
-        SELECT * FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (fact_id uuid, person_id text, occurred_on date,
-            known_at timestamptz, awaited boolean, certificate jsonb)
-    ), goes_on (person_id, as_id) AS (
-        SELECT person_id, person_id FROM told
-        UNION SELECT g.person_id, p.merged_into FROM goes_on g JOIN persons p ON p.person_id = g.as_id
-        WHERE p.merged_into IS NOT NULL
-    ), under AS (
-        SELECT g.person_id, g.as_id FROM goes_on g LEFT JOIN persons p ON p.person_id = g.as_id
-        WHERE p.merged_into IS NULL
-    )
-"""
-"""What is told, and under which id each person goes: one that was corrected is another's now."""
 _KEEP = text(
-    f"""
-    {_TOLD} INSERT INTO certificate_issues (fact_id, person_id, occurred_on, known_at, awaited, certificate)
-    SELECT t.fact_id, u.as_id, t.occurred_on, t.known_at, t.awaited, t.certificate
-    FROM told t JOIN under u USING (person_id)
+    """
+    INSERT INTO certificate_issues (fact_id, person_id, occurred_on, known_at, awaited, certificate)
+    SELECT fact_id, goes_on_as(person_id), occurred_on, known_at, awaited, certificate
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (fact_id uuid, person_id text, occurred_on date,
+        known_at timestamptz, awaited boolean, certificate jsonb)
     ON CONFLICT (fact_id) DO UPDATE SET occurred_on = excluded.occurred_on, known_at = excluded.known_at,
         awaited = excluded.awaited, certificate = excluded.certificate
     RETURNING person_id
-    """  # noqa: S608 (constants of this module)
+    """
 )
 _RETRACT = text(
-    f"""
-    {_TOLD} INSERT INTO certificate_issues (fact_id, person_id, retracted)
-    SELECT t.fact_id, u.as_id, true FROM told t JOIN under u USING (person_id)
+    """
+    INSERT INTO certificate_issues (fact_id, person_id, retracted)
+    SELECT fact_id, goes_on_as(person_id), true
+    FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (fact_id uuid, person_id text)
     ON CONFLICT (fact_id) DO UPDATE SET retracted = true
     RETURNING person_id
-    """  # noqa: S608 (constants of this module)
+    """
 )
 _DUE = text("SELECT fact_id, person_id FROM certificate_issues WHERE awaited AND occurred_on <= :as_of")
 _COME = text("UPDATE certificate_issues SET awaited = false WHERE fact_id = ANY(CAST(:fact_ids AS uuid[]))")

@@ -47,10 +47,10 @@ class NoOpenLead(Conflict):
 
 async def note_registers(tx: Transaction, vault: Vault, received: Sequence[Received], *, on: date) -> None:
     """Keeps what the registers say, and sets it against what is on record."""
-    told = {item.data.person_id: item.data.person_id for item in received}
-    await tx.lock(*told)
-    for person_id in told:
-        told[person_id] = await _as_known(tx, person_id)
+    ids = {item.data.person_id for item in received}
+    await tx.lock(*ids)
+    found = await tx.connection.execute(_GO_ON_AS, {"ids": list(ids)})
+    told = {row.told_as: row.person_id for row in found}
     await tx.lock(*told.values())
     rows_told = [
         {"person_id": told[item.data.person_id], **_kept(item.data)}
@@ -137,15 +137,6 @@ async def _on_record(tx: Transaction, vault: Vault, person: Person) -> OnRecord:
     return OnRecord(account, number and vault.persons.person_id(number), recorded.guardian.org_code)
 
 
-async def _as_known(tx: Transaction, person_id: str) -> str:
-    """The id that the person goes by now."""
-    into = select(persons.c.merged_into).where(persons.c.person_id == person_id)
-    while (further := (await tx.connection.execute(into)).scalar_one_or_none()) is not None:
-        person_id = further
-        into = select(persons.c.merged_into).where(persons.c.person_id == person_id)
-    return person_id
-
-
 def _kept(told: RegisterTold) -> dict[str, Any]:
     entries = [*told.cards, *told.guardians, *told.residences]
     return {
@@ -160,6 +151,9 @@ def _entries(told: dict[str, Any], source: str) -> list[dict[str, Any]]:
     return list(told[source]["entries"]) if source in told else []
 
 
+_GO_ON_AS = text(
+    "SELECT told_as, goes_on_as(told_as) AS person_id FROM unnest(CAST(:ids AS text[])) AS given (told_as)"
+)
 # Looked at from the day that it is told on, until the person is paid.
 _KEEP = text(
     """

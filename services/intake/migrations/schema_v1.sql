@@ -321,6 +321,16 @@ CREATE TABLE changes (
 CREATE UNIQUE INDEX one_pending_change ON changes (person_id, kind) WHERE status = 'pending';
 CREATE INDEX changes_by_person ON changes (person_id);
 
+-- Which id a person goes by now: a resident ID may have been corrected, more than once.
+CREATE FUNCTION goes_on_as(told_as text) RETURNS text LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE ids AS (
+        SELECT told_as AS person_id
+        UNION SELECT p.merged_into FROM ids JOIN persons p USING (person_id) WHERE p.merged_into IS NOT NULL
+    )
+    SELECT person_id FROM ids
+    WHERE NOT EXISTS (SELECT FROM persons p WHERE p.person_id = ids.person_id AND p.merged_into IS NOT NULL)
+$$;
+
 -- What the registers of cards, guardianships and institutions say of a person, whole (register.told); on `looked_at_on`
 -- it says something else.
 CREATE TABLE registers (
