@@ -76,7 +76,7 @@ async def cycles(desk: Desk) -> None:
                     Field("period", "发放月份", "month", initial=str(this_month())),
                     Field("subsidy", "补贴项目", options={"": "两项", **options_of(SUBSIDIES)}, required=False),
                     Field("channel", "发放渠道", options={"rest": "联网直连", "file": "代发文件"}),
-                    Field("overdue_reason", "比对发现逾期未核实的，继续暂缓的理由", required=False),
+                    Field("overdue_reason", "逾期未核实的续缓理由", required=False),
                 ],
                 button="编制",
                 done=again,
