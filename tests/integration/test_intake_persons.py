@@ -159,6 +159,12 @@ async def test_of_certificates_the_latest_counts_in_whatever_order_they_are_hear
     assert len(await office.told("payee.changed", person_id)) == before, "one is older, the other never was"
 
 
+async def test_a_certificate_with_a_date_counts_before_one_that_the_application_leaves_undated(office: Office) -> None:
+    person_id = await of_a_guardian(office)
+    await office.tell(certified(CertificateIssued, person_id, category="physical", level=1, ago=3000))
+    assert (await office.told("payee.changed", person_id))[-1]["cannot_act"] is False
+
+
 async def test_a_certificate_of_a_day_to_come_counts_from_that_day_on(office: Office) -> None:
     person_id = await of_a_guardian(office)
     await office.tell(certified(CertificateReassessed, person_id, category="physical", level=1, ago=-20))

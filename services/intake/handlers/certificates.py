@@ -129,7 +129,7 @@ _PAID = text(
         AND NOT EXISTS (SELECT FROM roster_entries e WHERE e.person_id = p.person_id AND e.state = 'waiting')
     """
 ).columns(certificate=JSONB, incapacity=JSONB)
-# An approval without a date of issue says what was so on the day that it accrues from.
+# An approval without a date of issue yields to whatever has one, as it does where entitlements are judged.
 _CLAIMS = text(
     """
     SELECT person_id, certificate FROM (
@@ -138,7 +138,7 @@ _CLAIMS = text(
         WHERE person_id = ANY(:person_ids) AND occurred_on <= :on AND NOT retracted
         UNION ALL
         (SELECT DISTINCT ON (person_id) person_id,
-            COALESCE(CAST(facts -> 'certificate' ->> 'issued_on' AS date), accrues_from),
+            COALESCE(CAST(facts -> 'certificate' ->> 'issued_on' AS date), '-infinity'),
             CAST(decided_on AS timestamp) AT TIME ZONE 'Asia/Shanghai', application_id, facts -> 'certificate'
          FROM applications
          WHERE person_id = ANY(:person_ids) AND cardinality(granted) > 0
