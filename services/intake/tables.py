@@ -13,7 +13,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
@@ -185,31 +184,6 @@ register_leads = Table(
     Column("reason", Text),
 )
 
-contents = Table(
-    "contents",
-    metadata,
-    Column("sha256", Text, primary_key=True),
-    Column("size", BigInteger),
-    Column("media_type", Text),
-    Column("sealed_key", Text),
-    Column("object_name", Text),
-    Column("stored_at", DateTime(timezone=True), server_default=func.now()),
-    Column("checked_at", DateTime(timezone=True)),
-)
-
-documents = Table(
-    "documents",
-    metadata,
-    Column("document_id", UUID, primary_key=True),
-    Column("application_id", UUID),
-    Column("kind", Text),
-    Column("source", Text),
-    Column("sha256", Text),
-    Column("uploaded_by", Text),
-    Column("uploaded_at", DateTime(timezone=True), server_default=func.now()),
-    Column("replaces", UUID),
-)
-
 objections = Table(
     "objections",
     metadata,
@@ -233,29 +207,6 @@ objections = Table(
     Column("handled_by", Text),
     Column("handled_on", Date),
     Column("handling", Text),
-)
-
-archive_store_checks = Table(
-    "archive_store_checks",
-    metadata,
-    Column("check_id", UUID, primary_key=True),
-    Column("checked_at", DateTime(timezone=True)),
-    Column("asked_by", Text),
-    Column("checked", BigInteger),
-    Column("repaired", JSONB),
-    Column("lost", ARRAY(Text)),
-)
-
-national_uploads = Table(
-    "national_uploads",
-    metadata,
-    Column("document_id", UUID, primary_key=True),
-    Column("state", Text),
-    Column("attempts", Integer),
-    Column("due_at", DateTime(timezone=True)),
-    Column("receipt_no", Text),
-    Column("received_at", DateTime(timezone=True)),
-    Column("problem", Text),
 )
 
 forwardings = Table(
@@ -303,46 +254,6 @@ escalations = Table(
     Column("due_on", Date),
     Column("escalated_on", Date),
     Column("resolved_on", Date),
-)
-
-archive_checks = Table(
-    "archive_checks",
-    metadata,
-    Column("archive_check_id", UUID, primary_key=True),
-    Column("area", Text),
-    Column("period", Date),
-    Column("sample_size", Integer),
-    Column("seed", Text),
-    Column("population", Integer),
-    Column("body", Text),
-    Column("drawn_by", Text),
-    Column("drawn_at", DateTime(timezone=True)),
-)
-
-archive_check_items = Table(
-    "archive_check_items",
-    metadata,
-    Column("archive_check_id", UUID, primary_key=True),
-    Column("application_id", UUID, primary_key=True),
-    Column("stratum", Text),
-    Column("verdict", Text),
-    Column("missing", ARRAY(Text)),
-    Column("judged_by", Text),
-    Column("judged_at", DateTime(timezone=True)),
-)
-
-completion_tasks = Table(
-    "completion_tasks",
-    metadata,
-    Column("task_id", UUID, primary_key=True),
-    Column("archive_check_id", UUID),
-    Column("application_id", UUID),
-    Column("kind", Text),
-    Column("area", Text),
-    Column("opened_on", Date),
-    Column("due_on", Date),
-    Column("document_id", UUID),
-    Column("done_on", Date),
 )
 
 webhooks = Table(

@@ -21,11 +21,11 @@ from libs.common.errors import Unavailable
 from libs.common.idempotency import HEADER, IdempotentCall
 from libs.common.web import Page, Paging, Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys, StreamedRoute
+from services.intake.archive_tables import archive_store_checks
 from services.intake.archives import DocumentKind, DocumentSource
 from services.intake.handlers import archives as handlers
 from services.intake.handlers.store_checks import check_stores, is_sound
 from services.intake.stores import Store, TwoStores
-from services.intake.tables import archive_store_checks
 
 api = router(prefix="/v1", tags=["archives"], dependencies=RATE_LIMITED)
 streamed = APIRouter(

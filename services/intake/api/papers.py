@@ -24,6 +24,7 @@ from libs.common.period import Period
 from libs.common.web import Tx, router
 from services.intake.api.doors import RATE_LIMITED, Keys
 from services.intake.application_records import Filed, filed_in, load_application
+from services.intake.archive_tables import documents
 from services.intake.archives import missing_kinds
 from services.intake.handlers.publications import notice_of, signature_of
 from services.intake.papers import (
@@ -40,7 +41,7 @@ from services.intake.papers import (
     require_paper,
 )
 from services.intake.policy_records import parameters_of
-from services.intake.tables import applications, assessments, documents, paper_deliveries, reviews
+from services.intake.tables import applications, assessments, paper_deliveries, reviews
 from services.intake.vault import Vault
 from services.intake.words import ShortWords
 

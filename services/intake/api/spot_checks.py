@@ -17,9 +17,10 @@ from libs.common.clock import business_today
 from libs.common.database import Transaction, rows
 from libs.common.period import Period
 from libs.common.web import Page, Paging, Tx, router
+from services.intake.archive_tables import archive_checks, completion_tasks
 from services.intake.archives import DocumentKind
 from services.intake.handlers import spot_checks as handlers
-from services.intake.tables import applications, archive_checks, completion_tasks
+from services.intake.tables import applications
 
 api = router(prefix="/v1", tags=["spot checks"])
 

@@ -17,6 +17,7 @@ from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import BodyTooLarge, InvalidInput, NotFound, Unavailable
 from libs.common.period import Period
 from services.intake.application_records import Filed, load_application
+from services.intake.archive_tables import completion_tasks, contents, documents, national_uploads
 from services.intake.archives import (
     STORED_SEGMENT_BYTES,
     Digest,
@@ -34,7 +35,6 @@ from services.intake.archives import (
 from services.intake.errors import ArchiveClosed
 from services.intake.policy_records import parameters_of
 from services.intake.stores import Store, TwoStores
-from services.intake.tables import completion_tasks, contents, documents, national_uploads
 from services.intake.vault import Vault
 
 

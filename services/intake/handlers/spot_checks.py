@@ -17,11 +17,12 @@ from libs.common.database import Transaction, new_id, rows
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.period import Period
 from libs.common.working_days import working_days_after
+from services.intake.archive_tables import archive_check_items, archive_checks, completion_tasks
 from services.intake.archives import DocumentKind
 from services.intake.errors import ItemJudged
 from services.intake.policy_records import parameters_of
 from services.intake.sampling import drawn
-from services.intake.tables import applications, archive_check_items, archive_checks, completion_tasks
+from services.intake.tables import applications
 
 Verdict = Literal["complete", "missing"]
 

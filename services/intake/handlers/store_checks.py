@@ -13,10 +13,10 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Row, insert, or_, select, text, update
 
 from libs.common.database import Transaction, new_id
+from services.intake.archive_tables import archive_store_checks, contents
 from services.intake.archives import STORED_SEGMENT_BYTES, DamagedContent
 from services.intake.handlers.archives import Found, content_in, found_in
 from services.intake.stores import Store, TwoStores
-from services.intake.tables import archive_store_checks, contents
 from services.intake.vault import Vault
 
 EVERY_DAYS = 30
