@@ -12,6 +12,7 @@ from libs.common.events.matching import (
     CertificateIssued,
     CertificateReassessed,
     CertificateRenewed,
+    FactPushed,
     FactRetracted,
     FindingConfirmed,
     RegisterTold,
@@ -20,10 +21,10 @@ from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.certificates import note_certificates, note_retractions
-from services.intake.handlers.findings import note_confirmed
 from services.intake.handlers.publications import publish_what_changed
 from services.intake.handlers.registers import note_registers
 from services.intake.handlers.takeover import decide_recipients
+from services.intake.handlers.vouchings import note_confirmed, note_pushed
 from services.intake.vault import Vault
 
 
@@ -57,11 +58,12 @@ def subscriptions(vault: Vault) -> list[Subscription]:
         Subscription(CertificateReassessed, certified),
         Subscription(FactRetracted, retracted),
         Subscription(FindingConfirmed, note_confirmed),
+        Subscription(FactPushed, note_pushed),
         Subscription(RegisterTold, registered),
     ]
 
 
 REBUILDABLES = (
     Rebuildable("spells", ("entitlements",), (EntitlementChanged,)),
-    Rebuildable("confirmed_findings", ("confirmed_findings",), (FindingConfirmed,)),
+    Rebuildable("vouchings", ("vouchings",), (FindingConfirmed, FactPushed)),
 )

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from libs.common.clock import business_today
-from libs.common.events.matching import FindingConfirmed
+from libs.common.events.matching import FactPushed, FindingConfirmed
 from libs.common.working_days import working_days_after
 from tests.integration.intake import Office
 
@@ -97,15 +97,15 @@ async def test_each_late_office_is_escalated_once_and_resolved(office: Office) -
     assert len((await office.get(f"/escalations?area={office.area}&open=false")).json()["items"]) == 1
 
 
-async def moved(office: Office, **changes: Any) -> tuple[str, str, str]:
+async def moved(office: Office, declared: dict[str, Any] | None = None, **changes: Any) -> tuple[str, str, str]:
     """Somebody of this county who is paid and moves to another one: their id, the transfer, the other county."""
-    person_id = (await office.granted())["person_id"]
+    person_id = (await office.granted(declared))["person_id"]
     other = f"98{office.area[2:]}"
     body = {"person_id": person_id, "to_area": f"{other}001", "moved_on": business_today().isoformat()} | changes
     answer = await office.post("/transfers", "township", body)
     assert answer.status_code == 201, answer.text
     prefilled = answer.json()["prefilled"]
-    assert prefilled["granted"][0]["granted"] == ["living", "care"]
+    assert prefilled["granted"][0]["granted"] == (declared or {}).get("subsidies", ["living", "care"])
     assert prefilled["account"] == {"holder": "own", "status": "active"}
     return person_id, answer.json()["transfer_id"], other
 
@@ -133,6 +133,35 @@ async def test_an_accepted_transfer_is_told_and_the_archive_is_shared(office: Of
     assert told["accepted_on"] == business_today().isoformat()
     assert (await office.told("payee.changed", person_id))[-1]["area"] == f"{other}001"
     assert (await office.get(f"/persons/{person_id}", area=other)).status_code == 200
+
+
+async def test_who_moves_while_an_application_is_reviewed_stays_with_the_county_that_accepted_them(
+    office: Office,
+) -> None:
+    body = office.declaration(subsidies=("living",))
+    person_id, transfer_id, other = await moved(office, body)
+    second = (await office.submit(body | {"subsidies": ["care"]}))["application_id"]
+    accepted = await office.post(
+        f"/transfers/{transfer_id}/decision", "civil_affairs", {"outcome": "accepted"}, "receiver", area=other
+    )
+    assert accepted.status_code == 200, accepted.text
+    await office.approve_by_three(second)
+    await office.assess(second, "care")
+    assert (await office.read(second))["status"] == "approved", "by the county that it was handed in at"
+    assert (await office.get(f"/persons/{person_id}", area=other)).json()["area"] == f"{other}001"
+    assert (await office.get(f"/persons/{person_id}")).status_code == 404
+    for event in ("payee.changed", "contact.changed"):
+        assert (await office.told(event, person_id))[-1]["area"] == f"{other}001"
+
+
+async def test_who_moves_back_and_applies_is_under_the_first_county_again(office: Office) -> None:
+    body = office.declaration(subsidies=("living",))
+    person_id, transfer_id, other = await moved(office, body, moved_on="2026-02-10")
+    accept = {"outcome": "accepted"}
+    await office.post(f"/transfers/{transfer_id}/decision", "civil_affairs", accept, "receiver", area=other)
+    assert (await office.get(f"/persons/{person_id}")).status_code == 404
+    await office.granted(body | {"subsidies": ["care"], "applied_on": "2026-03-10"})
+    assert (await office.get(f"/persons/{person_id}")).json()["area"] == f"{office.area}001"
 
 
 async def test_a_refused_transfer_changes_nothing_and_needs_a_reason(office: Office) -> None:
@@ -226,6 +255,16 @@ async def test_an_objection_against_a_stop_is_not_decided_by_who_confirmed_the_f
     path = f"/objections/{filed.json()['objection_id']}/decision"
     decision = {"outcome": "dismissed", "reason": "判决书属实"}
     assert (await office.post(path, "civil_affairs", decision, "verifier")).status_code == 403
+    assert (await office.post(path, "civil_affairs", decision, "another")).status_code == 200
+
+
+async def test_an_objection_against_a_stop_is_not_decided_by_who_told_the_fact(office: Office) -> None:
+    person_id = (await office.granted())["person_id"]
+    await office.tell(FactPushed(person_id=person_id, fact_id=uuid4(), pushed_by="teller"))
+    body = {"person_id": person_id, "subsidy": "living", "period": "2026-05", "text": "五月未发放"}
+    path = f"/objections/{(await office.post('/objections', 'partner', body)).json()['objection_id']}/decision"
+    decision = {"outcome": "dismissed", "reason": "已退出低保"}
+    assert (await office.post(path, "civil_affairs", decision, "teller")).status_code == 403
     assert (await office.post(path, "civil_affairs", decision, "another")).status_code == 200
 
 

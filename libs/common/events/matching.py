@@ -346,6 +346,22 @@ class FindingConfirmed(FindingState):
 
 
 @event
+class FactPushed(EventData):
+    """Somebody told one fact, or took one back, by their own word (`POST /v1/events`): they do not decide on an
+    objection against the stop that it brought."""
+
+    type: ClassVar[str] = "fact.pushed.v1"
+    producer: ClassVar[str] = "matching"
+
+    fact_id: UUID
+    pushed_by: str
+
+    @property
+    def aggregate(self) -> str:
+        return f"pushed:{self.fact_id}"
+
+
+@event
 class CandidateIdentified(StateEvent):
     """Newly in dibao or newly certified, neither receiving nor applying: eligibility pre-screens (notice 1)."""
 

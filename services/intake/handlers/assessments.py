@@ -20,7 +20,7 @@ from services.intake.application_records import (
     settle_subsidies,
     tell_approved,
 )
-from services.intake.applications import decide
+from services.intake.applications import Application, decide
 from services.intake.handlers.certificates import certificate_held
 from services.intake.handlers.forwardings import follow_decision
 from services.intake.handlers.registers import settle_leads
@@ -114,13 +114,13 @@ async def _decide_application(
 async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date) -> None:
     """The person, guardian and account as three offices have just approved them; but what was changed since it was
     submitted (a phone by the township, account or guardian by two persons), or a later application brought, stands
-    (notice 4.5)."""
+    (notice 4.5); and who has moved on since they applied stays with the county that accepted them."""
     application, declaration = filed.application, filed.declaration(vault)
     known = await load_person(tx, vault, application.person_id)
     adult_on = comes_of_age_on(ResidentId.parse(known.id_number, on=on).birth_date)
     person = replace(
         known,
-        area=application.area,
+        area=await _moved_on_to(tx, application) or application.area,
         name=declaration.applicant.name,
         adult_on=adult_on if adult_on > on else None,
         certificate=await certificate_held(tx, known.person_id, on=on),
@@ -152,6 +152,11 @@ async def _put_in_force(tx: Transaction, vault: Vault, filed: Filed, *, on: date
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
 
 
+async def _moved_on_to(tx: Transaction, application: Application) -> str | None:
+    moved = {"person_id": application.person_id, "applied_on": application.applied_on}
+    return (await tx.connection.execute(_MOVED_ON_TO, moved)).scalar()
+
+
 def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
     ends = [months.to for months in data.schedule]
     if not ends or None in ends:
@@ -159,6 +164,10 @@ def _last_day_of_schedule(data: EntitlementChanged) -> date | None:
     return max(end for end in ends if end is not None).first_day
 
 
+_MOVED_ON_TO = text(
+    "SELECT to_area FROM transfers WHERE person_id = :person_id AND status = 'accepted' AND moved_on >= :applied_on"
+    " ORDER BY moved_on DESC, transfer_id DESC LIMIT 1"
+)
 _CHANGED_SINCE = text(
     """
     SELECT EXISTS (SELECT FROM changes c

@@ -223,15 +223,15 @@ _COPY_DOCUMENTS = text(
 
 
 async def _who_decided_before(tx: Transaction, objection: Any) -> set[str]:
-    """Who reviewed the application, or those that grant the subsidy of the month; who confirmed a finding about the
-    person, where it is about a month; and who decided on it before."""
+    """Who reviewed the application, or those that grant the subsidy of the month; who confirmed a finding or pushed a
+    fact about the person, where it is about a month; and who decided on it before."""
     found = await tx.connection.execute(
         text(
             "SELECT r.sub FROM reviews r WHERE r.application_id = :application_id OR r.application_id IN"
             " (SELECT s.application_id FROM applied_subsidies s WHERE CAST(:application_id AS uuid) IS NULL"
             " AND s.person_id = :person_id AND s.subsidy = :subsidy AND s.state IN ('granted', 'ended'))"
-            " UNION SELECT f.verified_by FROM confirmed_findings f LEFT JOIN persons p USING (person_id)"
-            " WHERE CAST(:application_id AS uuid) IS NULL AND coalesce(p.merged_into, f.person_id) = :person_id"
+            " UNION SELECT v.sub FROM vouchings v"
+            " WHERE CAST(:application_id AS uuid) IS NULL AND v.person_id = :person_id"
             " UNION SELECT o.decided_by FROM objections o WHERE o.decided_by IS NOT NULL AND o.person_id = :person_id"
             " AND (o.application_id = :application_id OR (o.subsidy = :subsidy AND o.period = :period))"
         ),

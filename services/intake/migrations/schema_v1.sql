@@ -214,13 +214,14 @@ CREATE TABLE entitlements (
     CHECK (NOT (is_open AND last_period IS NOT NULL))
 );
 
--- Who confirmed a finding about whom (finding.confirmed): they do not decide on the objection against the stop.
-CREATE TABLE confirmed_findings (
-    finding_id  uuid PRIMARY KEY,
+-- Who confirmed a finding about whom, who pushed a fact (finding.confirmed, fact.pushed): they do not decide on the
+-- objection against the stop.
+CREATE TABLE vouchings (
+    vouching_id uuid PRIMARY KEY,
     person_id   text NOT NULL,
-    verified_by text NOT NULL
+    sub         text NOT NULL
 );
-CREATE INDEX confirmed_findings_by_person ON confirmed_findings (person_id);
+CREATE INDEX vouchings_by_person ON vouchings (person_id);
 
 -- Whose policy holds in an area: its own, or that of the nearest area around it.
 CREATE FUNCTION nearest_policy(of_area text) RETURNS TABLE (area text, policy_version text) LANGUAGE sql STABLE AS $$

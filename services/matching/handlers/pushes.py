@@ -17,7 +17,7 @@ from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Forbidden, InvalidInput
 from libs.common.events.envelope import FactEvent
-from libs.common.events.matching import BenefitStarted, FactRetracted
+from libs.common.events.matching import BenefitStarted, FactPushed, FactRetracted
 from libs.common.period import Period
 from services.matching.exclusions import allowed_from
 from services.matching.findings import Lead
@@ -71,7 +71,7 @@ async def receive_push(tx: Transaction, push: Push, principal: Principal, *, tod
     if known is not None:
         return Outcome(known, "fact")
     await assert_authoritative(tx, [Assertion(fact, area, principal.sub)])
-    return Outcome(fact.fact_id, "fact")
+    return _told(tx, fact, principal)
 
 
 async def retract_fact(
@@ -107,7 +107,12 @@ async def retract_fact(
         reason=reason,
     )
     await assert_facts(tx, [Assertion(retraction, row.area, principal.sub)])
-    return Outcome(retraction.fact_id, "fact")
+    return _told(tx, retraction, principal)
+
+
+def _told(tx: Transaction, fact: FactEvent, principal: Principal) -> Outcome:
+    tx.publish(FactPushed(person_id=fact.person_id, fact_id=fact.fact_id, pushed_by=principal.sub))
+    return Outcome(fact.fact_id, "fact")
 
 
 async def _report(
