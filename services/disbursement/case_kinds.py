@@ -25,6 +25,7 @@ CASE_KINDS: dict[str, CaseKind] = {
     "due_unpaid": CaseKind("应发未发", "civil_affairs", "编入下一发放批次"),
     "account_shared": CaseKind("多人共用账户", "civil_affairs", "核实账户归属，更正或说明"),
     "payment_late": CaseKind("逾期未发放", "civil_affairs", "尽快编制、会签、审批并提交"),
+    "plan_behind": CaseKind("追回逾期或分期不足", "civil_affairs", "催缴，或重订还款安排"),
     "not_on_national_roster": CaseKind("全国系统名册缺少", "civil_affairs", "在全国系统补录"),
     "only_on_national_roster": CaseKind("全国系统名册多出", "civil_affairs", "核实是否应享受，更正全国系统"),
     "national_area_differs": CaseKind("与全国系统地区不符", "civil_affairs", "核对户籍地，更正全国系统"),

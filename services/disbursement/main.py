@@ -36,6 +36,7 @@ from services.disbursement.bank import Bank, OneCardPlatform
 from services.disbursement.handlers.deliveries import Door
 from services.disbursement.handlers.lifting import UPSTREAMS
 from services.disbursement.handlers.paid_up import note_everybody_paid_up
+from services.disbursement.handlers.recoveries import alarm_plans_behind
 from services.disbursement.handlers.rosters import forget_old_rosters
 from services.disbursement.invariants import INVARIANTS
 from services.disbursement.national import NationalSystem, StatisticsReceiver
@@ -97,6 +98,7 @@ def _service(sealer: Sealer) -> Service:
         daily_tasks=[
             DailyTask("forgotten webhook deliveries", _forget_webhook_deliveries),
             DailyTask("late payments", schedules.alarm_late_payments),
+            DailyTask("plans of recovery", alarm_plans_behind),
             DailyTask("rosters of others", forget_old_rosters),
             DailyTask("who is paid up", note_everybody_paid_up),
         ],

@@ -36,7 +36,7 @@ def _read(name: str) -> str:
     return (_FOLDER / f"{name}.sql").read_text("utf-8")
 
 
-Scope = Literal["cycles", "area", "period"]
+Scope = Literal["cycles", "area", "period", "everywhere"]
 
 
 @functools.cache
@@ -50,6 +50,7 @@ _SCOPES: dict[Scope, str] = {
     "cycles": "cycle_id = ANY(CAST(:cycle_ids AS uuid[]))",
     "area": "area LIKE :area || '%' AND coalesce(period, CAST(:upto AS date)) <= CAST(:upto AS date)",
     "period": "period = CAST(:period AS date)",
+    "everywhere": "true",
 }
 
 _KEEPING = """

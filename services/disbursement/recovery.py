@@ -64,6 +64,11 @@ def review_claims(excess_fen: Mapping[Period, int], cases: Sequence[Case], cause
     return [case for index, case in sorted(changed.items()) if index >= len(cases) or case != cases[index]]
 
 
+def due_again_fen(case: Case, excess_fen: Mapping[Period, int]) -> int:
+    """What of a case was repaid beyond what was paid too much: it is owed to the person again."""
+    return sum(max(0, month.repaid_fen - max(0, excess_fen.get(month.period, 0))) for month in case.months)
+
+
 def allocate(months: Sequence[ClaimedMonth], amount_fen: int) -> dict[Period, int]:
     """A repayment or write-off over the outstanding months, oldest first. ValueError if it is more than is claimed."""
     shares: dict[Period, int] = {}

@@ -105,6 +105,9 @@ heirs = Table(
     Column("proposed_at", DateTime(timezone=True)),
     Column("approved_by", Text),
     Column("approved_at", DateTime(timezone=True)),
+    Column("end_reason", Text),
+    Column("end_proposed_by", Text),
+    Column("ended_by", Text),
     Column("replaced_at", DateTime(timezone=True)),
 )
 

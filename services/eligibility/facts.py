@@ -137,15 +137,26 @@ class Facts:
     care_needs: tuple[CareNeed, ...] = ()
     choices: tuple[SignedChoice, ...] = ()
 
+    @property
+    def died_on(self) -> date | None:
+        """The day of the death, or of its declaration."""
+        return min((death.on for death in self._deaths()), default=None)
+
     def died_before_approval(self, subsidy: Subsidy) -> bool:
-        """Whether an application for it was approved of somebody known to have died since applying. Reappearing annuls
-        an earlier declaration of death."""
-        returned = max((life.on for life in self.life if life.event == "reappeared"), default=BEGINNING)
+        """Whether an application for it was approved of somebody known to have died since applying."""
         return any(
             application.applied_on <= death.on and death.known_at <= application.approved_at
             for application in self.applications
             if application.subsidy == subsidy and application.approved_at is not None
-            for death in self.life
-            if death.event == "died" or (death.event == "declared_dead" and death.on > returned)
+            for death in self._deaths()
             if death.known_at is not None
         )
+
+    def _deaths(self) -> list[Life]:
+        """Reappearing annuls an earlier declaration of death."""
+        returned = max((life.on for life in self.life if life.event == "reappeared"), default=BEGINNING)
+        return [
+            death
+            for death in self.life
+            if death.event == "died" or (death.event == "declared_dead" and death.on > returned)
+        ]

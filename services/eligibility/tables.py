@@ -76,6 +76,7 @@ entitlements = Table(
     Column("version", BigInteger, primary_key=True),
     Column("schedule", JSONB, nullable=False),
     Column("stopped_because", Text),
+    Column("died_on", Date),
     Column("cause", Text, nullable=False),
     Column("area", Text, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),

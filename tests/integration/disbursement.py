@@ -102,6 +102,7 @@ class Person:
         subsidy: Subsidy = "living",
         cause: str = "application.approved",
         stopped_because: str | None = None,
+        died_on: date | None = None,
         to_heir: bool = False,
     ) -> EntitlementChanged:
         """Entitled from one period to another, both included; nothing if `last` is before `first`."""
@@ -116,7 +117,12 @@ class Person:
         )
         empty = last is not None and last < first
         return await self.schedule(
-            () if empty else (span,), subsidy=subsidy, cause=cause, stopped_because=stopped_because, to_heir=to_heir
+            () if empty else (span,),
+            subsidy=subsidy,
+            cause=cause,
+            stopped_because=stopped_because,
+            died_on=died_on,
+            to_heir=to_heir,
         )
 
     async def schedule(
@@ -126,6 +132,7 @@ class Person:
         subsidy: Subsidy = "living",
         cause: str = "application.approved",
         stopped_because: str | None = None,
+        died_on: date | None = None,
         to_heir: bool = False,
     ) -> EntitlementChanged:
         self.version += 1
@@ -136,6 +143,7 @@ class Person:
             schedule=spans,
             cause=cause,
             stopped_because=stopped_because,
+            died_on=died_on,
             to_heir=to_heir,
             area=self.area,
         )

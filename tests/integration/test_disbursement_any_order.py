@@ -150,8 +150,8 @@ class Disbursement(RuleBasedStateMachine):
         self, key: str, first: Period, last: Period, amount_fen: int, *, death: bool = False, to_heir: bool = False
     ) -> None:
         data = self._schedule(
-            key, first, last, amount_fen, stopped_because="alive" if death else None, to_heir=to_heir,
-            cause="person.reappeared" if key in self.to_heir and not death else "application.approved",
+            key, first, last, amount_fen, cause="application.approved", stopped_because="alive" if death else None,
+            died_on=last.last_day if death else None, to_heir=to_heir,
         )  # fmt: skip
         await self._tell_schedule(data)
         self._is_entitled(data, amount_fen, first, last)

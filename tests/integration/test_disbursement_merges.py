@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import date
 from uuid import uuid4
 
 import pytest
@@ -219,12 +220,12 @@ async def test_an_heir_of_the_wrong_id_is_paid_what_is_due_under_the_right_one(h
     area = here.county()
     await here.funded(area)
     wrong, right = await here.person(area), await here.person(area)
-    await wrong.entitled("2026-03", "2026-03", stopped_because="alive", to_heir=True)
+    await wrong.entitled("2026-03", "2026-03", died_on=date(2026, 3, 9), to_heir=True)
     await here.heard()
     await here.heir_approved(wrong, HEIR)
 
     await here.tell("eligibility", emptied(wrong, right))
-    await right.entitled("2026-03", "2026-03", cause="person.merged", stopped_because="alive", to_heir=True)
+    await right.entitled("2026-03", "2026-03", cause="person.merged", died_on=date(2026, 3, 9), to_heir=True)
     await here.heard()
     await here.paid(area, "2026-03")
     [transfer] = await here.transfers_to(HEIR["number"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import pypdfium2
@@ -231,7 +232,7 @@ async def test_an_auditor_is_given_the_roster_and_what_looks_odd_about_it(here: 
     await mover.entitled("2026-03")
     await here.heard()
     await here.paid(area, "2026-03")
-    await person.entitled("2026-01", "2026-02", cause="person.died", stopped_because="alive")
+    await person.entitled("2026-01", "2026-02", cause="person.died", died_on=date(2026, 2, 9))
     mover.area = other
     await mover.entitled("2026-03", amount_fen=12_000)
     await here.heard()

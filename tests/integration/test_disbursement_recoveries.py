@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -182,8 +184,8 @@ async def test_after_death_the_estate_owes_and_an_heir_who_proves_it_is_paid_wha
     path = f"/v1/persons/{person.person_id}/heir"
     early = await here.call("POST", path, "township", **HEIR)
     assert early.json()["type"].rsplit("/")[-1] == "not-known-dead"
-    # Dead in April: May and later were not paid, April is due.
-    await person.entitled("2026-02", "2026-04", cause="person.died", stopped_because="alive")
+    # Dead in April: May and later were not paid, April is due. It is no stop before the month is over.
+    await person.entitled("2026-02", "2026-04", cause="person.died", died_on=date(2026, 4, 3))
     await person.paid_to(None)
     await here.heard()
     [case] = (await here.get(f"/v1/recoveries?person_id={person.person_id}"))["items"]
@@ -224,7 +226,7 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
     await here.funded(area)
     person = await here.person(area)
     # Eligibility does not call it a stop before the month of death is over.
-    await person.entitled("2026-03", "2026-04", to_heir=True)
+    await person.entitled("2026-03", "2026-04", died_on=date(2026, 4, 3), to_heir=True)
     await here.heard()
     cycle = await here.drawn_up(area, "2026-04")
     assert cycle["counts"]["unpayable"] == 2
@@ -236,7 +238,7 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
     assert (awaited["person_id"], awaited["area"], awaited["holder_name"]) == (person.person_id, area, None)
     await here.heir_approved(person, heir)
     # The same is told again: who is the heir stays.
-    await person.entitled("2026-03", "2026-04", stopped_because="alive", to_heir=True)
+    await person.entitled("2026-03", "2026-04", stopped_because="alive", died_on=date(2026, 4, 3), to_heir=True)
     await here.heard()
     await here.paid(area, "2026-04")
     assert [transfer["amount_fen"] for transfer in await here.transfers_to(heir["number"])] == [10_000, 10_000]
@@ -246,17 +248,23 @@ async def test_who_died_before_the_approval_is_paid_to_an_heir_and_to_nobody_bef
 
 async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_heir_any_more(here: World) -> None:
     person = await paid_person(here, upto="2026-02")
-    await person.entitled("2026-01", "2026-02", cause="person.declared_dead", stopped_because="alive")
+    await person.entitled("2026-01", "2026-02", cause="person.declared_dead", died_on=date(2026, 2, 9))
     await here.heard()
     heir = {**HEIR, "number": "6228480000000777"}
     await here.heir_approved(person, heir)
     another = await here.post(f"/v1/persons/{person.person_id}/heir", "civil_affairs", sub="proposer", **heir)
     # Another end before the death is no return to life.
-    await person.entitled("2026-01", "2026-01", cause="low_income.exited", stopped_because="economic_status")
+    await person.entitled("2026-01", "2026-01", cause="low_income.exited", died_on=date(2026, 2, 9))
     await here.heard()
     [awaiting] = (await here.get(f"/v1/heirs?area={person.area}&status=approved", "civil_affairs"))["items"]
     assert awaiting["person_id"] == person.person_id
-    await person.entitled("2026-01", cause="person.reappeared")
+    # Nor need a month come back: an exit keeps them away, and they live.
+    await person.entitled("2026-01", "2026-01", cause="person.reappeared", stopped_because="economic_status")
+    await here.heard()
+    assert await here.get(f"/v1/heirs?area={person.area}&status=approved", "civil_affairs") == {
+        "items": [], "next_cursor": None,
+    }  # fmt: skip
+    await person.entitled("2026-01", cause="application.approved")
     await here.heard()
     late = await here.call("POST", f"/v1/heirs/{another['heir_id']}/approval", "civil_affairs", sub="approver")
     assert late.json()["type"].rsplit("/")[-1] == "not-known-dead"
@@ -266,11 +274,114 @@ async def test_who_was_declared_dead_and_came_back_is_paid_themselves_and_no_hei
     await here.invariants_hold()
 
 
+async def test_an_heir_is_ended_by_two_with_a_reason_and_the_account_of_before_is_paid_again(here: World) -> None:
+    person = await paid_person(here, upto="2026-01")
+    await person.entitled("2026-01", "2026-02", cause="person.died", died_on=date(2026, 2, 9))
+    await here.heard()
+    path = f"/v1/persons/{person.person_id}/heir"
+    mistaken = await here.post(path, "township", sub="proposer", **HEIR)
+    withdrawn = await here.post(f"/v1/heirs/{mistaken['heir_id']}/ending", "township", sub="proposer", reason="误提")
+    assert withdrawn["status"] == "replaced", "nothing was ever paid to it"
+    heir = {**HEIR, "number": "6228480000000555"}
+    await here.heir_approved(person, heir)
+    [listed] = (await here.get(f"/v1/heirs?area={person.area}&status=approved"))["items"]
+    ending = f"/v1/heirs/{listed['heir_id']}/ending"
+    early = await here.call("POST", f"{ending}/approval", "civil_affairs", sub="approver")
+    assert early.status_code == 409
+    await here.post(ending, "township", sub="proposer", reason="公证书被撤销")
+    own = await here.call("POST", f"{ending}/approval", "civil_affairs", sub="proposer")
+    assert own.status_code == 403
+    [waiting] = (await here.get(f"/v1/heirs?area={person.area}&status=ending"))["items"]
+    assert (waiting["heir_id"], waiting["end_reason"]) == (listed["heir_id"], "公证书被撤销")
+    await here.post(f"{ending}/approval", "civil_affairs", sub="approver")
+    twice = await here.call("POST", f"{ending}/approval", "civil_affairs", sub="approver")
+    assert twice.status_code == 409
+    await here.paid(person.area, "2026-02")
+    assert await here.transfers_to(heir["number"]) == []
+    assert len(await here.transfers_to(person.account)) == 2, "approved in life, they keep their card"
+    deeds = await here.sql(
+        "SELECT action, sub, reason FROM audit_log WHERE object = :id ORDER BY entry_id", id=str(listed["heir_id"])
+    )
+    assert [(deed["action"], deed["sub"], deed["reason"]) for deed in deeds[-2:]] == [
+        ("propose end of heir", "proposer", "公证书被撤销"),
+        ("end heir", "approver", "公证书被撤销"),
+    ]
+    await here.invariants_hold()
+
+
+async def test_an_heir_is_awaited_again_once_the_one_of_who_died_before_the_approval_is_ended(here: World) -> None:
+    person = await here.person(here.county())
+    await person.entitled("2026-03", "2026-03", died_on=date(2026, 3, 9), to_heir=True)
+    await here.heard()
+    await here.heir_approved(person, HEIR)
+    [heir] = (await here.get(f"/v1/heirs?area={person.area}&status=approved"))["items"]
+    await here.post(f"/v1/heirs/{heir['heir_id']}/ending", "civil_affairs", sub="proposer", reason="非继承人")
+    await here.post(f"/v1/heirs/{heir['heir_id']}/ending/approval", "civil_affairs", sub="approver")
+    [awaited] = (await here.get(f"/v1/heirs?area={person.area}&status=awaited"))["items"]
+    refused = await here.call("POST", f"/v1/heirs/{awaited['heir_id']}/ending", "civil_affairs", reason="x")
+    assert (awaited["person_id"], refused.status_code) == (person.person_id, 409)
+    assert (await here.drawn_up(person.area, "2026-03"))["counts"]["unpayable"] == 1
+
+
+async def test_instalments_cover_what_is_outstanding(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01")
+    plan = f"/v1/recoveries/{case['recovery_id']}/plan"
+    short = [{"due_on": "2026-05-01", "amount_fen": 4_000}]
+    refused = await here.call("POST", plan, "civil_affairs", instalments=short)
+    assert (refused.status_code, [error["path"] for error in refused.json()["errors"]]) == (422, ["instalments"])
+    assert "60.00元" in refused.json()["errors"][0]["message"]
+    beside = await here.post(plan, "civil_affairs", instalments=short, offset_percent=20, consent="同意书3")
+    assert beside["plan"]["instalments"] == short
+    await here.post(plan, "civil_affairs", instalments=[*short, {"due_on": "2026-06-01", "amount_fen": 6_000}])
+
+
+async def test_a_plan_that_is_not_kept_or_covers_no_more_what_is_claimed_is_a_case(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01")
+    path = f"/v1/recoveries/{case['recovery_id']}"
+    await here.post(f"{path}/repayments", "finance", amount_fen=1_000, document_no="缴款书1")
+    instalments = [{"due_on": "2026-05-01", "amount_fen": 4_000}, {"due_on": "2026-06-01", "amount_fen": 5_000}]
+    await here.post(f"{path}/plan", "civil_affairs", instalments=instalments)
+
+    async def behind(as_of: str) -> list[tuple[int, int]]:
+        await here.post("/v1/daily-runs", "admin", as_of=as_of)
+        listed = (await here.get(f"/v1/cases?area={person.area}&kind=plan_behind&resolved=false"))["items"]
+        return [(item["detail"]["overdue_fen"], item["detail"]["unplanned_fen"]) for item in listed]
+
+    assert await behind("2026-05-01") == []
+    assert await behind("2026-05-02") == [(4_000, 0)]
+    await here.post(f"{path}/repayments", "finance", amount_fen=4_000, document_no="缴款书2")
+    assert await behind("2026-05-03") == []
+    await claimed(here, person, {"period": "2026-02", "amount_fen": 3_000})  # it joins the open case
+    assert await behind("2026-05-04") == [(0, 3_000)]
+    assert await behind("2026-06-02") == [(5_000, 3_000)]
+    await here.post(f"{path}/plan", "civil_affairs", instalments=[{"due_on": "2026-07-01", "amount_fen": 8_000}])
+    assert await behind("2026-06-03") == []
+
+
+@pytest.mark.parametrize("repaid_fen", [3_000, 10_000])
+async def test_who_gave_back_what_was_claimed_by_mistake_is_told_that_it_is_due_again(
+    here: World, repaid_fen: int
+) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01")
+    path = f"/v1/recoveries/{case['recovery_id']}"
+    await here.post(f"{path}/repayments", "finance", amount_fen=repaid_fen)
+    await here.post(f"{path}/withdrawal", "civil_affairs", reason="复议撤销")
+    [*_, told] = await here.sql(
+        "SELECT type, body FROM outbox WHERE key = :key AND type LIKE 'recovery%' ORDER BY seq", key=person.person_id
+    )
+    data = json.loads(told["body"])["data"]
+    assert (told["type"], data["due_again_fen"]) == ("recovery.closed.v1", repaid_fen)
+    assert (await person.account_of("2026-01"))["owed_fen"] == repaid_fen
+
+
 async def test_a_death_that_was_an_error_needs_no_heir(here: World) -> None:
     area = here.county()
     await here.funded(area)
     person = await here.person(area)
-    await person.entitled("2026-03", "2026-03", to_heir=True)
+    await person.entitled("2026-03", "2026-03", died_on=date(2026, 3, 9), to_heir=True)
     await person.entitled("2026-03", cause="fact.retracted")
     await here.heard()
     await here.paid(area, "2026-03")

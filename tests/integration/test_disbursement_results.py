@@ -231,6 +231,22 @@ async def test_a_settlement_after_a_failure_counts_as_paid_and_is_a_case(here: W
     assert case["detail"]["contradiction"] == "settled_after_failed"
     assert (await person.account_of("2026-03"))["paid_fen"] == 10_000
     assert (await here.drawn_up(person.area, "2026-03"))["counts"]["payable"] == 0
+    # What arrived proves the account: the next month needs no new one.
+    assert (await person.account_of("2026-04"))["payee_ready"] is True
+    next_month = await here.drawn_up(person.area, "2026-04")
+    assert (next_month["counts"]["payable"], next_month["counts"]["unpayable"]) == (1, 0)
+
+
+async def test_an_account_that_another_payment_failed_at_stays_marked(here: World) -> None:
+    person = await entitled_person(here)
+    await here.bank.post("/v1/faults", json={"fail_accounts": {person.account: "dormant"}})
+    await person.entitled("2026-02")
+    await here.heard()
+    await here.paid(person.area, "2026-03")
+    [first, _] = await person.payments()
+    data = {"payment_id": first["payment_id"], "settled_on": "2026-03-21", "bank_ref": "LATE"}
+    assert (await here.webhook("payment.settled", **data)).status_code == 200
+    assert (await person.account_of("2026-04"))["obstacle"] == "account_failed"
 
 
 async def test_a_payment_settled_under_two_references_is_a_case(here: World) -> None:

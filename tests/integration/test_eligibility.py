@@ -30,14 +30,17 @@ from libs.common.events.intake import (
 from libs.common.events.matching import (
     BenefitStarted,
     CandidateIdentified,
+    CertificateCancelled,
     CertificateExpired,
     CertificateFrozen,
     CertificateRenewed,
     FactRetracted,
     LowIncomeExited,
+    PersonDeclaredDead,
     PersonDied,
     PersonMerged,
     PersonMoved,
+    PersonReappeared,
 )
 from libs.common.platform_schema import ensure_month_partitions
 from services.eligibility.folding import KINDS
@@ -266,6 +269,27 @@ async def test_a_death_known_late_takes_back_the_months_after_it(eligibility: El
     assert await eligibility.months("care") == [("2026-03", "2026-06", 11000)]
 
 
+async def test_a_death_and_its_annulment_are_told_though_no_month_changes_by_them(eligibility: Eligibility) -> None:
+    """Whoever pays learns by it whose heirs may be paid, and whose no more."""
+    await eligibility.take(approved(), fact(LowIncomeExited, date(2026, 6, 11), source="low_income"))
+    died = fact(PersonDied, date(2026, 7, 2), source="cremations")
+    await eligibility.take(died)
+    await eligibility.take(died, fact(PersonDied, date(2026, 7, 2), source="deaths"))
+    await eligibility.take(fact(PersonDeclaredDead, date(2026, 8, 1), source="population"))
+    await eligibility.take(fact(FactRetracted, date(2026, 7, 2), retracts=died.fact_id))
+    told = [event for event in await eligibility.published("entitlement.changed.v1") if event["subsidy"] == "living"]
+    assert {len(event["schedule"]) for event in told} == {1}
+    assert [event["died_on"] for event in told] == [None, None, "2026-07-02"], "another register says so still"
+
+
+async def test_who_reappears_was_never_dead(eligibility: Eligibility) -> None:
+    await eligibility.take(approved())
+    await eligibility.take(fact(PersonDeclaredDead, date(2026, 6, 30), source="population"))
+    await eligibility.take(fact(PersonReappeared, date(2026, 9, 2), source="population"))
+    told = [event["died_on"] for event in await eligibility.published("entitlement.changed.v1")]
+    assert told == [None, None, "2026-06-30", "2026-06-30", None, None]
+
+
 async def test_what_is_due_to_who_died_before_the_approval_goes_to_an_heir(eligibility: Eligibility) -> None:
     died = fact(PersonDied, date(2026, 3, 20), source="cremations", known_at=_NOW - timedelta(hours=1))
     await eligibility.take(approved())
@@ -361,6 +385,20 @@ async def test_who_goes_on_as_before_is_told_anew_once_another_id_goes_on_in_the
         ("p1-wrong", "care", []),
         ("p1-wrong", "living", []),
     ]
+
+
+async def test_an_id_under_which_nothing_is_entitled_any_more_is_told_to_go_on_under_another(
+    eligibility: Eligibility,
+) -> None:
+    """What was paid under it moves with it, once."""
+    await eligibility.take(approved(person="p1-wrong"))
+    never = fact(CertificateCancelled, date(2026, 1, 5), "p1-wrong")
+    await eligibility.take(never, fact(LowIncomeExited, date(2026, 1, 5), "p1-wrong", source="low_income"))
+    assert await eligibility.months("care", "p1-wrong") == []
+    for _ in range(2):
+        await eligibility.take(PersonMerged(person_id="p1-wrong", version=1, into_person_id="p1-right"))
+    told = await eligibility.published("entitlement.changed.v1")
+    assert sorted(event["subsidy"] for event in told if event["merged_into"] == "p1-right") == ["care", "living"]
 
 
 async def test_a_candidate_is_prescreened_by_the_same_rules(eligibility: Eligibility) -> None:

@@ -232,6 +232,48 @@ async def test_an_overpayment_is_told_once_however_often_something_of_it_is_repa
     assert ["90.00元" in message["text"] for message in await service.messages()] == [False, True]
 
 
+async def test_a_claim_that_comes_back_after_it_had_shrunk_is_told_once_more(service: Notification) -> None:
+    recovery_id = new_id()
+    await service.receive(service.contact())
+    for version, amount_fen in enumerate((11_000, 5_000, 5_000, 11_000), start=1):
+        claim = RecoveryOpened(
+            person_id=PERSON,
+            version=version,
+            recovery_id=recovery_id,
+            subsidy="care",
+            area=AREA,
+            cause="low_income.exited",
+            months=(OverpaidMonth(period=Period(2026, 2), amount_fen=amount_fen),),
+            amount_fen=amount_fen,
+            status="open",
+        )
+        await service.receive((claim, new_id()))
+    told = sorted(["110.00元" in message["text"] for message in await service.messages()])
+    assert told == [False, True, True]
+
+
+async def test_who_gave_back_a_part_of_what_was_claimed_by_mistake_is_told_that_it_is_paid_again(
+    service: Notification,
+) -> None:
+    last = THIS_MONTH.previous
+    case = {"person_id": PERSON, "recovery_id": new_id(), "subsidy": "care", "area": AREA, "cause": "economic_status"}
+    claimed = (OverpaidMonth(period=last, amount_fen=11_000),)
+    opened = RecoveryOpened(**case, version=1, months=claimed, amount_fen=11_000, status="open")
+    given_back = (OverpaidMonth(period=last, amount_fen=4_000),)
+    wrong = {"months": given_back, "amount_fen": 4_000, "recovered_fen": 4_000, "due_again_fen": 4_000}
+    await service.receive(service.contact(), entitlement(1, None))
+    await service.receive((settled(last), new_id()))
+    await service.receive(entitlement(2, last.previous, cause="low_income.exited"), (opened, new_id()))
+    # It may come before the schedule that makes it so, and twice.
+    for version in (2, 3):
+        await service.receive((RecoveryClosed(**case, version=version, **wrong, status="closed"), new_id()))
+    await service.receive(entitlement(3, None, cause="fact.retracted"))
+    told = [message["kind"] for message in await service.messages()]
+    assert sorted(told) == ["entitlement_resumed", "entitlement_stopped", "recovery_opened", "recovery_withdrawn"]
+    [withdrawal] = [message["text"] for message in await service.messages() if message["kind"] == "recovery_withdrawn"]
+    assert "已经退回的，随下一次发放补发" in withdrawal
+
+
 async def test_who_was_told_to_give_back_by_mistake_is_told_not_to_and_is_promised_nothing(
     service: Notification,
 ) -> None:

@@ -56,7 +56,10 @@ class OverpaidMonth(BaseModel):
 
 
 class RecoveryState(StateEvent):
-    """An overpayment case (追回): which months, how much, why."""
+    """An overpayment case (追回): which months, how much, why.
+
+    `due_again_fen`: of what was recovered, what turns out by this news to have been due after all; it is paid again.
+    """
 
     producer: ClassVar[str] = "disbursement"
 
@@ -67,6 +70,7 @@ class RecoveryState(StateEvent):
     months: tuple[OverpaidMonth, ...]
     amount_fen: int = Field(ge=0)
     recovered_fen: int = Field(default=0, ge=0)
+    due_again_fen: int = Field(default=0, ge=0)
     status: Literal["open", "closed"]
 
     @property

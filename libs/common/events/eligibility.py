@@ -141,8 +141,9 @@ class CandidatePrescreened(StateEvent):
 class EntitlementChanged(StateEvent):
     """The whole schedule of one person and subsidy: every month in it is payable, every other is not.
 
-    `stopped_because` names the cause that ended the last spell, null while it is open. `to_heir`: it was approved of
-    somebody known to be dead, and what is due goes to an heir (domain: applicant dies before approval). After a
+    `stopped_because` names the cause that ended the last spell, null while it is open. `died_on` is told whenever it
+    becomes another, whether or not a month does. `to_heir`: it was approved of somebody known to be dead, and what is
+    due goes to an heir (domain: applicant dies before approval). After a
     corrected ID merged two persons, `members` are the ids that go on under this one, and `merged_into` is whom this one
     goes on as: whoever keeps what was paid moves it before taking in the schedule, whichever of the two comes first.
     """
@@ -154,6 +155,9 @@ class EntitlementChanged(StateEvent):
     schedule: tuple[EntitledMonths, ...]
     cause: str = Field(description="the event type that changed it, e.g. certificate.expired")
     stopped_because: str | None = None
+    died_on: date | None = Field(
+        default=None, description="day of the death, or of its declaration by a court; null once that is annulled"
+    )
     to_heir: bool = False
     area: str = Field(description="where the person is resident now, or last was")
     members: tuple[str, ...] = ()

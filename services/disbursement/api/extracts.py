@@ -44,13 +44,12 @@ _FILES = {
     " (SELECT person_id FROM payments WHERE period = :period AND area LIKE :area || '%')"
     " GROUP BY person_id, subsidy HAVING count(DISTINCT area) > 1",
     # Paid for a month after the one of a death that is known here.
-    "paid_after_death.csv": "SELECT p.payment_id, p.person_id, p.subsidy, p.area, p.amount_fen, p.settled_on, e.ended,"
-    " r.recovery_id FROM payments p JOIN (SELECT person_id, subsidy, max(upper(s.months)) AS ended FROM entitlements"
-    " LEFT JOIN entitled_spans s USING (person_id, subsidy) WHERE stopped_because IN ('alive', 'person.died',"
-    " 'person.declared_dead') GROUP BY person_id, subsidy) AS e USING (person_id, subsidy) LEFT JOIN recoveries r"
+    "paid_after_death.csv": "SELECT p.payment_id, p.person_id, p.subsidy, p.area, p.amount_fen, p.settled_on,"
+    " d.died_on, r.recovery_id FROM payments p JOIN (SELECT person_id, min(died_on) AS died_on FROM entitlements"
+    " WHERE died_on IS NOT NULL GROUP BY person_id) AS d USING (person_id) LEFT JOIN recoveries r"
     " ON r.person_id = p.person_id AND r.subsidy = p.subsidy AND EXISTS (SELECT FROM recovery_months m"
     " WHERE m.recovery_id = r.recovery_id AND m.period = p.period) WHERE p.period = :period AND p.status = 'settled'"
-    " AND p.area LIKE :area || '%' AND p.period >= coalesce(e.ended, '-infinity') ORDER BY p.payment_id",
+    " AND p.area LIKE :area || '%' AND p.period > d.died_on ORDER BY p.payment_id",
     "changes_by_user.csv": "SELECT sub, role, action, count(*) AS times, min(at) AS first, max(at) AS last"
     " FROM audit_log WHERE area LIKE :area || '%' AND at >= CAST(:period AS date)"
     " AND at < CAST(:period AS date) + interval '1 month' GROUP BY sub, role, action ORDER BY sub, action",

@@ -19,11 +19,12 @@ from services.disbursement.tables import heirs, payees
 
 api = router(prefix="/v1", tags=["heirs"])
 
-HeirStatus = Literal["awaited", "proposed", "approved", "replaced"]
+HeirStatus = Literal["awaited", "proposed", "approved", "ending", "replaced"]
 _standing = case(
     (heirs.c.replaced_at.is_not(None), "replaced"),
     (heirs.c.number_last4.is_(None), "awaited"),
     (heirs.c.approved_at.is_(None), "proposed"),
+    (heirs.c.end_proposed_by.is_not(None), "ending"),
     else_="approved",
 )
 
@@ -41,6 +42,12 @@ class NewHeir(BaseModel):
     document_no: str = Field(min_length=1, max_length=100, description="the document that proves the inheritance")
 
 
+class End(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=1000, description="with the document that says so")
+
+
 @api.get("/heirs")
 async def list_heirs(
     tx: Tx,
@@ -51,7 +58,7 @@ async def list_heirs(
     heir_status: Annotated[HeirStatus | None, Query(alias="status")] = None,
 ) -> Page:
     """Heirs of an area's dead, the newest first; `awaited`: due to somebody who died before the approval, and nobody
-    has proved to be the heir."""
+    has proved to be the heir; `ending`: in force, until a second person approves its end."""
     wanted = (
         select(heirs, payees.c.area, _standing.label("status"))
         .join(payees, payees.c.person_id == heirs.c.person_id)
@@ -77,3 +84,15 @@ async def propose(person_id: str, body: NewHeir, tx: Tx, proposer: Proposer, req
 @api.post("/heirs/{heir_id}/approval")
 async def approve(heir_id: UUID, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     return await handlers.approve_heir(tx, civil_affairs, heir_id)
+
+
+@api.post("/heirs/{heir_id}/ending", status_code=status.HTTP_202_ACCEPTED)
+async def propose_end(heir_id: UUID, body: End, tx: Tx, proposer: Proposer) -> dict[str, Any]:
+    """Proposes that an heir is none any more; a second person approves. One that is only proposed ends at once."""
+    return await handlers.propose_end(tx, proposer, heir_id, reason=body.reason)
+
+
+@api.post("/heirs/{heir_id}/ending/approval")
+async def approve_end(heir_id: UUID, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+    """From now on nothing is paid to this heir."""
+    return await handlers.approve_end(tx, civil_affairs, heir_id)

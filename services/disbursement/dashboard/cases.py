@@ -215,6 +215,13 @@ _DETAILS = {
     "pay_by_day": "发放日",
     "contradiction": "矛盾",
 }
+_AMOUNTS = {
+    "amount_fen": "金额（元）",
+    "ours_fen": "本方金额（元）",
+    "bank_fen": "银行金额（元）",
+    "overdue_fen": "逾期未退（元）",
+    "unplanned_fen": "未列入分期（元）",
+}
 _SAID: dict[Any, str] = {**_WORDS, "not submitted": "未提交", "not settled": "未全部到账", **SUBSIDY_NAMES}
 
 
@@ -222,8 +229,7 @@ def _details(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = []
     for key, value in detail.items():
         if key.endswith("_fen"):
-            names = {"amount_fen": "金额（元）", "ours_fen": "本方金额（元）", "bank_fen": "银行金额（元）"}
-            shown.append((names.get(key, key), as_yuan(value)))
+            shown.append((_AMOUNTS.get(key, key), as_yuan(value)))
         elif key in _DETAILS:
             said = value if isinstance(value, list) else [str(value)]
             shown.append((_DETAILS[key], "、".join(_SAID.get(word, word) for word in said)))

@@ -29,7 +29,8 @@ _STATUSES: Words = {
     "awaited": ("待提供证明", "bad"),
     "proposed": ("待批准", "busy"),
     "approved": ("已批准", "good"),
-    "replaced": ("已更换", "quiet"),
+    "ending": ("终止待批准", "busy"),
+    "replaced": ("已更换或终止", "quiet"),
 }
 _FIELDS = [
     Field("relation", "与逝者关系"),
@@ -89,6 +90,7 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("继承证明文号", as_text(row["document_no"])),
                 ("提出", f"{as_text(row['proposed_by'])} {as_moment(row['proposed_at'])}"),
                 ("批准", f"{as_text(row['approved_by'])} {as_moment(row['approved_at'])}"),
+                ("终止理由", as_text(row["end_reason"])),
             ]
         )
         if row["status"] == "awaited" and desk.role in ("township", "civil_affairs"):
@@ -101,6 +103,15 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 done=again,
                 sure="以后的应发款项将发给此人。",
             )
+        _end(desk, row)
+
+
+def _end(desk: Desk, row: Mapping[str, Any]) -> None:
+    path = f"/v1/heirs/{row['heir_id']}/ending"
+    if row["status"] in ("proposed", "approved") and desk.role in ("township", "civil_affairs"):
+        form(desk, path, [Field("reason", "终止理由")], button="提出终止", done=again, primary=False)
+    if row["status"] == "ending" and desk.role == "civil_affairs":
+        deed(desk, "批准终止", f"{path}/approval", done=again, sure="以后的应发款项不再发给此人。")
 
 
 def _path(person_id: str) -> str:

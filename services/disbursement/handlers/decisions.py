@@ -130,5 +130,5 @@ async def withdraw_decision(tx: Transaction, principal: Principal, recovery_id: 
     if not again_due:
         raise Conflict("this recovery rests on facts, not on a decision")
     await forget_paid_up(tx, again_due)
-    await review_overpayments(tx, [(case["person_id"], case["subsidy"])], on=on)
+    await review_overpayments(tx, [(case["person_id"], case["subsidy"])], on=on, withdrawn=recovery_id)
     await audit.record(tx, principal, "withdraw recovery", str(recovery_id), person_id=case["person_id"], reason=reason)

@@ -16,32 +16,8 @@ from libs.common import audit
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, FourEyes, NotFound
-from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.disbursement.errors import NotKnownDead
-
-_DEATHS = "('person.died', 'person.declared_dead', 'died', 'declared_dead', 'alive')"
-
-
-def _lives(person_id: str) -> str:
-    """SQL: whether somebody who was told to be dead turned out to be alive. A schedule may cease to name the death
-    because something else ended it before: only what cannot be told of the dead tells that one lives."""
-    return f"""
-        EXISTS (SELECT FROM entitlement_versions v WHERE v.person_id = {person_id} AND v.stopped_because IN {_DEATHS})
-        AND NOT EXISTS (SELECT FROM entitlements e
-                        WHERE e.person_id = {person_id} AND (e.to_heir OR e.stopped_because IN {_DEATHS}))
-        AND (EXISTS (SELECT FROM entitlements e
-                     WHERE e.person_id = {person_id} AND e.cause IN ('person.reappeared', 'fact.retracted'))
-             OR EXISTS (SELECT FROM entitled_spans s
-                        WHERE s.person_id = {person_id}
-                          AND s.months @> CAST(date_trunc('month', CAST(:today AS date)) + interval '1 month' AS date)))
-    """  # noqa: S608 (constants)
-
-
-_END_HEIRS_OF_THE_LIVING = text(
-    "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[]))"  # noqa: S608 (constants)
-    f" AND approved_at IS NOT NULL AND replaced_at IS NULL AND {_lives('h.person_id')}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +33,23 @@ class Heir:
 
 
 async def is_known_dead(tx: Transaction, person_id: str) -> bool:
-    """Whether eligibility knows it (an entitlement ended by death, or granted after it), or a finding was confirmed,
-    and nothing told since that the person lives."""
-    found: bool = (
-        await tx.connection.execute(
-            text(
-                f"SELECT (EXISTS (SELECT FROM entitlements WHERE person_id = :id"  # noqa: S608 (constants)
-                f" AND (to_heir OR stopped_because IN {_DEATHS})) OR EXISTS (SELECT FROM findings"
-                f" WHERE person_id = :id AND status = 'confirmed' AND kind IN {_DEATHS})) AND NOT ({_lives(':id')})"
-            ),
-            {"id": person_id, "today": business_date(tx.now)},
-        )
-    ).scalar_one()
-    return found
+    """Whether the person died or was declared dead, and nothing annulled it."""
+    found = await tx.connection.execute(
+        text("SELECT true FROM known_dead WHERE person_id = :id LIMIT 1"), {"id": person_id}
+    )
+    return found.scalar_one_or_none() is not None
 
 
 async def await_heirs(tx: Transaction, person_ids: Collection[str]) -> None:
     """Of these persons, an heir is awaited for whoever was known dead at the approval; no longer for whoever was not.
     Who turns out to be alive is paid themselves again, whatever heir was approved meanwhile."""
     ids = {"ids": sorted(person_ids), "now": tx.now}
-    await tx.connection.execute(_END_HEIRS_OF_THE_LIVING, ids | {"today": business_date(tx.now)})
     await tx.connection.execute(
         text(
-            "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[])) AND number IS NULL"
-            " AND replaced_at IS NULL"
-            " AND NOT EXISTS (SELECT FROM entitlements e WHERE e.person_id = h.person_id AND e.to_heir)"
+            "UPDATE heirs h SET replaced_at = :now WHERE person_id = ANY(CAST(:ids AS text[]))"
+            " AND approved_at IS NOT NULL AND replaced_at IS NULL AND CASE WHEN number IS NULL"
+            " THEN NOT EXISTS (SELECT FROM entitlements e WHERE e.person_id = h.person_id AND e.to_heir)"
+            " ELSE NOT EXISTS (SELECT FROM known_dead d WHERE d.person_id = h.person_id) END"
         ),
         ids,
     )
@@ -131,15 +99,12 @@ async def turn_to_estates(tx: Transaction, person_ids: Collection[str]) -> None:
     by themselves where a death was annulled."""
     await tx.connection.execute(
         text(
-            "WITH dead AS (SELECT DISTINCT person_id FROM entitlements"  # noqa: S608 (a constant)
-            f" WHERE person_id = ANY(CAST(:ids AS text[])) AND stopped_because IN {_DEATHS}),"
+            "WITH dead AS (SELECT person_id FROM known_dead WHERE person_id = ANY(CAST(:ids AS text[]))),"
             " turned AS (UPDATE recoveries SET debtor = 'estate', offset_percent = 0, offset_basis = NULL"
             " WHERE person_id IN (SELECT person_id FROM dead) AND status = 'open' AND debtor = 'person'"
             " RETURNING recovery_id),"
             " back AS (UPDATE recoveries SET debtor = 'person' WHERE person_id = ANY(CAST(:ids AS text[]))"
-            " AND person_id NOT IN (SELECT person_id FROM dead) AND status = 'open' AND debtor = 'estate'"
-            f" AND NOT EXISTS (SELECT FROM findings f WHERE f.person_id = recoveries.person_id"
-            f" AND f.status = 'confirmed' AND f.lifted_at IS NULL AND f.kind IN {_DEATHS}))"
+            " AND person_id NOT IN (SELECT person_id FROM dead) AND status = 'open' AND debtor = 'estate')"
             " UPDATE payments SET offset_fen = 0 WHERE status = 'pending'"
             " AND offset_recovery_id IN (SELECT recovery_id FROM turned)"
         ),
@@ -170,7 +135,8 @@ async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, pe
         text(
             "INSERT INTO heirs (heir_id, person_id, relation, holder_name, phone, bank, number, number_last4,"
             " document_no, proposed_by) VALUES (:heir_id, :person_id, :relation, :holder_name, :phone, :bank, :number,"
-            " :last4, :document_no, :sub) ON CONFLICT (person_id) WHERE approved_at IS NULL DO NOTHING RETURNING true"
+            " :last4, :document_no, :sub) ON CONFLICT (person_id) WHERE approved_at IS NULL AND replaced_at IS NULL"
+            " DO NOTHING RETURNING true"
         ),
         {
             "heir_id": heir_id,
@@ -194,17 +160,11 @@ async def propose_heir(tx: Transaction, principal: Principal, sealer: Sealer, pe
 async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> dict[str, Any]:
     """A second person approves; from now on what is not sent goes to the heir. `FourEyes`, `NotKnownDead`, NotFound,
     Conflict."""
-    row = (
-        await tx.connection.execute(text("SELECT * FROM heirs WHERE heir_id = :id FOR UPDATE"), {"id": heir_id})
-    ).one_or_none()
-    if row is None:
-        raise NotFound("no such heir")
-    await _require_sight(tx, principal, row.person_id)
+    row = await _locked(tx, principal, heir_id)
     if row.approved_at is not None:
         raise Conflict("approved already")
     if row.proposed_by == principal.sub:
         raise FourEyes("该继承人由您提出，应由他人批准 (you proposed this heir)")
-    await tx.lock(row.person_id)
     if not await is_known_dead(tx, row.person_id):
         raise NotKnownDead
     await tx.connection.execute(
@@ -220,6 +180,58 @@ async def approve_heir(tx: Transaction, principal: Principal, heir_id: UUID) -> 
     )
     await audit.record(tx, principal, "approve heir", str(heir_id), person_id=row.person_id)
     return {"heir_id": heir_id, "person_id": row.person_id, "relation": row.relation, "status": "approved"}
+
+
+async def propose_end(tx: Transaction, principal: Principal, heir_id: UUID, *, reason: str) -> dict[str, Any]:
+    """Proposes that an heir in force is none any more; a second person approves. One that is only proposed ends at
+    once, for nothing is paid to it. NotFound, Conflict."""
+    row = await _locked(tx, principal, heir_id)
+    if row.number is None:
+        raise Conflict("an heir is awaited: nobody is named who could cease to be one")
+    if row.end_proposed_by is not None:
+        raise Conflict("its end is proposed already")
+    await tx.connection.execute(
+        text(
+            "UPDATE heirs SET end_reason = :reason, end_proposed_by = :sub,"
+            " replaced_at = CASE WHEN approved_at IS NULL THEN CAST(:now AS timestamptz) END WHERE heir_id = :id"
+        ),
+        {"id": heir_id, "reason": reason, "sub": principal.sub, "now": tx.now},
+    )
+    action = "withdraw heir" if row.approved_at is None else "propose end of heir"
+    await audit.record(tx, principal, action, str(heir_id), person_id=row.person_id, reason=reason)
+    status = "replaced" if row.approved_at is None else "ending"
+    return {"heir_id": heir_id, "person_id": row.person_id, "status": status}
+
+
+async def approve_end(tx: Transaction, principal: Principal, heir_id: UUID) -> dict[str, Any]:
+    """A second person approves that the heir is none any more: what is not sent goes where it would go without.
+    `FourEyes`, NotFound, Conflict."""
+    row = await _locked(tx, principal, heir_id)
+    if row.end_proposed_by is None:
+        raise Conflict("its end is not proposed")
+    if row.end_proposed_by == principal.sub:
+        raise FourEyes("终止该继承人由您提出，应由他人批准 (you proposed the end of this heir)")
+    await tx.connection.execute(
+        text("UPDATE heirs SET ended_by = :sub, replaced_at = :now WHERE heir_id = :id"),
+        {"id": heir_id, "sub": principal.sub, "now": tx.now},
+    )
+    await await_heirs(tx, {row.person_id})
+    await audit.record(tx, principal, "end heir", str(heir_id), person_id=row.person_id, reason=row.end_reason)
+    return {"heir_id": heir_id, "person_id": row.person_id, "status": "replaced"}
+
+
+async def _locked(tx: Transaction, principal: Principal, heir_id: UUID) -> Any:
+    """The heir's row, its person locked. NotFound, Conflict for one that was replaced."""
+    of_whom = text("SELECT person_id FROM heirs WHERE heir_id = :id")
+    person_id: str | None = (await tx.connection.execute(of_whom, {"id": heir_id})).scalar_one_or_none()
+    if person_id is None:
+        raise NotFound("no such heir")
+    await _require_sight(tx, principal, person_id)
+    await tx.lock(person_id)
+    row = (await tx.connection.execute(text("SELECT * FROM heirs WHERE heir_id = :id"), {"id": heir_id})).one()
+    if row.replaced_at is not None:
+        raise Conflict("replaced already")
+    return row
 
 
 async def _require_sight(tx: Transaction, principal: Principal, person_id: str) -> None:

@@ -21,7 +21,7 @@ from services.disbursement.handlers.books import book
 from services.disbursement.handlers.heirs import turn_to_estates
 from services.disbursement.ledger import Book
 from services.disbursement.queries import EVER, query
-from services.disbursement.recovery import Case, ClaimedMonth, review_claims
+from services.disbursement.recovery import Case, ClaimedMonth, due_again_fen, review_claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,17 @@ async def perhaps_overpaid(tx: Transaction, months: Sequence[tuple[str, Subsidy,
 
 
 async def review_overpayments(
-    tx: Transaction, entitlements: Sequence[tuple[str, Subsidy]], *, on: date, cause: str | None = None
+    tx: Transaction,
+    entitlements: Sequence[tuple[str, Subsidy]],
+    *,
+    on: date,
+    cause: str | None = None,
+    withdrawn: UUID | None = None,
 ) -> None:
     """Makes the cases of these persons claim exactly what was paid too much. Their locks are held by the caller.
 
-    `cause`: of a case that opens now, where it is not the schedule's.
+    `cause`: of a case that opens now, where it is not the schedule's. `withdrawn`: a case that is told of even where it
+    claims the same as before, because all of it was given back.
     """
     perhaps = (
         await tx.connection.execute(
@@ -97,10 +103,14 @@ async def review_overpayments(
         told = await _entitlement(tx, person_id, subsidy)
         why = cause or (told and (told.stopped_because or told.cause)) or "never_entitled"
         told_by = f"decision/{cause}" if cause else f"entitlement/{told.version if told else 0}"
-        for case in review_claims(excess.get((person_id, subsidy), {}), cases, why):
+        beyond = excess.get((person_id, subsidy), {})
+        changed = review_claims(beyond, cases, why)
+        told = {case.key for case in changed}
+        for case in (*changed, *(case for case in cases if case.key == str(withdrawn) and case.key not in told)):
+            again_fen = due_again_fen(case, beyond)
             if case.key is None:
                 case = await _open(tx, person_id, subsidy, case, sources, on=on)
-            await _adjust(tx, person_id, subsidy, case, sources, told_by=told_by, on=on)
+            await _adjust(tx, person_id, subsidy, case, sources, told_by=told_by, on=on, due_again_fen=again_fen)
     if persons := {person_id for person_id, _ in excess.keys() | with_cases.keys()}:
         await turn_to_estates(tx, persons)
 
@@ -172,6 +182,7 @@ async def _adjust(
     *,
     told_by: str,
     on: date,
+    due_again_fen: int,
 ) -> None:
     """Saves what the case claims from now on, books the difference, and tells."""
     recovery_id = UUID(str(case.key))
@@ -220,7 +231,7 @@ async def _adjust(
             if fen > 0
         ]
         await book(tx, [replace(entry, told_by=told_by) for entry in entries])
-    await tell_state(tx, recovery_id, on=on)
+    await tell_state(tx, recovery_id, on=on, due_again_fen=due_again_fen)
 
 
 async def grow_version(tx: Transaction, recovery_id: UUID) -> int:
@@ -233,7 +244,7 @@ async def grow_version(tx: Transaction, recovery_id: UUID) -> int:
     return version
 
 
-async def tell_state(tx: Transaction, recovery_id: UUID, *, on: date) -> None:
+async def tell_state(tx: Transaction, recovery_id: UUID, *, on: date, due_again_fen: int = 0) -> None:
     """Closes the case when nothing is outstanding, opens it again when something is, and publishes its state."""
     state = await load(tx, recovery_id)
     closed = state["outstanding_fen"] == 0
@@ -257,6 +268,7 @@ async def tell_state(tx: Transaction, recovery_id: UUID, *, on: date) -> None:
             ),
             amount_fen=state["amount_fen"],
             recovered_fen=state["recovered_fen"],
+            due_again_fen=due_again_fen,
             status="closed" if closed else "open",
         )
     )

@@ -22,7 +22,7 @@ from services.disbursement.holds import held_subsidies
 from services.disbursement.payee import Account, obstacle_to_paying
 from services.disbursement.queries import query
 
-_KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "to_heir", "area"}
+_KEPT = {"person_id", "subsidy", "version", "cause", "stopped_because", "died_on", "to_heir", "area"}
 
 
 async def keep_schedules(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
@@ -33,13 +33,13 @@ async def keep_schedules(sealer: Sealer, tx: Transaction, received: Sequence[Rec
     kept = await tx.connection.execute(
         text(
             "WITH kept AS ("
-            "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, to_heir, area, told_at)"
-            " SELECT person_id, subsidy, version, cause, stopped_because, to_heir, area, :now"
+            "INSERT INTO entitlements (person_id, subsidy, version, cause, stopped_because, died_on, to_heir, area,"
+            " told_at) SELECT person_id, subsidy, version, cause, stopped_because, died_on, to_heir, area, :now"
             " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,"
-            " cause text, stopped_because text, to_heir boolean, area text) ORDER BY person_id, subsidy"
+            " cause text, stopped_because text, died_on date, to_heir boolean, area text) ORDER BY person_id, subsidy"
             " ON CONFLICT (person_id, subsidy) DO UPDATE SET version = excluded.version, cause = excluded.cause,"
-            " stopped_because = excluded.stopped_because, to_heir = excluded.to_heir, area = excluded.area,"
-            " told_at = excluded.told_at, paid_up_to = excluded.paid_up_to"
+            " stopped_because = excluded.stopped_because, died_on = excluded.died_on, to_heir = excluded.to_heir,"
+            " area = excluded.area, told_at = excluded.told_at, paid_up_to = excluded.paid_up_to"
             " WHERE entitlements.version < excluded.version"
             " RETURNING person_id, subsidy, version, cause, stopped_because, told_at),"
             " noted AS (INSERT INTO entitlement_versions SELECT * FROM kept ON CONFLICT DO NOTHING)"

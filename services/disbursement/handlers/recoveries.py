@@ -13,13 +13,15 @@ from sqlalchemy import text
 from libs.common import audit
 from libs.common.auth import Principal
 from libs.common.database import Transaction, new_id
-from libs.common.errors import Conflict, FourEyes
+from libs.common.errors import Conflict, FourEyes, InvalidInput
+from libs.common.money import yuan_text
 from services.disbursement import ledger
 from services.disbursement.errors import MoreThanOutstanding, OffsetNotAllowed
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.heirs import is_known_dead
 from services.disbursement.handlers.overpayments import grow_version, load, tell_state
 from services.disbursement.ledger import Book, Entry
+from services.disbursement.queries import keeping_cases
 from services.disbursement.recovery import ClaimedMonth, allocate
 
 
@@ -40,7 +42,8 @@ async def plan_recovery(
     offset_basis: str | None = None,
 ) -> None:
     """Sets how an open case is to be repaid: instalments, consent, remarks; and the share of later payments that is
-    set off (0: none). What is drawn up and not sent yet follows. `OffsetNotAllowed`, `MoreThanOutstanding`."""
+    set off (0: none). What is drawn up and not sent yet follows. Instalments cover what is outstanding, unless a share
+    is set off, too. `OffsetNotAllowed`, `MoreThanOutstanding`, InvalidInput."""
     case = await load_locked(tx, principal, recovery_id)
     if case["status"] == "closed":
         raise Conflict("the case is closed")
@@ -49,8 +52,12 @@ async def plan_recovery(
     dead = await is_known_dead(tx, case["person_id"])
     if offset_percent and (dead or case["debtor"] == "estate"):
         raise OffsetNotAllowed("the person is dead: the claim is against the estate")
-    if sum(part["amount_fen"] for part in plan.get("instalments", [])) > case["outstanding_fen"]:
+    planned_fen = sum(part["amount_fen"] for part in plan.get("instalments", []))
+    if planned_fen > case["outstanding_fen"]:
         raise MoreThanOutstanding(f"{case['outstanding_fen']} fen are outstanding")
+    if planned_fen and not offset_percent and planned_fen < case["outstanding_fen"]:
+        rest = yuan_text(case["outstanding_fen"] - planned_fen)
+        raise InvalidInput.at("instalments", f"分期合计还差{rest}元 (the instalments leave {rest} yuan unplanned)")
     await tx.connection.execute(
         text(
             "UPDATE recoveries SET plan = CAST(:plan AS jsonb), offset_percent = :percent, offset_basis = :basis,"
@@ -58,7 +65,8 @@ async def plan_recovery(
         ),
         {
             "id": recovery_id,
-            "plan": json.dumps(plan, ensure_ascii=False, default=str),
+            # What comes back from now on is by this plan (sql/plans_behind.sql).
+            "plan": json.dumps(plan | {"recovered_fen": case["recovered_fen"]}, ensure_ascii=False, default=str),
             "percent": offset_percent,
             "basis": offset_basis if offset_percent else None,
             "debtor": "estate" if dead else "person",
@@ -72,6 +80,13 @@ async def plan_recovery(
         {"id": recovery_id, "percent": offset_percent},
     )
     await audit.record(tx, principal, "plan recovery", str(recovery_id), person_id=case["person_id"])
+
+
+async def alarm_plans_behind(tx: Transaction, as_of: date) -> int:
+    """Opens a case for each recovery whose instalments are overdue, or cover no more what is outstanding since more was
+    claimed or a repayment was reversed; ends those that are in order again. How many it opened."""
+    statement = keeping_cases("plans_behind", "everywhere")
+    return int((await tx.connection.execute(statement, {"as_of": as_of, "kinds": ["plan_behind"]})).scalar_one())
 
 
 async def record_repayment(

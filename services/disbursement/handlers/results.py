@@ -130,6 +130,7 @@ async def _take_effect(tx: Transaction, changes: Sequence[_Change]) -> None:
     await _book_institutions(tx, changes)
     unpaid = [change for change in changes if change.ruling.status in ("failed", "returned")]
     await _block_accounts(tx, unpaid)
+    await _unblock_accounts(tx, [c.payment for c in changes if c.ruling.contradiction == "settled_after_failed"])
     await forget_paid_up(tx, [change.month for change in unpaid])
     overpaid = await perhaps_overpaid(tx, [change.month for change in changes])
     days = {(change.payment["person_id"], change.payment["subsidy"]): change.told.on for change in changes}
@@ -243,6 +244,27 @@ async def _block_accounts(tx: Transaction, changes: Sequence[_Change]) -> None:
         await tx.connection.execute(
             text("UPDATE heirs SET failed_version = version WHERE person_id = :person_id AND version = :payee_version"),
             {"person_id": payment["person_id"], "payee_version": payment["payee_version"]},
+        )
+
+
+async def _unblock_accounts(tx: Transaction, settled: Sequence[dict[str, Any]]) -> None:
+    """What was told to have failed arrived after all: the account can be paid to, unless another payment failed."""
+    if not settled:
+        return
+    accounts = {
+        "person_ids": [payment["person_id"] for payment in settled],
+        "versions": [payment["payee_version"] for payment in settled],
+    }
+    for table, marks in (("payees", "failed_version = NULL, failed_code = NULL"), ("heirs", "failed_version = NULL")):
+        await tx.connection.execute(
+            text(
+                f"UPDATE {table} a SET {marks}"  # noqa: S608 (constants)
+                " FROM unnest(CAST(:person_ids AS text[]), CAST(:versions AS bigint[])) AS s (person_id, version)"
+                " WHERE a.person_id = s.person_id AND a.failed_version = s.version AND NOT EXISTS (SELECT FROM"
+                " payments p WHERE p.person_id = s.person_id AND p.payee_version = s.version"
+                " AND p.status IN ('failed', 'returned'))"
+            ),
+            accounts,
         )
 
 

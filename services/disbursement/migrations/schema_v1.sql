@@ -14,8 +14,9 @@ CREATE TABLE entitlements (
     told_at         timestamptz NOT NULL,
     -- No month up to this one is due or on its way (handlers/paid_up.py); another schedule takes it away.
     paid_up_to      date NOT NULL DEFAULT '-infinity',
+    died_on         date,
     -- Approved of somebody known to be dead: what is due goes to an heir.
-    to_heir         boolean NOT NULL DEFAULT false,
+    to_heir         boolean NOT NULL DEFAULT false CHECK (NOT to_heir OR died_on IS NOT NULL),
     PRIMARY KEY (person_id, subsidy)
 );
 
@@ -109,12 +110,17 @@ CREATE TABLE heirs (
     proposed_at  timestamptz NOT NULL DEFAULT now(),
     approved_by  text CHECK (approved_by <> proposed_by),
     approved_at  timestamptz,
+    -- That it should end was decided by hand, too: proposed with a reason by one, approved by another.
+    end_reason      text,
+    end_proposed_by text,
+    ended_by     text CHECK (ended_by <> end_proposed_by),
     replaced_at  timestamptz,
     CHECK (num_nulls(relation, holder_name, bank, number, number_last4, document_no, proposed_by) IN (0, 7)),
-    CHECK (number IS NOT NULL OR (approved_at IS NOT NULL AND approved_by IS NULL AND phone IS NULL))
+    CHECK (number IS NOT NULL OR (approved_at IS NOT NULL AND approved_by IS NULL AND phone IS NULL)),
+    CHECK (num_nulls(end_reason, end_proposed_by) IN (0, 2) AND (ended_by IS NULL OR replaced_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX heirs_one_in_force ON heirs (person_id) WHERE approved_at IS NOT NULL AND replaced_at IS NULL;
-CREATE UNIQUE INDEX heirs_one_proposed ON heirs (person_id) WHERE approved_at IS NULL;
+CREATE UNIQUE INDEX heirs_one_proposed ON heirs (person_id) WHERE approved_at IS NULL AND replaced_at IS NULL;
 
 -- Whom to pay now: the heir in force, once there is one if one is awaited, else the payee.
 CREATE VIEW payable_to AS
@@ -169,6 +175,14 @@ CREATE TABLE findings (
     CHECK (status <> 'open' OR lifted_at IS NULL)
 );
 CREATE INDEX findings_in_force ON findings (person_id) WHERE lifted_at IS NULL;
+
+-- Whose death is known: eligibility tells it, or a finding of it was confirmed that eligibility has not answered yet.
+CREATE VIEW known_dead AS
+SELECT person_id FROM entitlements WHERE died_on IS NOT NULL
+UNION ALL
+SELECT person_id
+FROM findings
+WHERE status = 'confirmed' AND lifted_at IS NULL AND kind IN ('person.died', 'person.declared_dead');
 
 -- Persons of whom eligibility could not take in an event (judgement.blocked): nothing is sent to them meanwhile.
 CREATE TABLE blocked_judgements (

@@ -30,6 +30,9 @@ from services.eligibility.schedules import Entitlement, Schedule
 _COMPARED = itemgetter("from", "to", "amount_fen", "area", "level", "category")
 """What makes a schedule another one. A new policy that changes no month leaves every entitlement as it is."""
 
+_MERGED = "person.merged"
+"""Why the schedule of an id ended that goes on under another one."""
+
 
 @dataclass(slots=True)
 class Person:
@@ -43,8 +46,10 @@ class Person:
     applications: list[Application] = field(default_factory=list)
     versions: dict[Subsidy, int] = field(default_factory=dict)
     schedules: dict[Subsidy, list[dict[str, Any]]] = field(default_factory=dict)
+    died_on: dict[Subsidy, date | None] = field(default_factory=dict)
+    """As it was told with each schedule."""
     superseded: list[tuple[str, Subsidy, int]] = field(default_factory=list)
-    """Ids merged into this one that still have a schedule of their own, with its version."""
+    """Ids merged into this one whose schedule, with its version, has not been told to end by it yet."""
     open_applications: list[UUID] = field(default_factory=list)
 
     def facts(self) -> Facts:
@@ -87,9 +92,8 @@ async def recompute(
     if told:
         several = [(persons[i], _first(told, persons[i].members)) for i in entitled if {*persons[i].members} & {*told}]
         cause_of |= await asyncio.to_thread(_last_that_changed, several, policy)
-    changed = await tell_schedules(
-        tx, list(zip((persons[i] for i in entitled), judged, strict=True)), cause_of, bulk=bulk
-    )
+    schedules = [(persons[i], facts[i], schedule) for i, schedule in zip(entitled, judged, strict=True)]
+    changed = await tell_schedules(tx, schedules, cause_of, bulk=bulk)
     superseded: list[_Change] = [(_emptied(person, *gone), []) for person in persons for gone in person.superseded]
     await _save_changes(tx, superseded, bulk=bulk)
     return Recomputed(changed + len(superseded), [id_ for person in persons for id_ in person.open_applications])
@@ -97,23 +101,26 @@ async def recompute(
 
 async def tell_schedules(
     tx: Transaction,
-    judged: Iterable[tuple[Person, Mapping[Subsidy, Schedule]]],
+    judged: Iterable[tuple[Person, Facts, Mapping[Subsidy, Schedule]]],
     cause_of: Mapping[tuple[str, Subsidy], str],
     *,
     bulk: bool,
 ) -> int:
-    """Stores and publishes those of the schedules that differ from what is stored, or that another id's goes on in:
-    what was paid under that one counts for this one from then on. How many."""
+    """Stores and publishes those of the schedules that differ from what is stored, of persons of whom another death is
+    known, or none any more, or that another id's goes on in: what was paid under that one counts for this one from then
+    on. How many."""
     today = Period.of(business_date(tx.now))
     changes: list[_Change] = []
-    for person, schedules in judged:
+    for person, facts, schedules in judged:
+        died_on = facts.died_on
         taken_on = {subsidy for _, subsidy, _ in person.superseded}
         for subsidy, schedule in schedules.items():
             months = [_stored(entry) for entry in schedule.entitlements]
-            if subsidy in taken_on or not _same(months, person.schedules.get(subsidy, [])):
+            is_other = not _same(months, person.schedules.get(subsidy, []))
+            if is_other or subsidy in taken_on or died_on != person.died_on.get(subsidy, died_on):
                 stopped = schedule.stopped_because if _has_ended(schedule, today) else None
                 cause = cause_of[person.person_id, subsidy]
-                changes.append((_changed(person, subsidy, schedule, stopped, cause), months))
+                changes.append((_changed(person, facts, subsidy, schedule, stopped, cause), months))
     await _save_changes(tx, changes, bulk=bulk)
     return len(changes)
 
@@ -161,7 +168,7 @@ def _first(of: Mapping[str, Given], members: Collection[str]) -> Given:
 
 
 def _changed(
-    person: Person, subsidy: Subsidy, schedule: Schedule, stopped_because: str | None, cause: str
+    person: Person, facts: Facts, subsidy: Subsidy, schedule: Schedule, stopped_because: str | None, cause: str
 ) -> EntitlementChanged:
     return EntitlementChanged(
         person_id=person.person_id,
@@ -170,7 +177,8 @@ def _changed(
         schedule=told_months(schedule.entitlements),
         cause=cause,
         stopped_because=stopped_because,
-        to_heir=schedule.stopped_because == alive.name and person.facts().died_before_approval(subsidy),
+        died_on=facts.died_on,
+        to_heir=schedule.stopped_because == alive.name and facts.died_before_approval(subsidy),
         area=person.area or "",
         members=tuple(member for member in person.members if member != person.person_id),
     )
@@ -199,8 +207,8 @@ def _emptied(person: Person, member: str, subsidy: Subsidy, version: int) -> Ent
         version=version + 1,
         subsidy=subsidy,
         schedule=(),
-        cause="person.merged",
-        stopped_because="person.merged",
+        cause=_MERGED,
+        stopped_because=_MERGED,
         area=person.area or "",
         merged_into=person.person_id,
     )
@@ -222,6 +230,7 @@ async def _save_changes(tx: Transaction, changes: list[_Change], *, bulk: bool) 
             "version": change.version,
             "schedule": months,
             "stopped_because": change.stopped_because,
+            "died_on": change.died_on,
             "cause": change.cause,
             "area": change.area,
         }
@@ -262,7 +271,8 @@ async def load_persons(
         person = persons[root_of[row.person_id]]
         if row.person_id == person.person_id:
             person.versions[row.subsidy], person.schedules[row.subsidy] = row.version, from_json(row.schedule)
-        elif row.schedule != "[]":
+            person.died_on[row.subsidy] = row.died_on
+        elif row.stopped_because != _MERGED:
             person.superseded.append((row.person_id, row.subsidy, row.version))
     return list(persons.values())
 
@@ -326,7 +336,8 @@ _APPLICATIONS = text(
 
 _CURRENT = text(
     """
-    SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, version, CAST(schedule AS text) AS schedule
+    SELECT DISTINCT ON (person_id, subsidy) person_id, subsidy, version, CAST(schedule AS text) AS schedule,
+        stopped_because, died_on
     FROM entitlements
     WHERE person_id = ANY(:person_ids) ORDER BY person_id, subsidy, version DESC
     """
@@ -334,10 +345,10 @@ _CURRENT = text(
 
 _INSERT_ENTITLEMENTS = text(
     """
-    INSERT INTO entitlements (person_id, subsidy, version, schedule, stopped_because, cause, area)
-    SELECT person_id, subsidy, version, schedule, stopped_because, cause, area
+    INSERT INTO entitlements (person_id, subsidy, version, schedule, stopped_because, died_on, cause, area)
+    SELECT person_id, subsidy, version, schedule, stopped_because, died_on, cause, area
     FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS told (person_id text, subsidy text, version bigint,
-        schedule jsonb, stopped_because text, cause text, area text)
+        schedule jsonb, stopped_because text, died_on date, cause text, area text)
     """
 )
 

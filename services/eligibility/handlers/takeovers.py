@@ -75,7 +75,7 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     persons = [item.listed.person for item in taken]
     areas = {item.listed.entry.person_id: item.listed.entry.area for item in taken}
     await save_areas(tx, persons, [item.listed.facts for item in taken], areas)
-    schedules = [(item.listed.person, item.schedules) for item in taken]
+    schedules = [(item.listed.person, item.listed.facts, item.schedules) for item in taken]
     cause_of = {(person.person_id, subsidy): _CAUSE for person in persons for subsidy in SUBSIDIES}
     await tell_schedules(tx, schedules, cause_of, bulk=True)
 

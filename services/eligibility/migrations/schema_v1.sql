@@ -67,6 +67,7 @@ CREATE TABLE entitlements (
     version         bigint NOT NULL CHECK (version > 0),
     schedule        jsonb NOT NULL CHECK (jsonb_typeof(schedule) = 'array'),
     stopped_because text,
+    died_on         date,
     cause           text NOT NULL,
     area            text NOT NULL,
     recorded_at     timestamptz NOT NULL DEFAULT now(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import select, text, tuple_
 
@@ -149,11 +149,10 @@ async def note_recoveries(tx: Transaction, received: Sequence[Received], sealer:
     await tx.lock(*person_ids)
     found = await tx.connection.execute(select(deceased).where(deceased.c.person_id.in_(person_ids)))
     dead = set(found.scalars())
-    await compose(tx, [_recovery(item, dead) for item in received], sealer)
+    await _tell_news(tx, [_recovery(item.data, dead) for item in received], sealer)
 
 
-def _recovery(item: Received, dead: set[str]) -> Draft:
-    data: RecoveryState = item.data
+def _recovery(data: RecoveryState, dead: set[str]) -> Draft:
     values = {
         "subsidy": SUBSIDY_NAMES[data.subsidy],
         "months": months_text([month.period for month in data.months]),
@@ -164,16 +163,43 @@ def _recovery(item: Received, dead: set[str]) -> Draft:
     if data.person_id in dead or data.cause in texts.DEATHS:
         kind = "recovery_after_death"
         del values["reason"]
-    # The case is told again with each instalment; the person only when another sum is claimed.
-    cause = f"{data.aggregate}:{values['months']}:{data.amount_fen}"
+    return _recovery_draft(kind, data, f"{values['months']}:{data.amount_fen}", values)
+
+
+def _recovery_draft(kind: Kind, data: RecoveryState, what: str, values: Mapping[str, str]) -> Draft:
+    """`what` is claimed, or that it is not: it ends the cause, after the version."""
+    cause = f"{data.aggregate}:v{data.version}:{what}"
     return Draft(kind, cause, data.person_id, data.area, values, data.recovery_id)
 
 
+async def _tell_news(tx: Transaction, drafts: Sequence[Draft], sealer: Sealer) -> None:
+    """A case is told again with each instalment; the person, only what is not what they were told of it last."""
+    found = await tx.connection.execute(
+        select(messages.c.subject_id, messages.c.cause)
+        .where(messages.c.person_id.in_({draft.person_id for draft in drafts}), messages.c.kind.in_(_RECOVERY_KINDS))
+        .order_by(messages.c.message_id)
+    )
+    last = {row.subject_id: _what(row.cause) for row in found}
+    news = []
+    for draft in drafts:
+        if last.get(draft.subject_id) != _what(draft.cause):
+            news.append(draft)
+        last[draft.subject_id] = _what(draft.cause)
+    await compose(tx, news, sealer)
+
+
+_RECOVERY_KINDS: tuple[Kind, ...] = ("recovery_opened", "recovery_after_death", "recovery_withdrawn")
+
+
+def _what(cause: str) -> str:
+    return cause.split(":", 3)[-1]
+
+
 async def note_closed_recoveries(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
-    """What was given back may be due again. A case that claims nothing any more was opened on what turned out wrong:
-    who was told to give back is told not to."""
+    """What was given back may be due again. A case that claims nothing any more, or of which something that was given
+    back is due after all, was opened on what turned out wrong: who was told to give back is told not to."""
     await tx.lock(*{item.data.person_id for item in received})
-    given_back = [item.data for item in received if item.data.recovered_fen]
+    given_back = [item.data for item in received if item.data.recovered_fen and not item.data.due_again_fen]
     if given_back:
         await tx.connection.execute(
             _GIVEN_BACK,
@@ -186,8 +212,8 @@ async def note_closed_recoveries(tx: Transaction, received: Sequence[Received], 
                 for data in given_back
             ],
         )
-    withdrawn = [item.data for item in received if item.data.amount_fen == 0]
-    await compose(tx, [_withdrawn(data) for data in withdrawn], sealer)
+    withdrawn = [item.data for item in received if item.data.amount_fen == 0 or item.data.due_again_fen]
+    await _tell_news(tx, [_withdrawn(data) for data in withdrawn], sealer)
 
 
 _GIVEN_BACK = text(
@@ -198,8 +224,7 @@ _GIVEN_BACK = text(
 
 def _withdrawn(data: RecoveryState) -> Draft:
     values = {"subsidy": SUBSIDY_NAMES[data.subsidy]}
-    cause = f"{data.aggregate}:withdrawn:v{data.version}"
-    return Draft("recovery_withdrawn", cause, data.person_id, data.area, values, data.recovery_id)
+    return _recovery_draft("recovery_withdrawn", data, "withdrawn", values)
 
 
 async def note_reminders(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.period import Period
-from services.disbursement.recovery import Case, ClaimedMonth, allocate, review_claims
+from services.disbursement.recovery import Case, ClaimedMonth, allocate, due_again_fen, review_claims
 
 MARCH, APRIL, MAY = Period(2026, 3), Period(2026, 4), Period(2026, 5)
 
@@ -34,6 +34,14 @@ def test_another_cause_is_another_case() -> None:
 def test_a_claim_falls_away_when_the_month_turns_out_to_be_due() -> None:
     [reduced] = review_claims({APRIL: 0}, [case(ClaimedMonth(APRIL, 10_000))], "fact.retracted")
     assert reduced.outstanding_fen == 0
+
+
+def test_what_was_repaid_beyond_what_was_paid_too_much_is_due_again() -> None:
+    repaid = case(ClaimedMonth(APRIL, 10_000, repaid_fen=4_000), ClaimedMonth(MAY, 10_000, repaid_fen=10_000))
+    assert due_again_fen(repaid, {APRIL: 0, MAY: 9_000}) == 5_000
+    assert due_again_fen(repaid, {APRIL: 10_000, MAY: 10_000}) == 0
+    # Once it was paid again it is not due again.
+    assert due_again_fen(repaid, {APRIL: 4_000, MAY: 10_000}) == 0
 
 
 def test_what_was_repaid_stays_repaid_when_the_claim_falls_away() -> None:
