@@ -55,6 +55,12 @@ class OwnCardFirst(Conflict):
     type = "own-card-first"
 
 
+class AgainstRegisters(Conflict):
+    """Departments' registers have it otherwise; whoever approves it all the same says why."""
+
+    type = "against-registers"
+
+
 class NoGuardian(Conflict):
     """No guardian is recorded for this person."""
 

@@ -165,6 +165,7 @@ changes = Table(
     Column("rejected_by", Text),
     Column("rejected_at", DateTime(timezone=True)),
     Column("reason", Text),
+    Column("against", ARRAY(Text)),
 )
 
 register_leads = Table(
@@ -180,8 +181,9 @@ register_leads = Table(
     Column("opened_on", Date),
     Column("due_on", Date),
     Column("closed_on", Date),
-    Column("dismissed_by", Text),
+    Column("dismissal_proposed_by", Text),
     Column("reason", Text),
+    Column("dismissed_by", Text),
 )
 
 objections = Table(

@@ -26,7 +26,7 @@ from services.matching.formats import Batch
 from services.matching.pseudonyms import Pseudonyms
 from services.matching.rejects import Reject
 from services.matching.rows import cell_or_none, read_cell
-from services.matching.sources import Column, Source
+from services.matching.sources import TOKENS, Column, Source
 from services.matching.stored import TYPES
 
 Bytes = npt.NDArray[np.uint8]
@@ -171,11 +171,11 @@ class ColumnReader:
                 columns[column.stored] = self._person_ids(values, keep)
                 continue
             values = values.filter(kept)
-            if column.form in ("name", "secret"):
+            if column.form == "name" or column.form in TOKENS:
                 columns[f"{column.stored}_token"] = self._token_column(column, values)
             if column.form == "name":
                 names[column.stored] = values.to_pylist()
-            elif column.form != "secret":
+            elif column.form not in TOKENS:
                 columns[column.stored] = values
         columns["file_row"] = pa.array(np.array(batch.numbers, dtype=np.int64)[keep])
         return Taken(columns, names, rejects, int(keep.sum()))

@@ -21,7 +21,7 @@ from libs.common.cells import (
     parse_whole_number,
     parse_yes_no,
 )
-from libs.common.identity import parse_name
+from libs.common.identity import parse_account, parse_name
 from libs.common.period import FIRST_DAY, LAST_DAY
 from services.matching.sources import Column, Form
 
@@ -30,7 +30,7 @@ _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]{1,20}")
 
 
 def read_cell(column: Column, cell: str) -> Any:
-    """What the cell says, None where it is empty; of a name or a secret the text. ValueError gives the reason.
+    """What the cell says, None where it is empty. ValueError gives the reason.
 
     Resident IDs and certificate numbers are read by the column (`columns.py`).
     """
@@ -70,6 +70,7 @@ def _parse_name(text: str) -> str:
 _READ: dict[Form, Callable[[str], Any]] = {
     "name": _parse_name,
     "secret": lambda text: unicodedata.normalize("NFKC", text).replace(" ", ""),
+    "account": parse_account,
     "date": parse_date,
     "month_end": lambda text: parse_month(text).last_day,
     "whole_number": parse_whole_number,

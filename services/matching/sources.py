@@ -21,6 +21,7 @@ Form = Literal[
     "certificate_number",
     "name",
     "secret",
+    "account",
     "date",
     "month_end",
     "whole_number",
@@ -30,7 +31,10 @@ Form = Literal[
     "word",
     "text",
 ]
-"""How a cell is read. `month_end`: a period, stored as its last day. `secret`: stored as a keyed token only."""
+"""How a cell is read. `month_end`: a period, stored as its last day. `secret` and `account`: stored as a keyed token
+only; that of an account is the one that intake knows it by."""
+
+TOKENS: tuple[Form, ...] = ("secret", "account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ _ALL = (
         (
             _id_number(),
             Column("bank", "银行", "text", "bank"),
-            Column("number", "账号", "secret", "number"),
+            Column("number", "账号", "account", "account"),
             _word("status", "状态", ("active", "inactive", "none")),
         ),
     ),

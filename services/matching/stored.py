@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from services.matching.sources import Source
+from services.matching.sources import TOKENS, Source
 
 TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
@@ -23,7 +23,7 @@ def schema_of(source: Source) -> pa.Schema:
     for column in source.columns:
         if column.form == "name":
             fields += [(f"{column.stored}_sealed", pa.string()), (f"{column.stored}_token", pa.string())]
-        elif column.form == "secret":
+        elif column.form in TOKENS:
             fields.append((f"{column.stored}_token", pa.string()))
         else:
             fields.append((column.stored, TYPES.get(column.form, pa.string())))

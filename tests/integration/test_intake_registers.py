@@ -90,16 +90,22 @@ async def test_a_guardianship_that_ends_on_a_day_to_come_is_noticed_on_that_day(
         assert await kinds(office) == expected
 
 
-async def test_what_civil_affairs_dismissed_is_paid_again_and_comes_back_only_on_other_news(office: Office) -> None:
+async def test_what_two_persons_dismissed_is_paid_again_and_comes_back_only_on_other_news(office: Office) -> None:
     person_id = await paid_through(office, guardian())
     other = guardianship(office, id_number(date(1968, 1, 1)))
     await office.tell(told(office, person_id, "guardianships", guardians=[other]))
     (lead,) = await leads(office)
     path, reason = f"/register-leads/{lead['lead_id']}/dismissal", {"reason": "法院判决未变更监护人"}
-    assert (await office.post(path, "township", reason)).status_code == 403
+    assert (await office.post(f"{path}/approval", "civil_affairs", sub="chief")).status_code == 409
+    assert (await office.post(path, "partner", reason)).status_code == 403
     assert (await office.post(path, "civil_affairs", {"reason": ""})).status_code == 422
-    assert (await office.post(path, "civil_affairs", reason, area="99")).status_code == 200
-    assert (await office.post(path, "civil_affairs", reason)).status_code == 409
+    assert (await office.post(path, "civil_affairs", reason, sub="clerk")).status_code == 202
+    assert (await office.told("payee.changed", person_id))[-1]["guardian_in_question"] is True, "one alone ends no hold"
+    assert [(lead["status"], lead["dismissal_proposed_by"]) for lead in await leads(office)] == [("open", "clerk")]
+    assert (await office.post(f"{path}/approval", "civil_affairs", sub="clerk")).status_code == 403
+    assert (await office.post(f"{path}/approval", "township", sub="chief")).status_code == 403
+    assert (await office.post(f"{path}/approval", "civil_affairs", sub="chief")).status_code == 200
+    assert (await office.post(f"{path}/approval", "civil_affairs", sub="chief")).status_code == 409
     assert (await office.told("payee.changed", person_id))[-1]["guardian_in_question"] is False
 
     await office.tell(told(office, person_id, "guardianships", guardians=[other]))
@@ -107,6 +113,77 @@ async def test_what_civil_affairs_dismissed_is_paid_again_and_comes_back_only_on
     third = guardianship(office, id_number(date(1971, 1, 1)))
     await office.tell(told(office, person_id, "guardianships", guardians=[third]))
     assert await kinds(office) == ["guardian_differs"]
+
+
+async def test_a_dismissal_that_was_proposed_falls_when_the_register_says_something_else(office: Office) -> None:
+    person_id = await paid_through(office, guardian())
+    for birthday in (date(1968, 1, 1), date(1971, 1, 1)):
+        other = guardianship(office, id_number(birthday))
+        await office.tell(told(office, person_id, "guardianships", guardians=[other]))
+        (lead,) = await leads(office)
+        assert lead["dismissal_proposed_by"] is None
+        path = f"/register-leads/{lead['lead_id']}/dismissal"
+        assert (await office.post(path, "township", {"reason": "已核实"}, sub="clerk")).status_code == 202
+
+
+async def test_an_account_other_than_the_register_s_is_shown_and_needs_a_reason(office: Office) -> None:
+    person_id = str((await office.granted())["person_id"])
+    token = office.running.app.state.vault.persons.token
+    card = {"bank": "富滇银行", "status": "active", "number_token": token("account", OWN["number"])}
+    await office.tell(told(office, person_id, "social_cards", cards=[card]))
+    assert [(lead["kind"], lead["holds"]) for lead in await leads(office)] == [("own_card_differs", False)]
+
+    mistyped = {**OWN, "number": "6231900000099999"}
+    proposed = (await office.put(f"/persons/{person_id}/account", "township", mistyped, "clerk")).json()
+    assert proposed["against"][0].startswith("社会保障卡数据")
+    (change,) = (await office.get("/changes", params={"status": "pending"})).json()["items"]
+    assert change["against"] == proposed["against"]
+    refused = await approve(office, proposed["change_id"])
+    assert (refused.status_code, refused.json()["type"].rsplit("/", 1)[-1]) == (409, "against-registers")
+
+    proposed = (await office.put(f"/persons/{person_id}/account", "township", OWN, "clerk")).json()
+    assert proposed["against"] == []
+    assert (await approve(office, proposed["change_id"])).status_code == 200
+    assert await leads(office) == []
+    proposed = (await office.put(f"/persons/{person_id}/account", "township", mistyped, "clerk")).json()
+    path, reason = f"/changes/{proposed['change_id']}/approval", {"reason": "银行换发新卡，数据未更新"}
+    assert (await office.post(path, "civil_affairs", reason, sub="chief")).status_code == 200
+    assert await kinds(office) == ["own_card_differs"]
+
+
+async def test_a_guardian_other_than_the_register_s_is_approved_for_a_reason_only(office: Office) -> None:
+    father, mother = guardian(), guardian(name="古丽·买买提")
+    person_id = await paid_through(office, father)
+    await office.tell(told(office, person_id, "guardianships", guardians=[guardianship(office, mother["id_number"])]))
+    aunt = guardian(name="王五")
+    refused = await approve(office, await propose(office, person_id, "guardian", aunt))
+    assert refused.status_code == 409, refused.text
+    assert (await approve(office, await propose(office, person_id, "guardian", mother))).status_code == 200
+
+
+async def test_whom_a_whole_register_lists_no_more_is_looked_at_and_a_guardian_not_paid(office: Office) -> None:
+    father = guardian()
+    person_id = await paid_through(office, father)
+    said = [guardianship(office, father["id_number"])]
+    await office.tell(told(office, person_id, "guardianships", guardians=said))
+    assert await leads(office) == []
+    await office.tell(told(office, person_id, "guardianships", guardians=said, listed=False))
+    assert [(lead["kind"], lead["holds"]) for lead in await leads(office)] == [("guardian_unlisted", True)]
+    assert (await office.told("payee.changed", person_id))[-1]["guardian_in_question"] is True
+    await office.tell(told(office, person_id, "guardianships", guardians=said))
+    assert await leads(office) == []
+    assert (await office.told("payee.changed", person_id))[-1]["guardian_in_question"] is False
+
+
+@pytest.mark.parametrize(("active", "expected"), [(True, ["own_card_unlisted"]), (False, ["own_card_unusable"])])
+async def test_a_card_that_a_whole_register_lists_no_more_is_a_note(
+    office: Office, active: bool, expected: list[str]
+) -> None:
+    person_id = str((await office.granted())["person_id"])
+    card = {"bank": "富滇银行", "status": "active" if active else "inactive"}
+    await office.tell(told(office, person_id, "social_cards", cards=[card], listed=False))
+    assert await kinds(office) == expected
+    assert not any(lead["holds"] for lead in await leads(office))
 
 
 async def test_contradictory_registers_are_notes_that_hold_nothing(office: Office) -> None:

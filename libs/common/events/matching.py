@@ -260,8 +260,10 @@ class _RegisterEntry(BaseModel):
 
 
 class RegisteredCard(_RegisterEntry):
-    """A social security card (社会保障卡); `status` is that of its bank function, `none`: there is no card."""
+    """A social security card (社会保障卡); `status` is that of its bank function, `none`: there is no card.
+    `number_token`: of its account, as `payee.changed` has it."""
 
+    number_token: str | None = None
     bank: str | None = None
     status: Literal["active", "inactive", "none"]
 
@@ -286,7 +288,8 @@ class RegisteredResidence(_Registered):
 @event
 class RegisterTold(StateEvent):
     """What the register of cards, guardianships or residents of institutions says of one person as of a day, whole. It
-    changes nothing by itself: intake sets it against what is on record, and people decide (notice 4.4 to 4.6)."""
+    changes nothing by itself: intake sets it against what is on record, and people decide (notice 4.4 to 4.6).
+    Not `listed`: a later file that lists everybody names the person no more, and this is what was said last."""
 
     type: ClassVar[str] = "register.told.v1"
     producer: ClassVar[str] = "matching"
@@ -294,6 +297,7 @@ class RegisterTold(StateEvent):
     source: Literal["social_cards", "guardianships", "institution_residents"]
     area: str
     as_of: date
+    listed: bool = True
     cards: tuple[RegisteredCard, ...] = ()
     guardians: tuple[RegisteredGuardian, ...] = ()
     residences: tuple[RegisteredResidence, ...] = ()

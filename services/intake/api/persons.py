@@ -24,6 +24,7 @@ from services.intake.declarations import repaired_id_number
 from services.intake.handlers import persons as handlers
 from services.intake.payee import Account, Guardian, Incapacity
 from services.intake.person_records import current_account, current_guardian, load_person, name_in
+from services.intake.registers import IN_WORDS
 from services.intake.tables import applications, changes, persons
 from services.intake.words import Given, Words
 
@@ -51,8 +52,11 @@ class ProposedGuardian(Guardian):
 
 
 class Proposal(BaseModel):
+    """`against`: what departments' registers say otherwise; whoever approves it all the same gives a reason."""
+
     change_id: UUID
     status: Literal["pending"] = "pending"
+    against: list[str]
 
 
 class InForce(BaseModel):
@@ -63,6 +67,12 @@ class InForce(BaseModel):
     status: Literal["approved"] = "approved"
     effective_on: date
     shared_with: list[str]
+
+
+class Approval(BaseModel):
+    """`reason`: needed where departments' registers have it otherwise."""
+
+    reason: Annotated[Words, StringConstraints(min_length=1)] | None = None
 
 
 class Rejection(BaseModel):
@@ -195,10 +205,10 @@ async def read_person(
 @api.put("/persons/{person_id}/account", status_code=202)
 async def propose_account(person_id: str, account: ProposedAccount, tx: Tx, keys: Keys, proposer: Proposer) -> Proposal:
     """Proposes where the money goes; in force once another person, of civil affairs, approves."""
-    change_id = await handlers.propose_account(
+    proposed = await handlers.propose_account(
         tx, keys, proposer, person_id, account, effective_on=account.from_, on=business_today()
     )
-    return Proposal(change_id=change_id)
+    return Proposal(change_id=proposed.change_id, against=list(proposed.against))
 
 
 @api.put("/persons/{person_id}/guardian", status_code=202)
@@ -206,18 +216,18 @@ async def propose_guardian(
     person_id: str, guardian: ProposedGuardian, tx: Tx, keys: Keys, proposer: Proposer
 ) -> Proposal:
     """Proposes who is guardian; in force once another person, of civil affairs, approves."""
-    change_id = await handlers.propose_guardian(
+    proposed = await handlers.propose_guardian(
         tx, keys, proposer, person_id, guardian, effective_on=guardian.from_, on=business_today()
     )
-    return Proposal(change_id=change_id)
+    return Proposal(change_id=proposed.change_id, against=list(proposed.against))
 
 
 @api.put("/persons/{person_id}/id-number", status_code=202)
 async def propose_id_number(person_id: str, body: Search, tx: Tx, keys: Keys, proposer: Proposer) -> Proposal:
     """Proposes a corrected resident ID. Approved by another person, everything goes on under it, merged with what was
     known under it before."""
-    change_id = await handlers.propose_id_number(tx, keys, proposer, person_id, body.id_number, on=business_today())
-    return Proposal(change_id=change_id)
+    proposed = await handlers.propose_id_number(tx, keys, proposer, person_id, body.id_number, on=business_today())
+    return Proposal(change_id=proposed.change_id, against=list(proposed.against))
 
 
 @api.get("/changes")
@@ -229,7 +239,8 @@ async def list_changes(
     area: Annotated[Area | None, Query()] = None,
     status: Literal["pending", "approved", "rejected", "replaced"] | None = None,
 ) -> Page:
-    """Changes of payee, guardian and resident ID proposed in an area, newest first; what they say is masked."""
+    """Changes of payee, guardian and resident ID proposed in an area, newest first; what they say is masked. `against`:
+    what departments' registers said otherwise when it was proposed."""
     query = (
         select(changes, persons.c.area, persons.c.sealed_identity)
         .join(persons, persons.c.person_id == changes.c.person_id)
@@ -240,7 +251,11 @@ async def list_changes(
     found = rows(await tx.connection.execute(paging.cut(query, changes.c.change_id, descending=True)))
     shown = [
         {name: row[name] for name in _LISTED_OF_A_CHANGE}
-        | {"name": mask_name(name_in(keys, row)), "says": handlers.change_in_words(keys, row)}
+        | {
+            "name": mask_name(name_in(keys, row)),
+            "says": handlers.change_in_words(keys, row),
+            "against": [IN_WORDS[kind] for kind in row["against"]],
+        }
         for row in found
     ]
     return paging.page(shown, "change_id")
@@ -262,9 +277,13 @@ _LISTED_OF_A_CHANGE = (
 
 
 @api.post("/changes/{change_id}/approval")
-async def approve_change(change_id: UUID, tx: Tx, keys: Keys, approver: CivilAffairs) -> InForce:
-    """Puts a proposed change in force at once. Who proposed it cannot approve it."""
-    approved = await handlers.approve_change(tx, keys, approver, change_id, on=business_today())
+async def approve_change(
+    change_id: UUID, tx: Tx, keys: Keys, approver: CivilAffairs, approval: Approval | None = None
+) -> InForce:
+    """Puts a proposed change in force at once. Who proposed it cannot approve it; what departments' registers have
+    otherwise is approved for a reason only."""
+    reason = approval.reason if approval else None
+    approved = await handlers.approve_change(tx, keys, approver, change_id, reason=reason, on=business_today())
     return InForce(
         change_id=approved.change_id,
         person_id=approved.person_id,

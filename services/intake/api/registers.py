@@ -1,4 +1,4 @@
-"""What registers say that is not so on record, over REST: listed for the township, dismissed by civil affairs."""
+"""What registers say that is not so on record, over REST: listed for the township, dismissed by two persons."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from libs.common.clock import business_today
 from libs.common.database import rows
 from libs.common.identity import mask_name
 from libs.common.web import Page, Paging, Tx, router
-from services.intake.api.doors import RATE_LIMITED, Keys
-from services.intake.handlers.registers import dismiss_lead
+from services.intake.api.doors import RATE_LIMITED, Keys, Proposer
+from services.intake.handlers.registers import approve_dismissal, propose_dismissal
 from services.intake.person_records import name_in
 from services.intake.registers import IN_QUESTION, IN_WORDS, entry_in_words
 from services.intake.tables import changes, persons, register_leads
@@ -27,6 +27,11 @@ api: APIRouter = router(prefix="/v1", tags=["registers"], dependencies=RATE_LIMI
 
 class Dismissal(BaseModel):
     reason: Annotated[Words, StringConstraints(min_length=1)]
+
+
+class ProposedDismissal(BaseModel):
+    lead_id: UUID
+    status: Literal["open"] = "open"
 
 
 class Dismissed(BaseModel):
@@ -76,11 +81,18 @@ def _shown(keys: Keys, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@api.post("/register-leads/{lead_id}/dismissal")
-async def dismiss_register_lead(
-    lead_id: UUID, dismissal: Dismissal, tx: Tx, keys: Keys, official: CivilAffairs
-) -> Dismissed:
-    """What is on record is right and stays; whoever is on record is paid again. It comes back only when the register
-    says something else."""
-    await dismiss_lead(tx, keys, official, lead_id, reason=dismissal.reason, on=business_today())
+@api.post("/register-leads/{lead_id}/dismissal", status_code=202)
+async def propose_register_dismissal(
+    lead_id: UUID, dismissal: Dismissal, tx: Tx, proposer: Proposer
+) -> ProposedDismissal:
+    """Proposes that what is on record is right and stays; nothing is released before another person approves."""
+    await propose_dismissal(tx, proposer, lead_id, reason=dismissal.reason)
+    return ProposedDismissal(lead_id=lead_id)
+
+
+@api.post("/register-leads/{lead_id}/dismissal/approval")
+async def approve_register_dismissal(lead_id: UUID, tx: Tx, keys: Keys, approver: CivilAffairs) -> Dismissed:
+    """What is on record stays, and whoever is on record is paid again. It comes back only when the register says
+    something else. Who proposed it cannot approve it."""
+    await approve_dismissal(tx, keys, approver, lead_id, on=business_today())
     return Dismissed(lead_id=lead_id)

@@ -59,10 +59,11 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("姓名", as_text(row["name"])),
                 ("户籍地", as_area(row["area"])),
                 ("变更为", as_text(row["says"])),
+                ("与部门数据不一致", as_text("；".join(row["against"]))),
                 ("生效日期", as_text(row["effective_on"])),
                 ("提出人", as_text(row["proposed_by"])),
                 ("批准人", as_text(row["approved_by"])),
-                ("未批准的理由", as_text(row["reason"])),
+                ("审批理由", as_text(row["reason"])),
             ]
         )
         if row["status"] == "pending" and desk.role == "civil_affairs":
@@ -70,11 +71,11 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
 
 
 def _decision(desk: Desk, change_id: str) -> None:
-    reason = ui.input("不批准的理由").props("outlined dense").classes("w-full")
+    reason = ui.input("理由（不批准，或与部门数据不一致仍批准的）").props("outlined dense").classes("w-full")
     refused = ui.column().classes("w-full")
 
     async def approve() -> None:
-        if await posted(desk, f"/v1/changes/{change_id}/approval", None, refused):
+        if await posted(desk, f"/v1/changes/{change_id}/approval", {"reason": reason.value or None}, refused):
             done("已生效")
 
     async def reject() -> None:

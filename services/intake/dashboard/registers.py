@@ -1,5 +1,5 @@
 """What registers of cards, guardianships and institutions say that is not so on record: the township proposes a change,
-civil affairs dismisses what is wrong (notice 4.4 to 4.6)."""
+two persons dismiss what is wrong (notice 4.4 to 4.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from libs.common.dashboard import (
     options_of,
     subheading,
 )
-from libs.common.forms import Field, form
+from libs.common.forms import Field, deed, form
 from libs.common.listing import listing
 from services.intake.dashboard.words import done
 
@@ -43,6 +43,7 @@ async def register_leads(desk: Desk) -> None:
             Column("as_of", "数据日期"),
             Column("holds", "暂缓发放给在册监护人", show=_yes),
             Column("change_pending", "变更待审批", show=_yes),
+            Column("dismissal_proposed_by", "维持登记待审批", show=_yes),
             Column("due_on", "核实期限"),
             Column("status", "状态", words=_STATUSES),
         ],
@@ -64,23 +65,21 @@ async def _open(desk: Desk, row: Mapping[str, Any]) -> None:
                 ("数据内容", "；".join(row["entries"])),
                 ("核实期限", as_text(row["due_on"])),
                 ("维持登记的理由", as_text(row["reason"])),
+                ("维持登记由谁提出", as_text(row["dismissal_proposed_by"])),
+                ("维持登记由谁批准", as_text(row["dismissed_by"])),
             ]
         )
         if row["status"] != "open":
             return
+        path = f"/v1/register-leads/{row['lead_id']}/dismissal"
         if desk.role in ("township", "civil_affairs"):
             _proposal(desk, row)
-        if desk.role == "civil_affairs":
             subheading("数据有误，维持登记")
-            path = f"/v1/register-leads/{row['lead_id']}/dismissal"
-            form(
-                desk,
-                path,
-                [Field("reason", "理由")],
-                button="维持登记",
-                done=lambda: done("已维持登记"),
-                primary=False,
-            )
+            reason = [Field("reason", "理由")]
+            proposed = "已提出，待另一人批准"
+            form(desk, path, reason, button="提出维持登记", done=lambda: done(proposed), primary=False)
+        if desk.role == "civil_affairs" and row["dismissal_proposed_by"]:
+            deed(desk, "批准维持登记", f"{path}/approval", done=lambda: done("已维持登记"))
 
 
 def _proposal(desk: Desk, row: Mapping[str, Any]) -> None:
@@ -97,6 +96,9 @@ def _proposal(desk: Desk, row: Mapping[str, Any]) -> None:
             subheading("登记机构为监护人")
             fields = [Field("name", "机构名称"), Field("org_code", "机构代码"), *_ACCOUNT]
             _propose(desk, f"{person}/guardian", fields, {"kind": "institution"})
+        case "own_card_differs" | "own_card_unlisted":
+            subheading("更正本人社会保障卡账号")
+            _propose(desk, f"{person}/account", _ACCOUNT, {"holder": "own", "status": "active"})
         case _:
             subheading("登记现监护人")
             fields = [

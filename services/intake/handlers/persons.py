@@ -16,9 +16,9 @@ from libs.common.database import Transaction, new_id
 from libs.common.errors import FourEyes, InvalidInput, NotFound
 from libs.common.identity import mask_account, mask_id_number, mask_name
 from services.intake.declarations import repaired_account, repaired_guardian, repaired_id_number, repaired_phone
-from services.intake.errors import ChangeDecided, NoGuardian
+from services.intake.errors import AgainstRegisters, ChangeDecided, NoGuardian
 from services.intake.handlers.merges import correct_id_number
-from services.intake.handlers.registers import settle_leads
+from services.intake.handlers.registers import against_registers, on_record, settle_leads
 from services.intake.payee import Account, Guardian, Incapacity, account_after, institution_of, require_rightful
 from services.intake.person_records import (
     current_account,
@@ -32,8 +32,17 @@ from services.intake.person_records import (
     tell_payee,
 )
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian
+from services.intake.registers import IN_WORDS, LeadKind
 from services.intake.tables import changes, persons
 from services.intake.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A change that waits for approval. `against`: what departments' registers say otherwise, in words."""
+
+    change_id: UUID
+    against: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ async def propose_account(
     *,
     effective_on: date | None,
     on: date,
-) -> UUID:
+) -> Proposed:
     """Proposes where the money goes from now on; in the place of a proposal still pending.
 
     Refused: InvalidInput, OwnCardFirst (notice 4.4), NoGuardian.
@@ -63,8 +72,9 @@ async def propose_account(
     await tx.lock(person_id)
     person = await _person_in_sight(tx, vault, caller, person_id)
     rightful = await _rightful(tx, vault, person, repaired_account(account), effective_on or on, on=on)
+    against = await _against_account(tx, vault, person, rightful, on=on)
     body = rightful.account.model_dump_json()
-    return await _propose(tx, vault, caller, person_id, "account", body, effective_on=effective_on, on=on)
+    return await _propose(tx, vault, caller, person_id, "account", body, against, effective_on=effective_on, on=on)
 
 
 async def propose_guardian(
@@ -76,35 +86,37 @@ async def propose_guardian(
     *,
     effective_on: date | None,
     on: date,
-) -> UUID:
+) -> Proposed:
     """Proposes who is guardian from now on; in the place of a proposal still pending. InvalidInput."""
     await tx.lock(person_id)
     person = await _person_in_sight(tx, vault, caller, person_id)
     guardian = repaired_guardian(guardian, on=on, path="")
     if guardian.id_number == person.id_number:
         raise InvalidInput.at("id_number", "是本人的身份证号 (is the person's own)")
+    against = await _against_guardian(tx, vault, person, guardian, effective_on or on, on=on)
     body = guardian.model_dump_json()
-    return await _propose(tx, vault, caller, person_id, "guardian", body, effective_on=effective_on, on=on)
+    return await _propose(tx, vault, caller, person_id, "guardian", body, against, effective_on=effective_on, on=on)
 
 
 async def propose_id_number(
     tx: Transaction, vault: Vault, caller: Principal, person_id: str, id_number: str, *, on: date
-) -> UUID:
+) -> Proposed:
     """Proposes that the person's resident ID was wrong and what it is; approved, the two become one. InvalidInput."""
     await tx.lock(person_id)
     person = await _person_in_sight(tx, vault, caller, person_id)
     id_number = repaired_id_number(id_number, on=on)
     if id_number == person.id_number:
         raise InvalidInput.at("id_number", "与现有身份证号相同 (is the person's already)")
-    return await _propose(tx, vault, caller, person_id, "id_number", id_number, effective_on=None, on=on)
+    return await _propose(tx, vault, caller, person_id, "id_number", id_number, [], effective_on=None, on=on)
 
 
 async def approve_change(
-    tx: Transaction, vault: Vault, caller: Principal, change_id: UUID, *, on: date
+    tx: Transaction, vault: Vault, caller: Principal, change_id: UUID, *, reason: str | None = None, on: date
 ) -> ApprovedChange:
     """Puts a proposed change in force at once: nothing unsent goes to the account or guardian of before (notice 4.5).
 
-    Refused: FourEyes for who proposed it, ChangeDecided, and whatever has come to refuse the account since.
+    Refused: FourEyes for who proposed it, ChangeDecided, AgainstRegisters for what departments' registers have
+    otherwise, unless there is a `reason`, and whatever has come to refuse the account since.
     """
     person_id = (
         await tx.connection.execute(select(changes.c.person_id).where(changes.c.change_id == change_id))
@@ -121,7 +133,7 @@ async def approve_change(
 
     body = vault.sealer.open(change.sealed_body, "changes", change_id, "body")
     if change.kind == "id_number":
-        await _approve(tx, caller, change)
+        await _approve(tx, caller, change, reason)
         into_person_id = vault.persons.person_id(body)
         await tx.lock(into_person_id)
         await correct_id_number(tx, vault, person_id, body, on=on)
@@ -131,16 +143,21 @@ async def approve_change(
     if change.kind == "account":
         # Judged again: guardian, card and capacity may have changed since it was proposed.
         account = await _rightful(tx, vault, person, Account.model_validate_json(body), change.effective_on, on=on)
+        against = await _against_account(tx, vault, person, account, on=on)
     else:
         guardian = RecordedGuardian(Guardian.model_validate_json(body), change.effective_on)
         account = _account_after_guardian(current, guardian)
+        against = await _against_guardian(tx, vault, person, guardian.guardian, change.effective_on, on=on)
+    if against and not reason:
+        raise AgainstRegisters("；".join(IN_WORDS[kind] for kind in against))
+    if change.kind == "guardian":
         await record_guardian(tx, vault, person_id, guardian)
         person = tell_contact(tx, vault, person, guardian)
     if account != current:
         await record_account(tx, vault, person_id, account)
     person = await settle_leads(tx, vault, person, on=on)
     await save_person(tx, vault, tell_payee(tx, vault, person, account, on=on))
-    await _approve(tx, caller, change)
+    await _approve(tx, caller, change, reason)
     return ApprovedChange(
         change_id=change_id,
         person_id=person_id,
@@ -149,13 +166,31 @@ async def approve_change(
     )
 
 
-async def _approve(tx: Transaction, caller: Principal, change: Any) -> None:
+async def _approve(tx: Transaction, caller: Principal, change: Any, reason: str | None) -> None:
     await tx.connection.execute(
         update(changes)
         .where(changes.c.change_id == change.change_id)
-        .values(status="approved", approved_by=caller.sub, approved_at=tx.now)
+        .values(status="approved", approved_by=caller.sub, approved_at=tx.now, reason=reason)
     )
-    await record(tx, caller, f"approve {change.kind} change", str(change.change_id), person_id=change.person_id)
+    deed = f"approve {change.kind} change"
+    await record(tx, caller, deed, str(change.change_id), person_id=change.person_id, reason=reason)
+
+
+async def _against_account(
+    tx: Transaction, vault: Vault, person: Person, account: RecordedAccount, *, on: date
+) -> list[LeadKind]:
+    """What the register of cards says against it."""
+    guardian = await current_guardian(tx, vault, person.person_id)
+    return await against_registers(tx, person, on_record(vault, account, guardian), ("social_cards",), on=on)
+
+
+async def _against_guardian(
+    tx: Transaction, vault: Vault, person: Person, guardian: Guardian, effective_on: date, *, on: date
+) -> list[LeadKind]:
+    """What the registers of guardianships and institutions say against them."""
+    account = await current_account(tx, vault, person.person_id)
+    would_be = on_record(vault, account, RecordedGuardian(guardian, effective_on))
+    return await against_registers(tx, person, would_be, ("guardianships", "institution_residents"), on=on)
 
 
 def change_in_words(vault: Vault, row: Mapping[str, Any]) -> str:
@@ -263,10 +298,11 @@ async def _propose(
     person_id: str,
     kind: str,
     body: str,
+    against: Sequence[LeadKind],
     *,
     effective_on: date | None,
     on: date,
-) -> UUID:
+) -> Proposed:
     if effective_on is not None and effective_on > on:
         raise InvalidInput.at("from", "日期尚未到来，届时再提出 (lies in the future: propose it when it is so)")
     await tx.connection.execute(
@@ -285,10 +321,11 @@ async def _propose(
             status="pending",
             proposed_by=caller.sub,
             proposed_at=tx.now,
+            against=against,
         )
     )
     await record(tx, caller, f"propose {kind} change", str(change_id), person_id=person_id)
-    return change_id
+    return Proposed(change_id, [IN_WORDS[each] for each in against])
 
 
 async def _rightful(

@@ -1,9 +1,9 @@
 """Registers of cards, guardianships and institutions as departments tell them: kept, and set against what is on record
-(notice 4.4 to 4.6). A lead is opened once, done when both say the same again, and dismissed by civil affairs."""
+(notice 4.4 to 4.6). A lead is opened once, done when both say the same again, and dismissed by two persons."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -17,11 +17,11 @@ from libs.common.audit import record
 from libs.common.auth import Principal
 from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
-from libs.common.errors import Conflict, NotFound
+from libs.common.errors import Conflict, FourEyes, NotFound
 from libs.common.events.matching import RegisteredCard, RegisteredGuardian, RegisteredResidence, RegisterTold
 from libs.common.working_days import working_days_after
 from services.intake.person_records import current_account, current_guardian, person_in, save_person, tell_payee
-from services.intake.persons import Person
+from services.intake.persons import Person, RecordedAccount, RecordedGuardian
 from services.intake.policy_records import parameters_of
 from services.intake.registers import IN_QUESTION, LeadKind, OnRecord, Registers, leads_of
 from services.intake.tables import persons, register_leads
@@ -30,11 +30,15 @@ from services.intake.vault import Vault
 _SOURCE_OF: dict[LeadKind, str] = {
     "own_card_active": "social_cards",
     "own_card_unusable": "social_cards",
+    "own_card_differs": "social_cards",
+    "own_card_unlisted": "social_cards",
     "guardianship_ended": "guardianships",
     "guardian_differs": "guardianships",
+    "guardian_unlisted": "guardianships",
     "guardians_contradict": "guardianships",
     "institution_entered": "institution_residents",
     "institution_left": "institution_residents",
+    "institution_unlisted": "institution_residents",
     "institutions_contradict": "institution_residents",
 }
 
@@ -43,6 +47,12 @@ class NoOpenLead(Conflict):
     """What the register said is settled, or dismissed, already."""
 
     type = "no-open-lead"
+
+
+class NoDismissal(Conflict):
+    """Nobody proposed to dismiss it, or the register has said something else since."""
+
+    type = "no-dismissal"
 
 
 async def note_registers(tx: Transaction, vault: Vault, received: Sequence[Received], *, on: date) -> None:
@@ -71,16 +81,16 @@ async def follow_registers(tx: Transaction, vault: Vault, as_of: date) -> int:
 
 async def settle_leads(tx: Transaction, vault: Vault, person: Person, *, on: date) -> Person:
     """Opens what differs now, and closes what does not any more. The caller holds the lock, and tells who pays."""
-    found = await tx.connection.execute(_REGISTERS, {"person_id": person.person_id})
-    told = {row["source"]: row for row in found.mappings()}
+    told = await _told_of(tx, person.person_id)
     if not told:
         return person
-    registers = Registers(
-        cards=[RegisteredCard.model_validate(each) for each in _entries(told, "social_cards")],
-        guardians=[RegisteredGuardian.model_validate(each) for each in _entries(told, "guardianships")],
-        residences=[RegisteredResidence.model_validate(each) for each in _entries(told, "institution_residents")],
+    registers = _registers_in(told)
+    record = on_record(
+        vault,
+        await current_account(tx, vault, person.person_id),
+        await current_guardian(tx, vault, person.person_id),
     )
-    kinds = set(leads_of(registers, await _on_record(tx, vault, person), cannot_act=person.cannot_act(on), on=on))
+    kinds = set(leads_of(registers, record, cannot_act=person.cannot_act(on), on=on))
     await tx.connection.execute(_DONE, {"person_id": person.person_id, "kinds": sorted(kinds), "on": on})
     days = (await parameters_of(tx, person.area)).days("register.answer_days", on)
     due_on = working_days_after(on, days)
@@ -95,10 +105,37 @@ async def settle_leads(tx: Transaction, vault: Vault, person: Person, *, on: dat
     return replace(person, guardian_in_question=not IN_QUESTION.isdisjoint(open_kinds))
 
 
-async def dismiss_lead(
-    tx: Transaction, vault: Vault, caller: Principal, lead_id: UUID, *, reason: str, on: date
-) -> None:
-    """What is on record is right: it stays, and whoever is on record is paid again. NotFound, NoOpenLead."""
+async def against_registers(
+    tx: Transaction, person: Person, would_be: OnRecord, sources: Collection[str], *, on: date
+) -> list[LeadKind]:
+    """What these registers would say against it, if this were on record: for who proposes it, and who decides."""
+    registers = _registers_in(await _told_of(tx, person.person_id))
+    kinds = leads_of(registers, would_be, cannot_act=person.cannot_act(on), on=on)
+    return [kind for kind in kinds if _SOURCE_OF[kind] in sources]
+
+
+async def propose_dismissal(tx: Transaction, caller: Principal, lead_id: UUID, *, reason: str) -> None:
+    """Proposes that what is on record is right; in the place of a proposal before. NotFound, NoOpenLead."""
+    lead = await _open_lead(tx, caller, lead_id)
+    await _save_lead(tx, lead_id, dismissal_proposed_by=caller.sub, reason=reason)
+    await record(tx, caller, "propose to dismiss register lead", str(lead_id), person_id=lead.person_id, reason=reason)
+
+
+async def approve_dismissal(tx: Transaction, vault: Vault, caller: Principal, lead_id: UUID, *, on: date) -> None:
+    """What is on record stays, and whoever is on record is paid again. NotFound, NoOpenLead, NoDismissal, and FourEyes
+    for who proposed it."""
+    lead = await _open_lead(tx, caller, lead_id)
+    if lead.dismissal_proposed_by is None:
+        raise NoDismissal
+    if lead.dismissal_proposed_by == caller.sub:
+        raise FourEyes("维持登记由您提出 (you proposed this)")
+    await _save_lead(tx, lead_id, status="dismissed", dismissed_by=caller.sub, closed_on=on)
+    await record(tx, caller, "dismiss register lead", str(lead_id), person_id=lead.person_id, reason=lead.reason)
+    await _follow(tx, vault, [lead.person_id], on=on)
+
+
+async def _open_lead(tx: Transaction, caller: Principal, lead_id: UUID) -> Any:
+    """The lead's row, its person locked."""
     query = select(register_leads, persons.c.area).join(persons, persons.c.person_id == register_leads.c.person_id)
     query = query.where(register_leads.c.lead_id == lead_id)
     seen = (await tx.connection.execute(query)).one_or_none()
@@ -106,15 +143,14 @@ async def dismiss_lead(
         raise NotFound("no such lead")
     caller.require_sight(seen.area, "lead")
     await tx.lock(seen.person_id)
-    dismissed = await tx.connection.execute(
-        update(register_leads)
-        .where(register_leads.c.lead_id == lead_id, register_leads.c.status == "open")
-        .values(status="dismissed", dismissed_by=caller.sub, reason=reason, closed_on=on)
-    )
-    if dismissed.rowcount == 0:
+    lead = (await tx.connection.execute(query)).one()  # again, behind the lock
+    if lead.status != "open":
         raise NoOpenLead
-    await record(tx, caller, "dismiss register lead", str(lead_id), person_id=seen.person_id, reason=reason)
-    await _follow(tx, vault, [seen.person_id], on=on)
+    return lead
+
+
+async def _save_lead(tx: Transaction, lead_id: UUID, **changes: Any) -> None:
+    await tx.connection.execute(update(register_leads).where(register_leads.c.lead_id == lead_id).values(**changes))
 
 
 async def _follow(tx: Transaction, vault: Vault, person_ids: Collection[str], *, on: date) -> None:
@@ -128,13 +164,29 @@ async def _follow(tx: Transaction, vault: Vault, person_ids: Collection[str], *,
             await save_person(tx, vault, tell_payee(tx, vault, settled, account, on=on))
 
 
-async def _on_record(tx: Transaction, vault: Vault, person: Person) -> OnRecord:
-    account = await current_account(tx, vault, person.person_id)
-    recorded = await current_guardian(tx, vault, person.person_id)
+def on_record(vault: Vault, account: RecordedAccount | None, recorded: RecordedGuardian | None) -> OnRecord:
+    """Account and guardian as registers name them."""
+    number = account.account.number if account else None
+    token = number and vault.persons.token("account", number)
     if recorded is None:
-        return OnRecord(account)
-    number = recorded.guardian.id_number
-    return OnRecord(account, number and vault.persons.person_id(number), recorded.guardian.org_code)
+        return OnRecord(account, token)
+    guardian = recorded.guardian.id_number
+    return OnRecord(account, token, guardian and vault.persons.person_id(guardian), recorded.guardian.org_code)
+
+
+async def _told_of(tx: Transaction, person_id: str) -> dict[str, Any]:
+    """What each register says of the person, by its source."""
+    found = await tx.connection.execute(_REGISTERS, {"person_id": person_id})
+    return {row["source"]: row for row in found.mappings()}
+
+
+def _registers_in(told: Mapping[str, Any]) -> Registers:
+    return Registers(
+        cards=[RegisteredCard.model_validate(each) for each in _entries(told, "social_cards")],
+        guardians=[RegisteredGuardian.model_validate(each) for each in _entries(told, "guardianships")],
+        residences=[RegisteredResidence.model_validate(each) for each in _entries(told, "institution_residents")],
+        unlisted=frozenset(source for source, row in told.items() if not row["listed"]),
+    )
 
 
 def _kept(told: RegisterTold) -> dict[str, Any]:
@@ -143,11 +195,12 @@ def _kept(told: RegisterTold) -> dict[str, Any]:
         "source": told.source,
         "version": told.version,
         "as_of": told.as_of,
+        "listed": told.listed,
         "entries": to_json([entry.model_dump(mode="json", by_alias=True) for entry in entries]).decode(),
     }
 
 
-def _entries(told: dict[str, Any], source: str) -> list[dict[str, Any]]:
+def _entries(told: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
     return list(told[source]["entries"]) if source in told else []
 
 
@@ -157,10 +210,10 @@ _GO_ON_AS = text(
 # Looked at from the day that it is told on, until the person is paid.
 _KEEP = text(
     """
-    INSERT INTO registers AS known (person_id, source, version, as_of, entries, looked_at_on)
-    VALUES (:person_id, :source, :version, :as_of, CAST(:entries AS jsonb), :as_of)
+    INSERT INTO registers AS known (person_id, source, version, as_of, listed, entries, looked_at_on)
+    VALUES (:person_id, :source, :version, :as_of, :listed, CAST(:entries AS jsonb), :as_of)
     ON CONFLICT (person_id, source) DO UPDATE SET version = excluded.version, as_of = excluded.as_of,
-        entries = excluded.entries, looked_at_on = excluded.looked_at_on
+        listed = excluded.listed, entries = excluded.entries, looked_at_on = excluded.looked_at_on
     WHERE known.version < excluded.version
     """
 )
@@ -181,7 +234,7 @@ _DONE = text(
     "UPDATE register_leads SET status = 'done', closed_on = :on"
     " WHERE person_id = :person_id AND status = 'open' AND kind <> ALL(:kinds)"
 )
-# What was dismissed comes back only when the register says other.
+# What was dismissed comes back only when the register says other; then a dismissal proposed before is of no use either.
 _OPEN = text(
     """
     INSERT INTO register_leads AS lead (lead_id, person_id, kind, source, as_of, said, opened_on, due_on)
@@ -189,7 +242,9 @@ _OPEN = text(
         CAST(:on AS date), CAST(:due_on AS date)
     WHERE NOT EXISTS (SELECT FROM register_leads WHERE person_id = :person_id AND kind = :kind
                       AND status = 'dismissed' AND said = CAST(:said AS jsonb))
-    ON CONFLICT (person_id, kind) WHERE status = 'open' DO UPDATE SET as_of = excluded.as_of, said = excluded.said
+    ON CONFLICT (person_id, kind) WHERE status = 'open' DO UPDATE SET as_of = excluded.as_of, said = excluded.said,
+        dismissal_proposed_by = CASE WHEN lead.said = excluded.said THEN lead.dismissal_proposed_by END,
+        reason = CASE WHEN lead.said = excluded.said THEN lead.reason END
     """
 )
 _OPEN_KINDS = text("SELECT kind FROM register_leads WHERE person_id = :person_id AND status = 'open'")

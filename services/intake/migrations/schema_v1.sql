@@ -315,8 +315,11 @@ CREATE TABLE changes (
     rejected_by  text,
     rejected_at  timestamptz,
     reason       text,
+    -- What departments' registers said against it when it was proposed; approved all the same, it has its reason.
+    against      text[] NOT NULL DEFAULT '{}',
     CONSTRAINT four_eyes CHECK (approved_by <> proposed_by AND rejected_by <> proposed_by),
-    CHECK ((status = 'rejected') = (rejected_by IS NOT NULL AND rejected_at IS NOT NULL AND reason IS NOT NULL)),
+    CHECK ((status = 'rejected') = (rejected_by IS NOT NULL AND rejected_at IS NOT NULL)),
+    CHECK (status <> 'rejected' OR reason IS NOT NULL),
     CHECK ((status = 'approved') = (approved_by IS NOT NULL AND approved_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX one_pending_change ON changes (person_id, kind) WHERE status = 'pending';
@@ -333,12 +336,13 @@ CREATE FUNCTION goes_on_as(told_as text) RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- What the registers of cards, guardianships and institutions say of a person, whole (register.told); on `looked_at_on`
--- it says something else.
+-- it says something else. Not `listed`: it names the person no more, and this is what it said last.
 CREATE TABLE registers (
     person_id    text NOT NULL,
     source       text NOT NULL CHECK (source IN ('social_cards', 'guardianships', 'institution_residents')),
     version      bigint NOT NULL,
     as_of        date NOT NULL,
+    listed       boolean NOT NULL DEFAULT true,
     entries      jsonb NOT NULL,
     looked_at_on date,
     PRIMARY KEY (person_id, source)
@@ -346,7 +350,7 @@ CREATE TABLE registers (
 CREATE INDEX registers_by_day ON registers (looked_at_on) WHERE looked_at_on IS NOT NULL;
 
 -- What a register says that is not so on record (notice 4.4 to 4.6): a lead for the township, which proposes a change.
--- `done`: they say the same again. One that civil affairs dismissed comes back only when the register says other.
+-- `done`: they say the same again. One that was dismissed, by two, comes back only when the register says other.
 CREATE TABLE register_leads (
     lead_id      uuid PRIMARY KEY,
     person_id    text NOT NULL,
@@ -358,10 +362,14 @@ CREATE TABLE register_leads (
     opened_on    date NOT NULL,
     due_on       date NOT NULL,
     closed_on    date,
-    dismissed_by text,
+    dismissal_proposed_by text,
     reason       text,
+    dismissed_by text,
     CHECK ((status = 'open') = (closed_on IS NULL)),
-    CHECK ((status = 'dismissed') = (dismissed_by IS NOT NULL AND reason IS NOT NULL))
+    CHECK ((dismissal_proposed_by IS NULL) = (reason IS NULL)),
+    CHECK ((status = 'dismissed') = (dismissed_by IS NOT NULL)),
+    CONSTRAINT dismissed_by_two
+        CHECK (dismissed_by IS NULL OR (dismissal_proposed_by IS NOT NULL AND dismissed_by <> dismissal_proposed_by))
 );
 CREATE UNIQUE INDEX one_open_register_lead ON register_leads (person_id, kind) WHERE status = 'open';
 CREATE INDEX register_leads_by_person ON register_leads (person_id, kind);

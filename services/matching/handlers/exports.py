@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,27 +36,48 @@ UNION SELECT person_id FROM applications WHERE starts_with(area, $1)
 """
 
 
+_LISTED = """
+SELECT person_id FROM registers_told k
+WHERE source = $1 AND listed AND starts_with(area, $2) AND as_of <= $3
+    AND NOT EXISTS (
+        SELECT FROM feeds f
+        WHERE f.source = $1 AND f.status = 'ready' AND f.as_of > $3
+            AND (starts_with(f.area, k.area) OR starts_with(k.area, f.area))
+    )
+    AND NOT EXISTS (SELECT FROM persons p WHERE p.person_id = k.person_id AND p.merged_into IS NOT NULL)
+"""
+
+_PERSONS_SCHEMA = pa.schema([("person_id", pa.string())])
+
+
 async def export_roster(tx: Transaction, area: str) -> pa.Table:
     """Every month that is payable in `area`, as spans per person and subsidy: by the township that the person lives in,
     where it lies in the county that pays."""
-    return await _copy(tx, _ROSTER, area, ROSTER_SCHEMA)
+    return await _copy(tx, _ROSTER, ROSTER_SCHEMA, area)
 
 
 async def export_known(tx: Transaction, kinds: str) -> pa.Table:
     """The standing facts whose kind starts with `kinds`."""
-    return await _copy(tx, _KNOWN, kinds, KNOWN_SCHEMA)
+    return await _copy(tx, _KNOWN, KNOWN_SCHEMA, kinds)
 
 
 async def export_concerned(tx: Transaction, area: str) -> pa.Table:
     """Everybody in `area` who was ever paid, or applied."""
-    return await _copy(tx, _CONCERNED, area, pa.schema([("person_id", pa.string())]))
+    return await _copy(tx, _CONCERNED, _PERSONS_SCHEMA, area)
 
 
-async def _copy(tx: Transaction, query: str, argument: str, schema: pa.Schema) -> pa.Table:
+async def export_listed(tx: Transaction, feed: Mapping[str, Any]) -> pa.Table:
+    """Whom a register listed that this feed should list too: nobody where it is not whole, or older than another."""
+    if feed["mode"] != "snapshot":
+        return _PERSONS_SCHEMA.empty_table()
+    return await _copy(tx, _LISTED, _PERSONS_SCHEMA, feed["source"], feed["area"], feed["as_of"])
+
+
+async def _copy(tx: Transaction, query: str, schema: pa.Schema, *arguments: object) -> pa.Table:
     # COPY through a file: a nation's roster is no list of Python objects.
     raw = await tx.connection.get_raw_connection()
     driver: Any = raw.driver_connection
     with tempfile.TemporaryDirectory(prefix="liangbu-") as folder:
         path = Path(folder) / "rows.csv"
-        await driver.copy_from_query(query, argument, output=path, format="csv")
+        await driver.copy_from_query(query, *arguments, output=path, format="csv")
         return await asyncio.to_thread(table_from_csv, path, schema)

@@ -68,13 +68,16 @@ CREATE TABLE roster (
     PRIMARY KEY (person_id, subsidy)
 );
 
--- What the registers of cards, guardianships and institutions said last, as it was told to intake (notice 4.4 to 4.6).
+-- What the registers of cards, guardianships and institutions said last, as it was told to intake (notice 4.4 to 4.6), and
+-- of which area. Who is not `listed` was missing from a whole register since.
 CREATE TABLE registers_told (
     person_id text NOT NULL,
     source    text NOT NULL,
     version   bigint NOT NULL,
+    area      text NOT NULL,
     as_of     date NOT NULL,
     entries   jsonb NOT NULL,
+    listed    boolean NOT NULL DEFAULT true,
     PRIMARY KEY (person_id, source)
 );
 
