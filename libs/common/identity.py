@@ -213,6 +213,7 @@ _MIDDLE_DOT = "·"
 # Bullets, katakana dots and full stops that keyboards offer instead of the U+00B7 of minority names.
 _DOTS = dict.fromkeys(map(ord, "•・‧．･∙⋅"), _MIDDLE_DOT)
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_PLAIN_NAME = re.compile(f"[{_HAN}]+(?:{_MIDDLE_DOT}[{_HAN}]+)*")
 _NOT_HAN = re.compile(f"[^{_HAN}]+")
 _DOT_BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])\s*[.{_MIDDLE_DOT}]+\s*(?=[{_HAN}])")
 _SPACE_BETWEEN_HAN = re.compile(rf"(?<=[{_HAN}])\s+(?=[{_HAN}])")
@@ -239,6 +240,8 @@ _PRIVATE_USE = _private_use_characters()
 def parse_name(text: str) -> str:
     """A person's name, repaired: middle dots are U+00B7, other punctuation and letters are NFKC, spaces are single, and
     none stand between Han characters. Han characters stay exactly as they are. Raises `EmptyName`, `NameTooLong`."""
+    if len(text) <= NAME_LIMIT and _PLAIN_NAME.fullmatch(text):
+        return text  # as nearly all are; nothing below would change it
     name = text.translate(_PRIVATE_USE).translate(_DOTS)
     name = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf"))
     name = _NOT_HAN.sub(lambda run: unicodedata.normalize("NFKC", run[0]), name)

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 from uuid import UUID
 
 import structlog
@@ -20,7 +20,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import BigInteger, ColumnElement, Select, literal, tuple_
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -46,8 +46,12 @@ class TransactionalRoute(APIRoute):
 
     foresees = False
 
+    def answering(self) -> Callable[[Request], Awaitable[Response]]:
+        """Runs the handler once, by what `request.state` holds."""
+        return super().get_route_handler()
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
+        answer = self.answering()
 
         async def handle(request: Request) -> Response:
             authenticate(request)
@@ -76,9 +80,29 @@ class ForeseeingRoute(TransactionalRoute):
 
     Only what succeeds ends there. A refusal, a key that was used before, something that changes meanwhile: the handler
     runs again in a transaction that reads, and that says how it is.
+
+    Such a handler takes the body, a model, and the request, and answers with a model. Both are read and written without
+    FastAPI's way over Python's values and its dependencies, which takes as long as half of what a handler does.
     """
 
     foresees = True
+
+    def answering(self) -> Callable[[Request], Awaitable[Response]]:
+        handler = self.endpoint
+        body, request, *more = get_type_hints(handler).values()
+        if request is not Request or len(more) != 1 or self.dependencies:
+            raise TypeError(f"{self.path}: a handler that foresees takes a body and the request")
+
+        async def answer(request: Request) -> Response:
+            try:
+                given = body.model_validate_json(await request.body())
+            except ValidationError as error:
+                found = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors(include_url=False)]
+                raise RequestValidationError(found) from error
+            said: BaseModel = await handler(given, request)
+            return Response(said.model_dump_json(), self.status_code or 200, media_type="application/json")
+
+        return answer
 
 
 async def _foreseen(request: Request, route: str, answer: Callable[[Request], Awaitable[Response]]) -> Response | None:

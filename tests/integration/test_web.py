@@ -11,14 +11,14 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import BigInteger, column, select, table, text
 
 from deploy.local.postgres import PostgresServer
-from libs.common.auth import CivilAffairs, Official
+from libs.common.auth import CivilAffairs, Official, in_role
 from libs.common.daily import DailyTask
-from libs.common.database import Appended, asyncpg_dsn, rows
+from libs.common.database import Appended, Transaction, asyncpg_dsn, rows
 from libs.common.errors import Conflict
 from libs.common.invariants import Invariant
 from libs.common.issuer import issue_token, new_key_pair
@@ -69,9 +69,15 @@ END $$;
 """
 
 
+class Written(BaseModel):
+    foreseen: bool
+
+
 @foreseen.post("/new-notes", status_code=201)
-async def write_new_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, Any]:
+async def write_new_note(body: Note, request: Request) -> Written:
     """Of each text there is one note; that there is none yet is foreseen."""
+    in_role(request, "civil_affairs")
+    tx: Transaction = request.state.tx
     if tx.foresees and body.then != "read":
         if tx.found and body.then != "repeat":
             raise Conflict("there is one")
@@ -81,7 +87,7 @@ async def write_new_note(body: Note, tx: Tx, caller: CivilAffairs) -> dict[str, 
         if (await tx.connection.execute(select(NOTES).where(NOTES.c.text == body.text))).first():
             raise Conflict("there is one")
     tx.append(_NOTES, {"text": body.text, "area": body.area})
-    return {"foreseen": tx.foresees}
+    return Written(foreseen=tx.foresees)
 
 
 @api.get("/notes")
