@@ -22,7 +22,7 @@ import uvloop
 from benchmarks.platform import Comparison, Stage, report, stage
 from libs.common.consumer import Projection, Received
 from libs.common.database import Database, asyncpg_dsn, new_id
-from libs.common.events.envelope import EventData, read_data, read_envelope, write_envelope
+from libs.common.events.envelope import EventData, read_event, write_envelope
 from libs.common.events.intake import ApplicationApproved, ApplicationFacts, CertificateClaim, LowIncomeClaim
 from libs.common.events.matching import CertificateExpired, CertificateRenewed, LowIncomeExited, PersonDied
 from libs.common.migrations import upgrade
@@ -107,8 +107,7 @@ async def take(database: Database, records: Sequence[bytes]) -> float:
     projection = Projection(database, "eligibility", SUBSCRIPTIONS)
     started = time.perf_counter()
     for start in range(0, len(records), BATCH):
-        envelopes = [read_envelope(record) for record in records[start : start + BATCH]]
-        received = [Received(envelope, read_data(envelope)) for envelope in envelopes]
+        received = [Received(*read_event(record)) for record in records[start : start + BATCH]]
         async with database.transaction() as tx:
             await projection.apply(tx, received)
     return len(records) / (time.perf_counter() - started)

@@ -26,7 +26,7 @@ from benchmarks.eligibility_events import AT, approvals, database_of, person_id,
 from benchmarks.platform import Comparison, Stage, report, stage
 from libs.common.consumer import Consumer, Projection, Received
 from libs.common.database import Database, asyncpg_dsn, new_id
-from libs.common.events.envelope import read_data, read_envelope, write_envelope
+from libs.common.events.envelope import read_event, write_envelope
 from libs.common.events.matching import CertificateExpired
 from libs.common.outbox import Relay, ensure_topics
 from libs.common.service import settle_memory
@@ -88,10 +88,10 @@ class Hops:
         self.took_s["acknowledged"].append(acknowledged - sent)
         self.took_s["fetched"].append(max(time.perf_counter() - acknowledged, 0.0))
         with self._timed("judged and committed"):
-            envelope = read_envelope(record)
+            event = Received(*read_event(record))
             async with self._eligibility.transaction() as tx:
                 projection = Projection(self._eligibility, "bare", SUBSCRIPTIONS)
-                await projection.apply(tx, [Received(envelope, read_data(envelope))])
+                await projection.apply(tx, [event])
         return sum(times[-1] for times in self.took_s.values())
 
     def _timed(self, name: str) -> _Timer:

@@ -35,7 +35,6 @@ from libs.common.auth import Principal
 from libs.common.clock import business_today
 from libs.common.consumer import Projection, Received, Subscription
 from libs.common.database import Database, asyncpg_dsn
-from libs.common.events.envelope import read_data, read_envelope
 from libs.common.migrations import upgrade
 from libs.common.privacy import PersonKeys, Sealer
 from libs.common.service import settle_memory
@@ -74,8 +73,8 @@ class Way:
             if not found:
                 break
             self.heard[place] = found[-1]["seq"]
-            envelopes = [read_envelope(row["body"].encode()) for row in found]
-            received = [Received(envelope, read_data(envelope)) for envelope in envelopes if projection.wants(envelope)]
+            said = [projection.read(row["body"].encode()) for row in found]
+            received = [event for event in said if isinstance(event, Received)]
             if received:
                 async with reader.transaction() as tx:
                     await projection.apply(tx, received)

@@ -15,7 +15,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,15 @@ from sqlalchemy import text
 
 from libs.common.clock import business_today
 from libs.common.database import Database, Opening, Transaction, is_transient
-from libs.common.events.envelope import Envelope, EventData, UnreadableEvent, read_data, read_envelope
+from libs.common.events.envelope import (
+    Context,
+    Envelope,
+    EventData,
+    UnreadableEvent,
+    read_envelope,
+    read_event,
+    type_at_head,
+)
 from libs.common.outbox import INCARNATION_HEADER, ensure_topics
 from libs.common.period import Period
 from libs.common.platform_schema import KEPT_MONTHS
@@ -53,7 +61,7 @@ _QUIET_S = 0.1
 class Received(NamedTuple):
     """One event as a handler sees it: its envelope and its payload, already of the newest version."""
 
-    envelope: Envelope
+    envelope: Context
     data: Any
 
     @property
@@ -62,6 +70,16 @@ class Received(NamedTuple):
 
 
 Handler = Callable[[Transaction, Sequence[Received]], Awaitable[None]]
+
+
+def of_each(handler: Handler, parts: Callable[[Any], Iterable[Any]]) -> Handler:
+    """A handler of portions: what they tell of each of many persons is taken as if it had come by itself."""
+
+    async def take(tx: Transaction, received: Sequence[Received]) -> None:
+        if told := [item._replace(data=part) for item in received for part in parts(item.data)]:
+            await handler(tx, told)
+
+    return take
 
 
 SetAside = Callable[[Transaction, Envelope], Awaitable[None]]
@@ -119,16 +137,16 @@ class Projection:
         self._on_set_aside = on_set_aside
         self._handlers: Mapping[str, Handler] = {item.data.type: item.handler for item in subscriptions}
 
-    def wants(self, envelope: Envelope) -> bool:
+    def wants(self, envelope: Context) -> bool:
         return envelope.type in self._handlers
 
     def read(self, value: bytes) -> Received | Watermark | UnreadableEvent | None:
         """What a record's value says; None if that is nothing to this projection."""
         try:
-            envelope = read_envelope(value)
-            if envelope.type == WATERMARK_TYPE:
-                return Watermark.model_validate(envelope.data)
-            return Received(envelope, read_data(envelope)) if self.wants(envelope) else None
+            event_type = type_at_head(value) or read_envelope(value).type
+            if event_type == WATERMARK_TYPE:
+                return Watermark.model_validate(read_envelope(value).data)
+            return Received(*read_event(value)) if event_type in self._handlers else None
         except UnreadableEvent as problem:
             return problem
 
@@ -399,8 +417,7 @@ class Consumer:
 
 async def retry_dead_letter(tx: Transaction, projection: Projection, body: bytes) -> None:
     """Applies a dead letter's event once more, in the caller's transaction; raises what its handler raises."""
-    envelope = read_envelope(body)
-    await projection.apply(tx, [Received(envelope, read_data(envelope))])
+    await projection.apply(tx, [Received(*read_event(body))])
 
 
 class _DrainOnRevoke(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

@@ -52,7 +52,7 @@ class Period:
     @classmethod
     def from_index(cls, index: int) -> Period:
         """The inverse of `index`."""
-        return cls(index // 12, index % 12 + 1)
+        return _at(index)
 
     @property
     def index(self) -> int:
@@ -108,6 +108,11 @@ class Period:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": _TEXT.pattern, "examples": ["2026-03"]}
+
+
+@functools.lru_cache(maxsize=2048)
+def _at(index: int) -> Period:
+    return Period(index // 12, index % 12 + 1)
 
 
 @functools.lru_cache(maxsize=2048)

@@ -20,7 +20,8 @@ from libs.common.events.envelope import BULK_PRODUCERS, EventData, bulk_topic_of
 from libs.common.outbox import ensure_topics
 from libs.common.settings import Settings
 
-_CHUNK = 500
+_CHUNKS = {False: 500, True: 5}
+"""So many states at once of single persons and other things, and then of those that tell of many persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,19 @@ async def rebuild(tx: Transaction, projection: Projection, part: Rebuildable, se
     for table in part.tables:
         await tx.connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 (a name in the service's own code)
     await _gather_newest(tx, projection, part, settings)
+    return sum([await _fill(tx, projection, of_many) for of_many in (False, True)])
+
+
+async def _fill(tx: Transaction, projection: Projection, of_many: bool) -> int:
+    """Of many at once come last: what was told of one of them alone since is newer, and was applied then."""
     filled, after = 0, ""
     while True:
         found = await tx.connection.execute(
-            text("SELECT aggregate, body FROM told WHERE aggregate > :after ORDER BY aggregate LIMIT :chunk"),
-            {"after": after, "chunk": _CHUNK},
+            text(
+                "SELECT aggregate, body FROM told WHERE of_many = :of_many AND aggregate > :after"
+                " ORDER BY aggregate LIMIT :chunk"
+            ),
+            {"of_many": of_many, "after": after, "chunk": _CHUNKS[of_many]},
         )
         states = found.all()
         if not states:
@@ -64,26 +73,28 @@ async def _gather_newest(tx: Transaction, projection: Projection, part: Rebuilda
     """The newest state of each aggregate that the log tells, in a table that ends with the transaction."""
     await tx.connection.execute(
         text(
-            'CREATE TEMP TABLE told (aggregate text COLLATE "C" PRIMARY KEY, version bigint NOT NULL,'
-            " body bytea NOT NULL) ON COMMIT DROP"
+            'CREATE TEMP TABLE told (of_many boolean, aggregate text COLLATE "C", version bigint NOT NULL,'
+            " body bytea NOT NULL, PRIMARY KEY (of_many, aggregate)) ON COMMIT DROP"
         )
     )
     async for values in _log(settings, part.topics):
-        newest: dict[str, tuple[int, bytes]] = {}
+        newest: dict[tuple[bool, str], tuple[int, bytes]] = {}
         for value in values:
             item = projection.read(value)  # what cannot be read is among the dead letters already
             if not isinstance(item, Received) or not isinstance(item.data, part.events):
                 continue
-            if item.data.aggregate_version >= newest.get(item.data.aggregate, (0, b""))[0]:
-                newest[item.data.aggregate] = (item.data.aggregate_version, value)
+            key = (not item.data.person_id, item.data.aggregate)
+            if item.data.aggregate_version >= newest.get(key, (0, b""))[0]:
+                newest[key] = (item.data.aggregate_version, value)
         await tx.connection.execute(
             text(
-                "INSERT INTO told SELECT * FROM unnest(CAST(:aggregates AS text[]), CAST(:versions AS bigint[]),"
-                " CAST(:bodies AS bytea[])) ON CONFLICT (aggregate) DO UPDATE SET version = excluded.version,"
-                " body = excluded.body WHERE told.version <= excluded.version"
+                "INSERT INTO told SELECT * FROM unnest(CAST(:of_many AS boolean[]), CAST(:aggregates AS text[]),"
+                " CAST(:versions AS bigint[]), CAST(:bodies AS bytea[])) ON CONFLICT (of_many, aggregate) DO UPDATE"
+                " SET version = excluded.version, body = excluded.body WHERE told.version <= excluded.version"
             ),
             {
-                "aggregates": list(newest),
+                "of_many": [of_many for of_many, _ in newest],
+                "aggregates": [aggregate for _, aggregate in newest],
                 "versions": [version for version, _ in newest.values()],
                 "bodies": [body for _, body in newest.values()],
             },

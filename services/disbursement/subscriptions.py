@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 
-from libs.common.consumer import Subscription
-from libs.common.events.eligibility import EntitlementChanged, JudgementBlocked, PolicyChanged, PolicyReevaluated
-from libs.common.events.intake import PayeeChanged, RecipientTakenOver, RosterImported
+from libs.common.consumer import Subscription, of_each
+from libs.common.events.eligibility import (
+    EntitlementChanged,
+    JudgementBlocked,
+    PolicyChanged,
+    PolicyReevaluated,
+    RecipientsJudged,
+)
+from libs.common.events.intake import PayeeChanged, RecipientsTakenOver, RosterImported
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
@@ -15,14 +22,16 @@ from services.disbursement.handlers import opening, projections, rosters
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
+    keep_schedules = partial(projections.keep_schedules, sealer)
     keep_payees = partial(projections.keep_payees, sealer)
     return [
-        Subscription(EntitlementChanged, partial(projections.keep_schedules, sealer)),
+        Subscription(EntitlementChanged, keep_schedules),
         Subscription(JudgementBlocked, projections.keep_blocked),
         Subscription(PolicyChanged, note_policies),
         Subscription(PolicyReevaluated, projections.keep_reevaluations),
         Subscription(RosterImported, opening.keep_takeovers),
-        Subscription(RecipientTakenOver, partial(opening.take_over, sealer)),
+        Subscription(RecipientsJudged, of_each(keep_schedules, attrgetter("schedules"))),
+        Subscription(RecipientsTakenOver, opening.take_over),
         Subscription(PayeeChanged, keep_payees),
         Subscription(FindingOpened, projections.keep_findings),
         Subscription(FindingDismissed, projections.keep_findings),
@@ -33,11 +42,11 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
 
 
 REBUILDABLES = (
-    Rebuildable("entitlements", ("entitled_spans", "entitlements"), (EntitlementChanged,)),
+    Rebuildable("entitlements", ("entitled_spans", "entitlements"), (EntitlementChanged, RecipientsJudged)),
     Rebuildable(
         "holds",
         ("findings", "blocked_judgements"),
         (FindingOpened, FindingDismissed, FindingConfirmed, JudgementBlocked),
     ),
-    Rebuildable("payees", ("payees",), (PayeeChanged, RecipientTakenOver)),
+    Rebuildable("payees", ("payees",), (PayeeChanged, RecipientsTakenOver)),
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import RowMapping, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -207,18 +206,20 @@ def guardian_row(vault: Vault, person_id: str, recorded: RecordedGuardian) -> di
     }
 
 
+Place = Callable[[str], tuple[object, ...]]
+"""What the text of a field is bound to by its seal."""
+
+
 def tell_payee(tx: Transaction, vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date) -> Person:
     """Publishes the whole payee under the next version; the person to save."""
     event_id = new_id()
-    told = payee_of(vault, person, recorded, on=on, event_id=event_id)
+    told = payee_of(vault, person, recorded, on=on, place=lambda field: (event_id, field))
     tx.publish(told, event_id=event_id)
     return replace(person, payee_version=told.version, cannot_act_told=told.cannot_act)
 
 
-def payee_of(
-    vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date, event_id: UUID
-) -> PayeeChanged:
-    """The payee under the next version, sealed for that event. No card is no account."""
+def payee_of(vault: Vault, person: Person, recorded: RecordedAccount | None, *, on: date, place: Place) -> PayeeChanged:
+    """The payee under the next version, its texts sealed for their places. No card is no account."""
     account: PayeeAccount | None = None
     if recorded is not None and recorded.account.number is not None and recorded.account.status != "none":
         given = recorded.account
@@ -227,9 +228,9 @@ def payee_of(
         assert given.bank is not None
         account = PayeeAccount(
             holder=_holder(recorded),
-            holder_name=vault.sealer.seal(given.holder_name, event_id, "account.holder_name"),
+            holder_name=vault.sealer.seal(given.holder_name, *place("account.holder_name")),
             bank=given.bank,
-            number=vault.sealer.seal(given.number, event_id, "account.number"),
+            number=vault.sealer.seal(given.number, *place("account.number")),
             number_last4=given.number[-4:],
             status=given.status,
             reason=given.reason,
@@ -240,9 +241,9 @@ def payee_of(
         person_id=person.person_id,
         version=person.payee_version + 1,
         area=person.area,
-        person_name=vault.sealer.seal(person.name, event_id, "person_name"),
-        certificate_number=vault.seal(person.certificate_number(on), event_id, "certificate_number"),
-        phone=vault.seal(person.phone, event_id, "phone"),
+        person_name=vault.sealer.seal(person.name, *place("person_name")),
+        certificate_number=vault.seal(person.certificate_number(on), *place("certificate_number")),
+        phone=vault.seal(person.phone, *place("phone")),
         account=account,
         cannot_act=person.cannot_act(on),
         guardian_in_question=person.guardian_in_question,
@@ -253,21 +254,21 @@ def payee_of(
 def tell_contact(tx: Transaction, vault: Vault, person: Person, recorded: RecordedGuardian | None = None) -> Person:
     """Publishes how the person and the guardian in force are reached, under the next version; the person to save."""
     event_id = new_id()
-    told = contact_of(vault, person, recorded, event_id=event_id)
+    told = contact_of(vault, person, recorded, place=lambda field: (event_id, field))
     tx.publish(told, event_id=event_id)
     return replace(person, contact_version=told.version)
 
 
-def contact_of(vault: Vault, person: Person, recorded: RecordedGuardian | None, *, event_id: UUID) -> ContactChanged:
-    """How they are reached, under the next version, sealed for that event."""
+def contact_of(vault: Vault, person: Person, recorded: RecordedGuardian | None, *, place: Place) -> ContactChanged:
+    """How they are reached, under the next version, texts sealed for their places."""
     return ContactChanged(
         person_id=person.person_id,
         version=person.contact_version + 1,
         area=person.area,
-        name=vault.sealer.seal(person.name, event_id, "name"),
-        phone=vault.seal(person.phone, event_id, "phone"),
+        name=vault.sealer.seal(person.name, *place("name")),
+        phone=vault.seal(person.phone, *place("phone")),
         phone_token=person.phone and vault.persons.token("phone", person.phone),
-        guardian_phone=vault.seal(recorded.guardian.phone, event_id, "guardian_phone") if recorded else None,
+        guardian_phone=vault.seal(recorded.guardian.phone, *place("guardian_phone")) if recorded else None,
     )
 
 

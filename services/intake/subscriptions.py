@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from libs.common.clock import business_today
-from libs.common.consumer import Received, Subscription
+from libs.common.consumer import Received, Subscription, of_each
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.events.matching import (
@@ -43,11 +44,13 @@ def subscriptions(vault: Vault) -> list[Subscription]:
 
     async def judged(tx: Transaction, received: Sequence[Received]) -> None:
         await decide_recipients(tx, vault, received, on=business_today())
+        await note_judged(tx, received)
 
     async def policies_changed(tx: Transaction, received: Sequence[Received]) -> None:
         await note_policies(tx, received)
         await publish_what_changed(tx, business_today())
 
+    note_judged = of_each(note_entitlements, attrgetter("schedules"))
     return [
         Subscription(ApplicationAssessed, assessed),
         Subscription(RecipientsJudged, judged),
@@ -64,6 +67,6 @@ def subscriptions(vault: Vault) -> list[Subscription]:
 
 
 REBUILDABLES = (
-    Rebuildable("spells", ("entitlements",), (EntitlementChanged,)),
+    Rebuildable("spells", ("entitlements",), (EntitlementChanged, RecipientsJudged)),
     Rebuildable("vouchings", ("vouchings",), (FindingConfirmed, FactPushed)),
 )

@@ -195,6 +195,7 @@ def months_paid(had: Received, months: Sequence[EntitledMonths]) -> tuple[PaidMo
     payable; a month that is not payable was paid like the last one before it, else like the first."""
     if had.paid or had.paid_until is None:
         return had.paid
+    months = [span for span in months if span.to is None or span.to >= had.first]
     amounts = {had.first: months[0].amount_fen}
     for span in months:
         if span.from_ <= had.paid_until:

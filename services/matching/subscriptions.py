@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from libs.common.consumer import Subscription
-from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged, PolicyChanged
+from operator import attrgetter
+
+from libs.common.consumer import Subscription, of_each
+from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import (
     ApplicationApproved,
@@ -13,14 +15,20 @@ from libs.common.events.intake import (
     ApplicationWithdrawn,
     ContactChanged,
     PersonIdCorrected,
-    RecipientTakenOver,
+    RecipientsTakenOver,
 )
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
-from services.matching.handlers.projections import follow_eligibility, note_applications, note_names, note_taken_over
+from services.matching.handlers.projections import (
+    follow_eligibility,
+    note_applications,
+    note_entitlements,
+    note_names,
+    note_taken_over,
+)
 
 APPLICATIONS: tuple[type[EventData], ...] = (
     ApplicationSubmitted,
@@ -39,11 +47,12 @@ SUBSCRIPTIONS = [
     Subscription(MessageFailed, note_failures),
     *(Subscription(event, note_applications) for event in APPLICATIONS),
     Subscription(ContactChanged, note_names),
-    Subscription(RecipientTakenOver, note_taken_over),
+    Subscription(RecipientsJudged, of_each(note_entitlements, attrgetter("schedules"))),
+    Subscription(RecipientsTakenOver, note_taken_over),
 ]
 
 REBUILDABLES = (
-    Rebuildable("roster", ("roster",), (EntitlementChanged,)),
-    Rebuildable("names", ("contact_names",), (ContactChanged, RecipientTakenOver)),
-    Rebuildable("applications", ("applications",), (*APPLICATIONS, RecipientTakenOver)),
+    Rebuildable("roster", ("roster",), (EntitlementChanged, RecipientsJudged)),
+    Rebuildable("names", ("contact_names",), (ContactChanged, RecipientsTakenOver)),
+    Rebuildable("applications", ("applications",), (*APPLICATIONS, RecipientsTakenOver)),
 )

@@ -7,8 +7,9 @@ verified it is told as a stop, with its reason.
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 
-from libs.common.consumer import Subscription
+from libs.common.consumer import Subscription, of_each
 from libs.common.events import intake, matching
 from libs.common.events.disbursement import (
     PaymentFailed,
@@ -17,7 +18,7 @@ from libs.common.events.disbursement import (
     RecoveryClosed,
     RecoveryOpened,
 )
-from libs.common.events.eligibility import EntitlementChanged, PolicyChanged
+from libs.common.events.eligibility import EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
 from libs.common.rebuild import Rebuildable
@@ -28,17 +29,19 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     decided = partial(decisions.note_decisions, sealer=sealer)
     unpaid = partial(decisions.note_unpaid, sealer=sealer)
     findings = partial(decisions.note_findings, sealer=sealer)
+    scheduled = partial(entitlements.note_entitlements, sealer=sealer)
     merges = partial(facts.merge_persons, sealer=sealer)
     return [
         Subscription(intake.ContactChanged, partial(persons.note_contacts, sealer=sealer)),
         Subscription(intake.PayeeChanged, partial(persons.note_payees, sealer=sealer)),
-        Subscription(intake.RecipientTakenOver, partial(persons.note_taken_over, sealer=sealer)),
+        Subscription(RecipientsJudged, of_each(scheduled, attrgetter("schedules"))),
+        Subscription(intake.RecipientsTakenOver, partial(persons.note_taken_over, sealer=sealer)),
         Subscription(intake.ApplicationReviewed, decided),
         Subscription(intake.ApplicationApproved, decided),
         Subscription(intake.ApplicationRejected, decided),
         Subscription(intake.ApplicationWithdrawn, decided),
         Subscription(intake.ObjectionAnswered, partial(decisions.note_answers, sealer=sealer)),
-        Subscription(EntitlementChanged, partial(entitlements.note_entitlements, sealer=sealer)),
+        Subscription(EntitlementChanged, scheduled),
         Subscription(PolicyChanged, note_policies),
         Subscription(matching.FindingOpened, findings),
         Subscription(matching.FindingDismissed, findings),
@@ -60,4 +63,4 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
     ]
 
 
-REBUILDABLES = (Rebuildable("contacts", ("contacts",), (intake.ContactChanged, intake.RecipientTakenOver)),)
+REBUILDABLES = (Rebuildable("contacts", ("contacts",), (intake.ContactChanged, intake.RecipientsTakenOver)),)

@@ -19,6 +19,7 @@ from libs.common.events.envelope import (
     event_types,
     read_data,
     read_envelope,
+    read_event,
     upcaster,
     write_envelope,
 )
@@ -129,6 +130,31 @@ def test_what_is_written_is_read_back_whole() -> None:
 def test_what_is_no_envelope_is_unreadable(raw: bytes, says: str) -> None:
     with pytest.raises(UnreadableEvent, match=says):
         read_envelope(raw)
+
+
+@pytest.mark.parametrize("rewrite", [dict, lambda told: {"data": told["data"], **told}])
+def test_an_event_is_read_alike_in_one_pass_and_in_two(rewrite: Any) -> None:
+    fact = PersonDied(
+        person_id="p1-0",
+        fact_id=uuid4(),
+        occurred_on=date(2026, 3, 1),
+        known_at=datetime(2026, 3, 2, tzinfo=UTC),
+        source="d",
+    )
+    written = write_envelope(fact, event_id=uuid4(), source="matching", time=datetime(2026, 3, 2, tzinfo=UTC))
+    raw = json.dumps(rewrite(json.loads(written))).encode()
+    in_two = read_envelope(raw)
+    context, data = read_event(raw)
+    assert data == read_data(in_two) == fact
+    assert context.model_dump(exclude={"data"}) == in_two.model_dump(exclude={"data"})
+
+
+def test_what_is_wrong_with_an_event_is_told_whichever_way_it_is_read() -> None:
+    with pytest.raises(UnreadableEvent, match="person_id"):
+        read_event(b'{"id": "01a209c2-6895-7139-bb2d-2986d4d1a418", "source": "s", "type": "person.died.v1",'
+                   b' "subject": "", "time": "2026-03-01T00:00:00Z", "data": {}}')  # fmt: skip
+    with pytest.raises(UnreadableEvent, match="envelope"):
+        read_event(b'{"specversion":"1.0","type":"person.died.v1","data":{"person_id"')
 
 
 def test_bad_data_names_its_field() -> None:

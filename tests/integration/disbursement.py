@@ -155,24 +155,27 @@ class Person:
         org_code: str | None = None,
     ) -> None:  # fmt: skip
         event_id = new_id()
-        payee = self.payee(account, event_id, holder=holder, status=status, cannot_act=cannot_act, org_code=org_code)
+        payee = self.payee(
+            account, lambda field: (event_id, field),
+            holder=holder, status=status, cannot_act=cannot_act, org_code=org_code,
+        )  # fmt: skip
         await self.world.tell("intake", payee, event_id=event_id)
 
     def payee(
         self,
         account: str | None,
-        event_id: UUID,
+        place: Callable[[str], tuple[object, ...]],
         *,
         holder: Any = "own",
         status: Any = "active",
         cannot_act: bool = False,
         org_code: str | None = None,
     ) -> PayeeChanged:
-        """The next payee, sealed for that event."""
+        """The next payee, its fields sealed for these places."""
         self.version += 1
 
         def sealed(text_: str, name: str) -> str:
-            return self.world.sealer.seal(text_, event_id, name)
+            return self.world.sealer.seal(text_, *place(name))
 
         return PayeeChanged(
             person_id=self.person_id,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 
-from libs.common.database import new_id
 from libs.common.events.intake import (
-    ApplicationApproved,
-    ApplicationFacts,
+    CertificateClaim,
     ContactChanged,
+    GrantedApplication,
     PaidMonths,
-    RecipientTakenOver,
+    RecipientsTakenOver,
     RosterImported,
+    TakenOver,
+    contact_place,
+    payee_place,
 )
 from libs.common.period import Period
 from tests.conftest import Databases, Issuer, eventually
@@ -28,41 +31,42 @@ async def here(databases: Databases, issuer: Issuer) -> AsyncIterator[World]:
         yield made
 
 
-async def opened(here: World, person: Person, *spans: tuple[str, str, int], account: str | None = None) -> None:
+async def opened(here: World, person: Person, *spans: tuple[str, str, int]) -> None:
     """The person is taken over, with what was paid elsewhere."""
-    event_id = new_id()
-    approved = ApplicationApproved(
-        person_id=person.person_id,
-        version=2,
+    await portion_told(here, recipient(here, person, *spans))
+
+
+async def portion_told(here: World, *recipients: TakenOver) -> None:
+    told = RecipientsTakenOver(version=1, import_id=uuid4(), portion=str(uuid4()), recipients=recipients)
+    await here.tell("intake", told, bulk=True)
+
+
+def recipient(here: World, person: Person, *spans: tuple[str, str, int]) -> TakenOver:
+    approved = GrantedApplication(
         application_id=uuid4(),
-        area=person.area,
-        channel="roster",
-        subsidies=("living",),
+        version=2,
         applied_on=date(2025, 9, 1),
-        status="approved",
-        stage=None,
-        facts=ApplicationFacts(residence_area=person.area),
-        decided_on=date(2026, 1, 1),
         granted=("living",),
+        certificate=CertificateClaim(category="physical", level=1),
     )
     contact = ContactChanged(
-        person_id=person.person_id, version=1, area=person.area, name=here.sealer.seal("阿依·买买提", event_id, "name")
+        person_id=person.person_id,
+        version=1,
+        area=person.area,
+        name=here.sealer.seal("阿依·买买提", *contact_place(person.person_id, "name")),
     )
     paid = tuple(
         PaidMonths.model_validate({"from": first, "to": last, "amount_fen": amount_fen})
         for first, last, amount_fen in spans
     )
-    told = RecipientTakenOver(
+    return TakenOver(
         person_id=person.person_id,
-        version=1,
-        import_id=uuid4(),
         area=person.area,
         applications=(approved,),
-        payee=person.payee(account or person.account, event_id),
+        payee=person.payee(person.account, partial(payee_place, person.person_id)),
         contact=contact,
         paid={"living": paid} if paid else {},
     )
-    await here.tell("intake", told, event_id=event_id, bulk=True)
 
 
 async def taken_over(here: World, area: str, import_id: UUID, status: str) -> None:
@@ -116,6 +120,7 @@ async def test_a_month_is_entered_once_whoever_tells_it(here: World) -> None:
     area = here.county()
     person = await here.person(area)
     await opened(here, person, ("2025-11", "2026-01", 9_000))
+    await here.heard()
     await opened(here, person, ("2025-10", "2026-02", 10_000))
     await here.heard()
     found = await here.sql(
@@ -129,6 +134,20 @@ async def test_a_month_is_entered_once_whoever_tells_it(here: World) -> None:
     )
     assert [(row["book_year"], row["fen"]) for row in booked] == [(2025, 28_000), (2026, 19_000)]
     await here.invariants_hold()
+
+
+async def test_a_portion_that_cannot_be_taken_in_holds_everybody_on_it_and_nobody_else(here: World) -> None:
+    area = here.county()
+    first, second, other = [await here.person(area) for _ in range(3)]
+    for person in (first, second, other):
+        await person.entitled("2026-01")
+    too_much = recipient(here, second, ("2026-01", "2026-01", 10**30))
+    await portion_told(here, recipient(here, first, ("2026-01", "2026-01", 10_000)), too_much)
+    await portion_told(here, recipient(here, other))
+    await here.heard()
+    assert [(await person.account_of("2026-01"))["held_by"] for person in (first, second)] == ["event_unread"] * 2
+    assert (await other.account_of("2026-01"))["held_fen"] == 0
+    await here.sql("UPDATE dead_letters SET resolved_at = now() RETURNING 1")
 
 
 async def test_no_cycle_is_drawn_up_over_a_roster_that_is_being_taken_over(here: World) -> None:

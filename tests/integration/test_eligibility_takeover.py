@@ -14,6 +14,7 @@ from sqlalchemy import text
 from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import roster_csv
 from libs.common.database import new_id, rows
+from libs.common.events.eligibility import JudgedRecipient, RecipientsJudged
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import (
     ApplicationApproved,
@@ -69,8 +70,9 @@ def listed(*recipients: ListedRecipient, import_id: UUID = IMPORT) -> Recipients
     )
 
 
-async def judged(eligibility: Eligibility) -> list[dict[str, Any]]:
-    return [item for told in await eligibility.published("recipients.judged.v1") for item in told["recipients"]]
+async def judged(eligibility: Eligibility) -> list[JudgedRecipient]:
+    told = await eligibility.published("recipients.judged.v1")
+    return [recipient for data in told for recipient in RecipientsJudged.model_validate(data).recipients]
 
 
 def approved(entry: Entry, person: str, granted: Sequence[str]) -> list[EventData]:
@@ -137,7 +139,7 @@ async def test_who_is_taken_over_gets_the_schedules_that_approved_applications_w
     await tell("a", in_portions)
     assert {len(told["recipients"]) for told in await eligibility.published("recipients.judged.v1")} >= {40}
     granted = {
-        item["person_id"].replace("p1-a", "p1-b"): [d["subsidy"] for d in item["decisions"] if d["eligible"]]
+        item.person_id.replace("p1-a", "p1-b"): [decision.subsidy for decision in item.decisions if decision.eligible]
         for item in await judged(eligibility)
     }
     await tell(
@@ -154,19 +156,19 @@ async def test_who_is_taken_over_gets_the_schedules_that_approved_applications_w
 async def test_what_is_refused_is_told_with_its_rules_and_nothing_of_it_is_in_force(eligibility: Eligibility) -> None:
     some = entries(60)
     await eligibility.take(listed(*(recipient(entry, f"p1-{i}") for i, entry in enumerate(some))))
-    told = {item["person_id"]: item["decisions"] for item in await judged(eligibility)}
+    told = {item.person_id: item for item in await judged(eligibility)}
     assert len(told) == len(some)
     stored = await schedules(eligibility)
     refused = 0
-    for person, decisions in told.items():
-        granted = {decision["subsidy"] for decision in decisions if decision["eligible"]}
+    for person, item in told.items():
+        granted = {decision.subsidy for decision in item.decisions if decision.eligible}
         assert granted == {subsidy for subsidy, months, _ in stored.get(person, []) if months}
-        for decision in decisions:
-            assert bool(decision["months"]) is decision["eligible"]
-            if not decision["eligible"]:
+        assert granted == {schedule.subsidy for schedule in item.schedules if schedule.schedule}
+        for decision in item.decisions:
+            if not decision.eligible:
                 refused += 1
-                assert {reason["outcome"] for reason in decision["reasons"]} == {"fail"}
-                assert all(reason["citation"] for reason in decision["reasons"])
+                assert {reason.outcome for reason in decision.reasons} == {"fail"}
+                assert all(reason.citation for reason in decision.reasons)
     assert refused > 0
 
 
@@ -179,7 +181,8 @@ async def test_told_twice_a_recipient_is_taken_over_once(eligibility: Eligibilit
     async with eligibility.database.transaction() as tx:
         versions = rows(await tx.connection.execute(text("SELECT max(version) AS last FROM entitlements")))
     assert versions == [{"last": 1}]
-    assert len(await judged(eligibility)) == 2, "another import is judged, and changes nothing"
+    first, second = await judged(eligibility)
+    assert first.schedules == second.schedules != (), "another import is judged, and changes nothing"
 
 
 async def test_what_was_taken_over_may_be_withdrawn_as_anything_granted(eligibility: Eligibility) -> None:

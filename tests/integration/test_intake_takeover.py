@@ -18,7 +18,13 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
 from libs.common.consumer import Projection, Received
 from libs.common.database import copy_rows, new_id, rows
-from libs.common.events.eligibility import EntitledMonths, JudgedRecipient, RecipientsJudged, SubsidyDecision
+from libs.common.events.eligibility import (
+    EntitledMonths,
+    EntitlementChanged,
+    JudgedRecipient,
+    RecipientsJudged,
+    SubsidyDecision,
+)
 from libs.common.events.envelope import Envelope
 from libs.common.events.matching import CertificateReassessed
 from libs.common.period import Period, business_date
@@ -183,14 +189,23 @@ async def judged(started: Running, eligible: bool) -> None:
         found = await tx.connection.execute(text("SELECT import_id, person_id, received FROM roster_entries"))
         entry = found.mappings().one()
         decisions = tuple(
-            SubsidyDecision(subsidy=subsidy, eligible=eligible, reasons=(), months=_MONTHS if eligible else ())
+            SubsidyDecision(subsidy=subsidy, eligible=eligible, reasons=()) for subsidy in entry["received"]
+        )
+        person_id = entry["person_id"]
+        schedules = tuple(
+            EntitlementChanged(
+                person_id=person_id, version=1, subsidy=subsidy, schedule=_MONTHS, cause="recipients.listed", area=AREA
+            )
             for subsidy in entry["received"]
+            if eligible
         )
         data = RecipientsJudged(
             version=1,
             import_id=entry["import_id"],
             portion="test",
-            recipients=(JudgedRecipient(person_id=entry["person_id"], policy_version="test", decisions=decisions),),
+            recipients=(
+                JudgedRecipient(person_id=person_id, policy_version="test", decisions=decisions, schedules=schedules),
+            ),
         )
         envelope = Envelope(
             id=new_id(), source="/liangbu/eligibility", type=data.type, subject=data.key, time=tx.now, data={}
@@ -244,7 +259,10 @@ async def test_while_a_recipient_waits_no_id_is_corrected_and_an_account_approve
             )
             last = list(told.scalars())[-1]
             first = await tx.connection.execute(
-                text("SELECT body::jsonb -> 'data' -> 'payee' FROM outbox WHERE type = 'recipient.taken_over.v1'")
+                text(
+                    "SELECT body::jsonb #> '{data,recipients,0,payee}' FROM outbox"
+                    " WHERE type = 'recipients.taken_over.v1'"
+                )
             )
             assert last["account"]["number_last4"] == number[-4:]
             assert last["version"] > first.scalar_one()["version"]

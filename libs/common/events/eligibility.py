@@ -60,17 +60,15 @@ class EntitledMonths(_Value):
 
 
 class SubsidyDecision(_Value):
-    """`eligible`: at least one month is payable. `first_period` is the first of them; `months` are all of them, told of
-    a recipient who is taken over from a roster. `comparison`: with another benefit of the class that is paid for the
-    month of application."""
+    """`eligible`: at least one month is payable. `first_period` is the first of them. `comparison`: with another
+    benefit of the class that is paid for the month of application."""
 
     subsidy: Subsidy
     eligible: bool
     first_period: Period | None = None
     amount_fen: int = Field(default=0, ge=0, description="of the first payable month")
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...] = ()
     comparison: BenefitComparison | None = None
-    months: tuple[EntitledMonths, ...] = ()
 
 
 @event
@@ -91,36 +89,6 @@ class ApplicationAssessed(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"assessment:{self.application_id}"
-
-
-class JudgedRecipient(_Value):
-    """Of the subsidies listed: what is granted with its months, what is refused with the rules that fail."""
-
-    person_id: str
-    policy_version: str
-    decisions: tuple[SubsidyDecision, ...]
-
-
-@event
-class RecipientsJudged(StateEvent):
-    """Answers a portion of `recipients.listed`. What is granted is in force from now on (`entitlement.changed`).
-    `person_id` is empty."""
-
-    type: ClassVar[str] = "recipients.judged.v1"
-    producer: ClassVar[str] = "eligibility"
-
-    person_id: str = ""
-    import_id: UUID
-    portion: str
-    recipients: tuple[JudgedRecipient, ...] = Field(min_length=1)
-
-    @property
-    def key(self) -> str:
-        return self.portion
-
-    @property
-    def aggregate(self) -> str:
-        return f"judged:{self.portion}"
 
 
 @event
@@ -166,6 +134,43 @@ class EntitlementChanged(StateEvent):
     @property
     def aggregate(self) -> str:
         return f"entitlement:{self.person_id}:{self.subsidy}"
+
+
+class JudgedRecipient(_Value):
+    """Of the subsidies listed: what is granted, with the schedule that it comes to, and what is refused, with the rules
+    that fail. The schedules go on as any `entitlement.changed`, version by version."""
+
+    person_id: str
+    policy_version: str
+    decisions: tuple[SubsidyDecision, ...]
+    schedules: tuple[EntitlementChanged, ...] = ()
+
+
+@event
+class RecipientsJudged(StateEvent):
+    """Answers a portion of `recipients.listed`. What is granted is in force from now on. `person_id` is empty."""
+
+    type: ClassVar[str] = "recipients.judged.v1"
+    producer: ClassVar[str] = "eligibility"
+    is_sparse: ClassVar[bool] = True
+
+    person_id: str = ""
+    import_id: UUID
+    portion: str
+    recipients: tuple[JudgedRecipient, ...] = Field(min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.portion
+
+    @property
+    def aggregate(self) -> str:
+        return f"judged:{self.portion}"
+
+    @property
+    def schedules(self) -> list[EntitlementChanged]:
+        """Of all of them."""
+        return [schedule for recipient in self.recipients for schedule in recipient.schedules]
 
 
 @event

@@ -12,13 +12,15 @@ Two kinds of payload:
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 PRODUCERS = ("intake", "matching", "eligibility", "disbursement", "notification")
 BULK_PRODUCERS = ("intake", "eligibility")
@@ -34,6 +36,8 @@ class EventData(BaseModel):
 
     type: ClassVar[str]
     producer: ClassVar[str]
+    is_sparse: ClassVar[bool] = False
+    """Whether its text leaves out what is as by default, of the many that it tells of."""
 
     person_id: str
 
@@ -80,8 +84,8 @@ class FactEvent(EventData):
         return f"fact:{self.fact_id}"
 
 
-class Envelope(BaseModel):
-    """CloudEvents 1.0 context attributes around `data`. `time` is when the producing transaction published it."""
+class Context(BaseModel):
+    """CloudEvents 1.0 context attributes. `time` is when the producing transaction published it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -93,11 +97,16 @@ class Envelope(BaseModel):
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
-    data: dict[str, Any]
 
     @property
     def producer(self) -> str:
         return self.source.rsplit("/", 1)[-1]
+
+
+class Envelope(Context):
+    """The attributes around `data` of whatever type."""
+
+    data: dict[str, Any]
 
 
 class UnreadableEvent(ValueError):
@@ -151,8 +160,45 @@ def write_envelope(
     return (
         f'{{"specversion":"1.0","id":"{event_id}","source":"/liangbu/{source}","type":"{data.type}",'
         f'"subject":{json.dumps(data.key)},"time":"{time.isoformat()}","datacontenttype":"application/json",{trace}'
-        f'"data":{data.model_dump_json(by_alias=True)}}}'
+        f'"data":{data.model_dump_json(by_alias=True, exclude_defaults=data.is_sparse)}}}'
     )
+
+
+def type_at_head(raw: bytes) -> str | None:
+    """The event type that a record names first thing, as ours do."""
+    found = _TYPE_AT_HEAD.search(raw, 0, _HEAD_BYTES)
+    return found[1].decode() if found else None
+
+
+def read_event(raw: bytes) -> tuple[Context, EventData]:
+    """The attributes and the payload, upcast to the newest version of its type. UnreadableEvent says what is wrong.
+
+    In one pass over the text where it names a type of today at its head: it takes twice as long by way of dictionaries,
+    and of a portion of a roster that is most of the work."""
+    typed = _typed_envelope(type_at_head(raw))
+    if typed is not None:
+        try:
+            envelope: Any = typed.model_validate_json(raw)
+        except ValidationError:
+            pass  # what is wrong is told below
+        else:
+            return envelope, envelope.data
+    found = read_envelope(raw)
+    return found, read_data(found)
+
+
+_HEAD_BYTES = 400
+_TYPE_AT_HEAD = re.compile(rb'"type":\s*"([a-z_]+\.[a-z_]+\.v\d+)"')
+
+
+@functools.cache
+def _typed_envelope(event_type: str | None) -> type[Context] | None:
+    """The envelope of a type of today; None of any other."""
+    payload = _REGISTRY.get(event_type or "")
+    if payload is None:
+        return None
+    only: Any = Literal[event_type]
+    return create_model(payload.__name__, __base__=Context, type=(only, ...), data=(payload, ...))
 
 
 def read_envelope(raw: bytes) -> Envelope:

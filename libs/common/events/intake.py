@@ -274,6 +274,7 @@ class RecipientsListed(StateEvent):
 
     type: ClassVar[str] = "recipients.listed.v1"
     producer: ClassVar[str] = "intake"
+    is_sparse: ClassVar[bool] = True
 
     person_id: str = ""
     import_id: UUID
@@ -290,24 +291,61 @@ class RecipientsListed(StateEvent):
         return f"listed:{self.portion}"
 
 
-@event
-class RecipientTakenOver(StateEvent):
-    """A recipient is taken over: what was granted, whom to pay and how they are reached, and what was paid elsewhere
-    (期初已发), month by month: it is never paid again. `payee` and `contact` are sealed under this event's id."""
+class GrantedApplication(_Value):
+    """An approved application of a roster, at this version."""
 
-    type: ClassVar[str] = "recipient.taken_over.v1"
-    producer: ClassVar[str] = "intake"
+    application_id: UUID
+    version: int
+    applied_on: date
+    granted: tuple[Subsidy, ...] = Field(min_length=1)
+    certificate: CertificateClaim
 
-    import_id: UUID
+
+class TakenOver(_Value):
+    """A recipient who is taken over: what was granted, whom to pay and how they are reached, and what was paid
+    elsewhere (期初已发), month by month: it is never paid again."""
+
+    person_id: str
     area: str
-    applications: tuple[ApplicationApproved, ...] = Field(min_length=1)
+    birth_year: int | None = None
+    applications: tuple[GrantedApplication, ...] = Field(min_length=1)
     payee: PayeeChanged
     contact: ContactChanged
     paid: dict[Subsidy, tuple[PaidMonths, ...]]
 
+
+@event
+class RecipientsTakenOver(StateEvent):
+    """Those of a portion of a roster whom anything is granted. Unlike in `payee.changed` and `contact.changed`, texts
+    are sealed for the places where they are kept (`payee_place`, `contact_place`), so that nobody has to seal a million
+    of them anew. `person_id` is empty."""
+
+    type: ClassVar[str] = "recipients.taken_over.v1"
+    producer: ClassVar[str] = "intake"
+    is_sparse: ClassVar[bool] = True
+
+    person_id: str = ""
+    import_id: UUID
+    portion: str
+    recipients: tuple[TakenOver, ...] = Field(min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.portion
+
     @property
     def aggregate(self) -> str:
-        return f"taken-over:{self.person_id}"
+        return f"taken-over:{self.portion}"
+
+
+def payee_place(person_id: str, field: str) -> tuple[str, ...]:
+    """What a text of a payee is bound to where it is kept."""
+    return ("payees", person_id, field.removeprefix("account."))
+
+
+def contact_place(person_id: str, field: str) -> tuple[str, ...]:
+    """What a text of a contact is bound to where it is kept."""
+    return ("contacts", person_id, field)
 
 
 @event

@@ -19,7 +19,7 @@ def schema_of(event_type: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:liangbu:event:{event_type}",
         "x-producer": payload.producer,
-        **payload.model_json_schema(mode="serialization", by_alias=True),
+        **payload.model_json_schema(mode="validation" if payload.is_sparse else "serialization", by_alias=True),
     }
 
 

@@ -9,28 +9,30 @@ from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
-from libs.common.events.intake import RecipientTakenOver
+from libs.common.events.intake import RecipientsTakenOver
 from libs.common.period import business_date
-from libs.common.privacy import Sealer
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.merges import survivors
 from services.disbursement.handlers.overpayments import review_overpayments
-from services.disbursement.handlers.projections import keep_payees
+from services.disbursement.handlers.projections import payee_row, save_payees
 from services.disbursement.ledger import Book
 from services.disbursement.queries import query
 
 
-async def take_over(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
+async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     """What was paid elsewhere, and whom to pay: nobody is paid for a month before it is known who paid it."""
     await enter_openings(tx, [item.data for item in received])
-    await keep_payees(sealer, tx, [item._replace(data=item.data.payee) for item in received])
+    payees = sorted((r.payee for item in received for r in item.data.recipients), key=lambda payee: payee.version)
+    newest = {payee.person_id: payee for payee in payees}
+    await save_payees(tx, [(payee, payee_row(payee)) for payee in newest.values()])
 
 
-async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) -> None:
+async def enter_openings(tx: Transaction, events: Sequence[RecipientsTakenOver]) -> None:
     """Enters and books the paid months. Where the schedule is known already, what they make overpaid is claimed; else
     the schedule that follows sees to it."""
-    persons = await survivors(tx, {event.person_id for event in events})
+    recipients = [recipient for event in events for recipient in event.recipients]
+    persons = await survivors(tx, {recipient.person_id for recipient in recipients})
     await tx.lock(*persons, *persons.values())
     entry_id, on = new_id(), business_date(tx.now)
     entered = await tx.connection.execute(
@@ -55,8 +57,8 @@ async def enter_openings(tx: Transaction, events: Sequence[RecipientTakenOver]) 
             " USING (person_id, subsidy) ORDER BY person_id, subsidy"
         ),
         {
-            "persons": [persons[event.person_id] for event in events for _ in event.paid],
-            "subsidies": [subsidy for event in events for subsidy in event.paid],
+            "persons": [persons[recipient.person_id] for recipient in recipients for _ in recipient.paid],
+            "subsidies": [subsidy for recipient in recipients for subsidy in recipient.paid],
         },
     )
     if scheduled := [(row.person_id, row.subsidy) for row in known]:
@@ -79,17 +81,18 @@ async def keep_takeovers(tx: Transaction, received: Sequence[Received]) -> None:
     )
 
 
-def _rows(event: RecipientTakenOver) -> list[dict[str, object]]:
+def _rows(event: RecipientsTakenOver) -> list[dict[str, object]]:
     return [
         {
-            "person_id": event.person_id,
+            "person_id": recipient.person_id,
             "subsidy": subsidy,
             "first": months.from_.first_day,
             "after": months.to.next.first_day,
             "amount_fen": months.amount_fen,
-            "area": event.area,
+            "area": recipient.area,
             "import_id": event.import_id,
         }
-        for subsidy, paid in event.paid.items()
+        for recipient in event.recipients
+        for subsidy, paid in recipient.paid.items()
         for months in paid
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
-from libs.common.events.intake import PayeeChanged
+from libs.common.events.intake import PayeeChanged, payee_place
 from libs.common.events.matching import FindingState
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
@@ -113,9 +114,14 @@ async def _replace_spans(tx: Transaction, schedules: Sequence[EntitlementChanged
 
 
 async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Received]) -> None:
-    """The newest approved payee, sealed to its place here, with what stands in the way of paying (notice 4.4)."""
+    """The newest approved payees, each sealed to its place here."""
     newest = _newest(received, lambda data: data.person_id)
-    await tx.lock(*{item.data.person_id for item in newest})
+    await save_payees(tx, [(item.data, _resealed(sealer, item.event_id, payee_row(item.data))) for item in newest])
+
+
+async def save_payees(tx: Transaction, told: Sequence[tuple[PayeeChanged, dict[str, Any]]]) -> None:
+    """Keeps payees, each once, with their rows as `payee_row` makes them, where they are newer."""
+    await tx.lock(*{payee.person_id for payee, _ in told})
     kept = await tx.connection.execute(
         text(
             "INSERT INTO payees (person_id, version, area, person_name, certificate_number, phone, holder, holder_name,"
@@ -132,10 +138,10 @@ async def keep_payees(sealer: Sealer, tx: Transaction, received: Sequence[Receiv
             " number_last4 = excluded.number_last4, number_token = excluded.number_token,"
             " obstacle = excluded.obstacle WHERE payees.version < excluded.version RETURNING person_id"
         ),
-        {"told": to_json([_payee_row(sealer, item) for item in newest]).decode()},
+        {"told": to_json([row for _, row in told]).decode()},
     )
     new = set(kept.scalars())
-    await _follow_institutions(tx, [item.data for item in newest if item.data.person_id in new])
+    await _follow_institutions(tx, [payee for payee, _ in told if payee.person_id in new])
 
 
 async def _follow_institutions(tx: Transaction, payees: Sequence[PayeeChanged]) -> None:
@@ -157,32 +163,49 @@ async def _follow_institutions(tx: Transaction, payees: Sequence[PayeeChanged]) 
         await tx.connection.execute(query("begin_institution_children"), told)
 
 
-def _payee_row(sealer: Sealer, item: Received) -> dict[str, Any]:
-    data: PayeeChanged = item.data
+def payee_row(data: PayeeChanged) -> dict[str, Any]:
+    """The row of a payee, with what stands in the way of paying (notice 4.4) and with texts sealed as they came."""
     account = data.account
     known = Account(account.holder, account.status, account.reason) if account else None
-
-    def resealed(sealed: str | None, field: str, column: str) -> str | None:
-        if sealed is None:
-            return None
-        return sealer.seal(sealer.open(sealed, item.event_id, field), "payees", data.person_id, column)
-
     row: dict[str, Any] = {
         "person_id": data.person_id,
         "version": data.version,
         "area": data.area,
-        "person_name": resealed(data.person_name, "person_name", "person_name"),
-        "certificate_number": resealed(data.certificate_number, "certificate_number", "certificate_number"),
-        "phone": resealed(data.phone, "phone", "phone"),
+        "person_name": data.person_name,
+        "certificate_number": data.certificate_number,
+        "phone": data.phone,
         "obstacle": obstacle_to_paying(
             known, cannot_act=data.cannot_act, guardian_in_question=data.guardian_in_question
         ),
     }
     if account is not None:
-        row |= account.model_dump(include={"holder", "bank", "number_last4", "number_token"})
-        row["holder_name"] = resealed(account.holder_name, "account.holder_name", "holder_name")
-        row["number"] = resealed(account.number, "account.number", "number")
+        row |= {
+            "holder": account.holder,
+            "holder_name": account.holder_name,
+            "bank": account.bank,
+            "number": account.number,
+            "number_last4": account.number_last4,
+            "number_token": account.number_token,
+        }
     return row
+
+
+def _resealed(sealer: Sealer, event_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the texts of an event sealed to their places here."""
+    for column, field in _SEALED.items():
+        if (sealed := row.get(column)) is not None:
+            row[column] = sealer.seal(sealer.open(sealed, event_id, field), *payee_place(row["person_id"], field))
+    return row
+
+
+_SEALED = {
+    "person_name": "person_name",
+    "certificate_number": "certificate_number",
+    "phone": "phone",
+    "holder_name": "account.holder_name",
+    "number": "account.number",
+}
+"""The columns of payees that are sealed, and in which field of `payee.changed` each comes."""
 
 
 async def keep_findings(tx: Transaction, received: Sequence[Received]) -> None:

@@ -229,7 +229,7 @@ CREATE TABLE takeovers (
     absorbed_at timestamptz
 );
 
--- What was paid elsewhere before a person was taken over (recipient.taken_over), so many fen for each of the months; booked
+-- What was paid elsewhere before a person was taken over (recipients.taken_over), so many fen for each of the months; booked
 -- with the entry that it came in.
 CREATE TABLE openings (
     person_id  text NOT NULL,

@@ -93,22 +93,21 @@ async def recompute(
         several = [(persons[i], _first(told, persons[i].members)) for i in entitled if {*persons[i].members} & {*told}]
         cause_of |= await asyncio.to_thread(_last_that_changed, several, policy)
     schedules = [(persons[i], facts[i], schedule) for i, schedule in zip(entitled, judged, strict=True)]
-    changed = await tell_schedules(tx, schedules, cause_of, bulk=bulk)
-    superseded: list[_Change] = [(_emptied(person, *gone), []) for person in persons for gone in person.superseded]
-    await _save_changes(tx, superseded, bulk=bulk)
-    return Recomputed(changed + len(superseded), [id_ for person in persons for id_ in person.open_applications])
+    changed = await save_schedules(tx, schedules, cause_of)
+    changed += await _save_changes(tx, [(_emptied(p, *gone), []) for p in persons for gone in p.superseded])
+    for change in changed:
+        tx.publish(change, bulk=bulk)
+    return Recomputed(len(changed), [id_ for person in persons for id_ in person.open_applications])
 
 
-async def tell_schedules(
+async def save_schedules(
     tx: Transaction,
     judged: Iterable[tuple[Person, Facts, Mapping[Subsidy, Schedule]]],
     cause_of: Mapping[tuple[str, Subsidy], str],
-    *,
-    bulk: bool,
-) -> int:
-    """Stores and publishes those of the schedules that differ from what is stored, of persons of whom another death is
-    known, or none any more, or that another id's goes on in: what was paid under that one counts for this one from then
-    on. How many."""
+) -> list[EntitlementChanged]:
+    """Stores those of the schedules that differ from what is stored, of persons of whom another death is known, or none
+    any more, or that another id's goes on in: what was paid under that one counts for this one from then on. What is to
+    be told of them."""
     today = Period.of(business_date(tx.now))
     changes: list[_Change] = []
     for person, facts, schedules in judged:
@@ -118,11 +117,10 @@ async def tell_schedules(
             months = [_stored(entry) for entry in schedule.entitlements]
             is_other = not _same(months, person.schedules.get(subsidy, []))
             if is_other or subsidy in taken_on or died_on != person.died_on.get(subsidy, died_on):
-                stopped = schedule.stopped_because if _has_ended(schedule, today) else None
                 cause = cause_of[person.person_id, subsidy]
-                changes.append((_changed(person, facts, subsidy, schedule, stopped, cause), months))
-    await _save_changes(tx, changes, bulk=bulk)
-    return len(changes)
+                version = person.versions.get(subsidy, 0) + 1
+                changes.append((told_schedule(person, facts, subsidy, schedule, version, cause, today), months))
+    return await _save_changes(tx, changes)
 
 
 def _judge(facts: list[Facts], policy: PolicySet) -> list[dict[Subsidy, Schedule]]:
@@ -167,16 +165,23 @@ def _first(of: Mapping[str, Given], members: Collection[str]) -> Given:
     return next(of[member] for member in members if member in of)
 
 
-def _changed(
-    person: Person, facts: Facts, subsidy: Subsidy, schedule: Schedule, stopped_because: str | None, cause: str
+def told_schedule(
+    person: Person,
+    facts: Facts,
+    subsidy: Subsidy,
+    schedule: Schedule,
+    version: int,
+    cause: str,
+    today: Period,
 ) -> EntitlementChanged:
+    """The schedule as events tell it."""
     return EntitlementChanged(
         person_id=person.person_id,
-        version=person.versions.get(subsidy, 0) + 1,
+        version=version,
         subsidy=subsidy,
         schedule=told_months(schedule.entitlements),
         cause=cause,
-        stopped_because=stopped_because,
+        stopped_because=schedule.stopped_because if _has_ended(schedule, today) else None,
         died_on=facts.died_on,
         to_heir=schedule.stopped_because == alive.name and facts.died_before_approval(subsidy),
         area=person.area or "",
@@ -218,11 +223,10 @@ _Change = tuple[EntitlementChanged, list[dict[str, Any]]]
 """What is told of an entitlement, and its months as they are stored."""
 
 
-async def _save_changes(tx: Transaction, changes: list[_Change], *, bulk: bool) -> None:
-    """Adds the new versions and publishes them."""
+async def _save_changes(tx: Transaction, changes: list[_Change]) -> list[EntitlementChanged]:
+    """Adds the new versions; what is to be told of them."""
     if not changes:
-        return
-    told = [change for change, _ in changes]
+        return []
     rows = [
         {
             "person_id": change.person_id,
@@ -237,8 +241,7 @@ async def _save_changes(tx: Transaction, changes: list[_Change], *, bulk: bool) 
         for change, months in changes
     ]
     await tx.connection.execute(_INSERT_ENTITLEMENTS, {"told": to_json(rows).decode()})
-    for change in told:
-        tx.publish(change, bulk=bulk)
+    return [change for change, _ in changes]
 
 
 async def load_persons(

@@ -13,16 +13,16 @@ from sqlalchemy import text
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, copy_rows
-from libs.common.events.eligibility import JudgedRecipient, RecipientsJudged, SubsidyDecision
+from libs.common.events.eligibility import EntitlementChanged, JudgedRecipient, RecipientsJudged, SubsidyDecision
 from libs.common.events.intake import ListedApplication, ListedRecipient, RecipientsListed
-from libs.common.period import Period
+from libs.common.period import Period, business_date
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination, weighed
 from services.eligibility.facts import Application, Facts
 from services.eligibility.folding import Assertion
 from services.eligibility.handlers.applications import told_reason
-from services.eligibility.handlers.entitlements import Person, load_persons, save_areas, tell_schedules, told_months
+from services.eligibility.handlers.entitlements import Person, load_persons, save_areas, save_schedules, told_schedule
 from services.eligibility.handlers.facts import store_assertions
 from services.eligibility.handlers.policies import policy_to_judge_by
 from services.eligibility.policy.parameters import PolicySet
@@ -54,10 +54,24 @@ class _Judged:
     def granted(self, application: ListedApplication) -> list[Subsidy]:
         return [subsidy for subsidy in application.subsidies if self.decisions[subsidy].eligible]
 
+    def told_schedules(
+        self, changed: Mapping[tuple[str, Subsidy], EntitlementChanged], today: Period
+    ) -> list[EntitlementChanged]:
+        """Those that changed, and as it stands whatever else is granted."""
+        person, facts = self.listed.person, self.listed.facts
+        told = []
+        for subsidy, schedule in self.schedules.items():
+            if (change := changed.get((person.person_id, subsidy))) is not None:
+                told.append(change)
+            elif subsidy in self.decisions and self.decisions[subsidy].eligible:
+                version = person.versions[subsidy]
+                told.append(told_schedule(person, facts, subsidy, schedule, version, _CAUSE, today))
+        return told
+
 
 async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
-    """Judges them on what is known and on the roster's word, tells each its decisions, and puts in force what is
-    granted: the facts, the applications, the schedules."""
+    """Judges them on what is known and on the roster's word, puts in force what is granted (facts, applications and
+    schedules), and tells the decisions with it."""
     portions = [item.data for item in received]
     await tx.lock(
         *(portion.key for portion in portions),
@@ -68,7 +82,6 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
         return
     policy = await policy_to_judge_by(tx)
     judged = await asyncio.to_thread(_judge, listed, policy)
-    _tell_judgements(tx, judged, policy)
     await _save_applications(tx, judged)
     taken = [item for item in judged if any(decision.eligible for decision in item.decisions.values())]
     await store_assertions(tx, ((i.listed.entry.person_id, ROSTER, claim) for i in taken for claim in i.listed.claims))
@@ -77,7 +90,8 @@ async def take_over(tx: Transaction, received: Sequence[Received]) -> None:
     await save_areas(tx, persons, [item.listed.facts for item in taken], areas)
     schedules = [(item.listed.person, item.listed.facts, item.schedules) for item in taken]
     cause_of = {(person.person_id, subsidy): _CAUSE for person in persons for subsidy in SUBSIDIES}
-    await tell_schedules(tx, schedules, cause_of, bulk=True)
+    changed = await save_schedules(tx, schedules, cause_of)
+    _tell_judgements(tx, judged, changed, policy)
 
 
 async def _new_ones(tx: Transaction, received: Sequence[Received]) -> list[_Listed]:
@@ -128,18 +142,13 @@ def _decision(
     schedule: Schedule,
     policy: PolicySet,
 ) -> SubsidyDecision:
-    """Granted with every month from the first one listed on, or refused with the rules that fail in it."""
+    """Granted where months from the first one listed on are payable, or refused with the rules that fail in it."""
     first = Period.of(application.applied_on)
-    months = told_months(entry for entry in schedule.entitlements if entry.to is None or entry.to >= first)
-    if months:
-        return SubsidyDecision.model_construct(
-            subsidy=subsidy,
-            eligible=True,
-            first_period=months[0].from_,
-            amount_fen=months[0].amount_fen,
-            reasons=(),
-            months=months,
-        )
+    for entry in schedule.entitlements:
+        if entry.to is None or entry.to >= first:
+            return SubsidyDecision(
+                subsidy=subsidy, eligible=True, first_period=entry.from_, amount_fen=entry.amount_fen
+            )
     asked = weighed(determination.decision(i, subsidy, first), item.facts, first, policy)
     return SubsidyDecision(
         subsidy=subsidy,
@@ -149,8 +158,12 @@ def _decision(
     )
 
 
-def _tell_judgements(tx: Transaction, judged: Sequence[_Judged], policy: PolicySet) -> None:
+def _tell_judgements(
+    tx: Transaction, judged: Sequence[_Judged], changed: Sequence[EntitlementChanged], policy: PolicySet
+) -> None:
     """Portion by portion, as they were listed."""
+    today = Period.of(business_date(tx.now))
+    by_place = {(change.person_id, change.subsidy): change for change in changed}
     answers: dict[str, list[_Judged]] = {}
     for item in judged:
         answers.setdefault(item.listed.event.portion, []).append(item)
@@ -160,6 +173,7 @@ def _tell_judgements(tx: Transaction, judged: Sequence[_Judged], policy: PolicyS
                 person_id=item.listed.entry.person_id,
                 policy_version=policy.version(item.listed.entry.area),
                 decisions=tuple(item.decisions.values()),
+                schedules=tuple(item.told_schedules(by_place, today)),
             )
             for item in items
         )

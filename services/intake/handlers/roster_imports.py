@@ -37,8 +37,8 @@ interpreter to and fro with the one that serves."""
 _PORTION = 100
 """Of recipients in one event: at 20 KiB each still less than the megabyte that brokers take by default."""
 _HEARD_WITHIN = timedelta(minutes=15)
-"""So long after the last decision a takeover waits to hear of every schedule; then what is missing no longer holds up
-the others' payments. Who has not even been judged by then is reported, and holds them up until they are."""
+"""Who has not been judged so long after the last decision is reported; they hold up the others' payments until they
+are."""
 
 
 async def receive_roster(
@@ -160,11 +160,9 @@ class RosterReading:
         return read_rows(parts(), found["format"], found["encoding"], after=found["position"])
 
     async def _finish(self, import_id: UUID) -> bool:
-        """Tells that everybody is decided on, once the schedules of all who were granted one have been heard of."""
+        """Tells that everybody is decided on."""
         async with self._database.transaction() as tx:
-            found = await tx.connection.execute(
-                _FINISH, {"import_id": import_id, "now": tx.now, "patience": _HEARD_WITHIN}
-            )
+            found = await tx.connection.execute(_FINISH, {"import_id": import_id, "now": tx.now})
             area = found.scalar_one_or_none()
             if area is None:
                 return False
@@ -283,11 +281,6 @@ _FINISH = text(
     UPDATE roster_imports i SET decided_at = :now
     WHERE import_id = :import_id AND decided_at IS NULL AND read_at IS NOT NULL
       AND NOT EXISTS (SELECT FROM roster_entries e WHERE e.import_id = i.import_id AND e.state = 'waiting')
-      AND (coalesce(answered_at, read_at) < CAST(:now AS timestamptz) - CAST(:patience AS interval) OR NOT EXISTS (
-            SELECT FROM roster_entries e
-            JOIN applied_subsidies s ON s.person_id = e.person_id AND s.state = 'granted'
-            WHERE e.import_id = i.import_id AND e.state = 'granted' AND NOT EXISTS (
-                SELECT FROM entitlements t WHERE t.person_id = s.person_id AND t.subsidy = s.subsidy)))
     RETURNING area
     """
 )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +19,21 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.consumer import Received as ReceivedEvent
-from libs.common.database import Transaction, copy_rows, new_id
+from libs.common.database import Transaction, copy_rows
 from libs.common.events.eligibility import JudgedRecipient
-from libs.common.events.intake import ContactChanged, PaidMonths, PayeeChanged, RecipientTakenOver
+from libs.common.events.intake import (
+    ContactChanged,
+    GrantedApplication,
+    PaidMonths,
+    PayeeChanged,
+    RecipientsTakenOver,
+    TakenOver,
+    contact_place,
+    payee_place,
+)
 from libs.common.period import Period
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy, in_chinese
-from services.intake.application_records import approval_of, filed_in
+from services.intake.application_records import filed_in
 from services.intake.applications import Application, taken_over
 from services.intake.handlers.certificates import follow_certificates
 from services.intake.payee import institution_of
@@ -46,7 +56,6 @@ from services.intake.vault import Vault
 
 def prepare(vault: Vault, entry: Entry, person: Person, on: date) -> str:
     """What is put in force once the recipient is granted anything, as `roster_entries.prepared` keeps it."""
-    event_id = new_id()
     guardian, account = entry.declarations[0].guardian, entry.declarations[0].account
     assert account is not None
     recorded: RecordedGuardian | None = None
@@ -54,11 +63,10 @@ def prepare(vault: Vault, entry: Entry, person: Person, on: date) -> str:
         recorded = RecordedGuardian(guardian, effective_on=entry.declarations[0].applied_on)
     payee = RecordedAccount(account, institution_of(account, guardian), effective_on=on)
     prepared = {
-        "event_id": event_id,
         "account": account_row(vault, person.person_id, payee),
         "guardian": recorded and guardian_row(vault, person.person_id, recorded),
-        "payee": payee_of(vault, person, payee, on=on, event_id=event_id),
-        "contact": contact_of(vault, person, recorded, event_id=event_id),
+        "payee": payee_of(vault, person, payee, on=on, place=partial(payee_place, person.person_id)),
+        "contact": contact_of(vault, person, recorded, place=partial(contact_place, person.person_id)),
     }
     return to_json(prepared, by_alias=True).decode()
 
@@ -92,6 +100,7 @@ class _Decided:
     entry: RowMapping
     applications: Sequence[Application]
     judged: JudgedRecipient
+    portion: str
     judged_at: datetime
 
     @property
@@ -100,7 +109,7 @@ class _Decided:
 
     def paid(self) -> dict[Subsidy, tuple[PaidMonths, ...]]:
         """What was paid elsewhere of what is granted."""
-        months = {decision.subsidy: decision.months for decision in self.judged.decisions}
+        months = {schedule.subsidy: schedule.schedule for schedule in self.judged.schedules}
         paid = {
             subsidy: months_paid(_received_in(self.entry["received"][subsidy]), months[subsidy])
             for application in self.granted
@@ -112,7 +121,7 @@ class _Decided:
 async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[ReceivedEvent], *, on: date) -> None:
     """Decides on those who await just this: their applications, what is put in force, and what the report says."""
     judged = {
-        (item.data.import_id, recipient.person_id): (recipient, item.envelope.time)
+        (item.data.import_id, recipient.person_id): (recipient, item.data.portion, item.envelope.time)
         for item in received
         for recipient in item.data.recipients
     }
@@ -138,25 +147,41 @@ async def decide_recipients(tx: Transaction, vault: Vault, received: Sequence[Re
     await tx.lock(*{item.judged.person_id for item in decided})
     await _put_in_force(tx, decided)
     granted = [item for item in decided if item.granted]
-    for item in granted:
-        prepared = item.entry["prepared"]
-        tx.publish(
-            RecipientTakenOver(
-                person_id=item.judged.person_id,
-                version=1,
-                import_id=item.entry["import_id"],
-                area=item.granted[0].area,
-                applications=tuple(approval_of(application) for application in item.granted),
-                payee=PayeeChanged.model_validate(prepared["payee"]),
-                contact=ContactChanged.model_validate(prepared["contact"]),
-                paid=item.paid(),
-            ),
-            event_id=UUID(prepared["event_id"]),
-            bulk=True,
-        )
+    _tell_taken_over(tx, granted)
     await _tell_what_changed_meanwhile(tx, vault, granted, on=on)
     told = await tx.connection.execute(_TOLD_OTHERWISE, {"person_ids": [item.judged.person_id for item in granted]})
     await follow_certificates(tx, vault, list(told.scalars()), on=on)
+
+
+def _tell_taken_over(tx: Transaction, granted: Sequence[_Decided]) -> None:
+    """Portion by portion, as they were judged."""
+    portions: dict[tuple[UUID, str], list[TakenOver]] = {}
+    for item in granted:
+        prepared = item.entry["prepared"]
+        recipient = TakenOver(
+            person_id=item.judged.person_id,
+            area=item.granted[0].area,
+            birth_year=item.granted[0].facts.birth_year,
+            applications=tuple(_granted(application) for application in item.granted),
+            payee=PayeeChanged.model_validate(prepared["payee"]),
+            contact=ContactChanged.model_validate(prepared["contact"]),
+            paid=item.paid(),
+        )
+        portions.setdefault((item.entry["import_id"], item.portion), []).append(recipient)
+    for (import_id, portion), recipients in portions.items():
+        told = RecipientsTakenOver(version=1, import_id=import_id, portion=portion, recipients=tuple(recipients))
+        tx.publish(told, bulk=True)
+
+
+def _granted(application: Application) -> GrantedApplication:
+    assert application.facts.certificate is not None
+    return GrantedApplication(
+        application_id=application.application_id,
+        version=application.version,
+        applied_on=application.accrues_from,
+        granted=application.granted,
+        certificate=application.facts.certificate,
+    )
 
 
 async def _save_applications(tx: Transaction, decided: Sequence[_Decided]) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import func, literal, or_, select
 
 from libs.common.database import Transaction, among
+from libs.common.events.intake import contact_place
 from libs.common.privacy import Sealer
 from services.matching.feeds import FeedFolder
 from services.matching.names import open_names
@@ -74,7 +75,12 @@ async def names_of_persons(
 
 async def _as_applied(tx: Transaction, persons: Collection[str], sealer: Sealer) -> dict[str, str]:
     found = await tx.connection.execute(select(contact_names).where(among(contact_names.c.person_id, persons)))
-    return {row.person_id: sealer.open(row.name, row.event_id, "name") for row in found}
+    return {
+        row.person_id: sealer.open(
+            row.name, *((row.event_id, "name") if row.event_id else contact_place(row.person_id, "name"))
+        )
+        for row in found
+    }
 
 
 def _of_rows(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, replacing
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
+from libs.common.events.intake import ContactChanged
 from libs.common.period import business_date
 from services.matching.handlers.findings import place_findings
 from services.matching.handlers.outreach import (
@@ -61,11 +63,10 @@ async def follow_eligibility(tx: Transaction, received: Sequence[Received]) -> N
 
 async def note_applications(tx: Transaction, received: Sequence[Received]) -> None:
     """Applications as they stand, with the certificate as far as it is declared or confirmed."""
-    survivors = await survivors_of(tx, {item.data.person_id for item in received})
     rows = [
         {
             "application_id": item.data.application_id,
-            "person_id": survivors.get(item.data.person_id, item.data.person_id),
+            "person_id": item.data.person_id,
             "version": item.data.version,
             "area": item.data.area,
             "status": item.data.status,
@@ -74,35 +75,55 @@ async def note_applications(tx: Transaction, received: Sequence[Received]) -> No
         }
         for item in received
     ]
+    years = {item.data.person_id: item.data.facts.birth_year for item in received if item.data.facts.birth_year}
+    await _save_applications(tx, rows, years)
+
+
+async def _save_applications(tx: Transaction, rows: list[dict[str, Any]], years: Mapping[str, int]) -> None:
+    survivors = await survivors_of(tx, {row["person_id"] for row in rows})
+    for row in rows:
+        row["person_id"] = survivors.get(row["person_id"], row["person_id"])
     await _keep_newest(tx, applications, rows)
     await place_findings(tx, {row["person_id"]: row["area"] for row in rows})
     asked = sorted((row for row in rows if row["status"] not in ("rejected", "withdrawn")), key=_applied_on)
     await answer_outreach(tx, {row["person_id"]: row["applied_on"] for row in asked})
-    years = {item.data.person_id: item.data.facts.birth_year for item in received if item.data.facts.birth_year}
     await note_birth_years(tx, years)
 
 
 async def note_names(tx: Transaction, received: Sequence[Received]) -> None:
-    """What persons are called, sealed for the event that told it. Of ids that were merged into others nothing is kept:
-    it is told under the one that stays."""
-    survivors = await survivors_of(tx, {item.data.person_id for item in received})
+    """What persons are called, sealed for the event that told it."""
+    await _save_names(tx, [(item.data, item.event_id) for item in received])
+
+
+async def _save_names(tx: Transaction, told: Sequence[tuple[ContactChanged, UUID | None]]) -> None:
+    """Of ids that were merged into others nothing is kept: it is told under the one that stays."""
+    survivors = await survivors_of(tx, {contact.person_id for contact, _ in told})
     rows = [
-        {
-            "person_id": item.data.person_id,
-            "version": item.data.version,
-            "event_id": item.event_id,
-            "name": item.data.name,
-        }
-        for item in received
-        if item.data.person_id not in survivors
+        {"person_id": contact.person_id, "version": contact.version, "event_id": event_id, "name": contact.name}
+        for contact, event_id in told
+        if contact.person_id not in survivors
     ]
     await _keep_newest(tx, contact_names, rows)
 
 
 async def note_taken_over(tx: Transaction, received: Sequence[Received]) -> None:
     """Who is taken over from a roster has applied, elsewhere."""
-    await note_names(tx, [item._replace(data=item.data.contact) for item in received])
-    await note_applications(tx, [item._replace(data=told) for item in received for told in item.data.applications])
+    recipients = [recipient for item in received for recipient in item.data.recipients]
+    await _save_names(tx, [(recipient.contact, None) for recipient in recipients])
+    rows = [
+        {
+            "application_id": application.application_id,
+            "person_id": recipient.person_id,
+            "version": application.version,
+            "area": recipient.area,
+            "status": "approved",
+            "applied_on": application.applied_on,
+            "certificate": application.certificate.model_dump(mode="json"),
+        }
+        for recipient in recipients
+        for application in recipient.applications
+    ]
+    await _save_applications(tx, rows, {r.person_id: r.birth_year for r in recipients if r.birth_year})
 
 
 def _applied_on(row: dict[str, Any]) -> date:

@@ -92,11 +92,12 @@ CREATE TABLE applications (
 );
 CREATE INDEX applications_by_person ON applications (person_id);
 
--- What persons are called who applied or were taken over, where no feed names them: sealed as the event told it.
+-- What persons are called who applied or were taken over, where no feed names them: sealed as the event told it; for the
+-- contact's place, without an event, of who was taken over.
 CREATE TABLE contact_names (
     person_id text PRIMARY KEY,
     version   bigint NOT NULL,
-    event_id  uuid NOT NULL,
+    event_id  uuid,
     name      text NOT NULL CHECK (name LIKE 'sm4.%')
 );
 

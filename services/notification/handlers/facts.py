@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from libs.common.consumer import Received
 from libs.common.database import Filled, Transaction, rows
 from libs.common.events.envelope import FactEvent
-from libs.common.events.intake import ApplicationApproved
+from libs.common.events.intake import ApplicationApproved, CertificateClaim, TakenOver
 from libs.common.papers.printing import day_text
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, compose, survivors_of
@@ -39,14 +39,23 @@ def _fact(data: FactEvent, kind: str) -> dict[str, Any]:
 
 def certificate_of(data: ApplicationApproved) -> dict[str, Any] | None:
     """The certificate that the federation confirmed with an application, if its dates are known."""
-    claim = data.facts.certificate
+    return _certificate(data.application_id, data.person_id, data.facts.certificate)
+
+
+def _certificate(application_id: UUID, person_id: str, claim: CertificateClaim | None) -> dict[str, Any] | None:
     if claim is None or claim.issued_on is None:
         return None
-    return _row(data.application_id, data.person_id, "certificate", claim.issued_on, claim.expires_on)
+    return _row(application_id, person_id, "certificate", claim.issued_on, claim.expires_on)
 
 
 async def note_certificates(tx: Transaction, approved: Sequence[ApplicationApproved]) -> None:
     await _keep(tx, [row for row in map(certificate_of, approved) if row is not None])
+
+
+async def note_listed_certificates(tx: Transaction, recipients: Sequence[TakenOver]) -> None:
+    """The same of who is taken over from a roster."""
+    rows = [_certificate(a.application_id, r.person_id, a.certificate) for r in recipients for a in r.applications]
+    await _keep(tx, [row for row in rows if row is not None])
 
 
 def _row(fact_id: UUID, person_id: str, kind: str, occurred_on: date, expires_on: date | None) -> dict[str, Any]:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, update
 
 from libs.common.consumer import Received
 from libs.common.database import Transaction, among, replacing, rows
-from libs.common.events.intake import ContactChanged, PayeeChanged
+from libs.common.events.intake import ContactChanged, PayeeChanged, contact_place
 from libs.common.papers.printing import day_text
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
 from services.notification.composing import Draft, cause_of, compose, survivors_of
-from services.notification.handlers.facts import note_certificates
+from services.notification.handlers.facts import note_listed_certificates
 from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, payees
 
 
 async def note_taken_over(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
     """Who is taken over from a roster applied elsewhere, and was told there: what is kept of them, and no message."""
-    await note_contacts(tx, [item._replace(data=item.data.contact) for item in received], sealer)
-    await note_payees(tx, [item._replace(data=item.data.payee) for item in received], sealer)
-    await note_certificates(tx, [told for item in received for told in item.data.applications])
+    await _keep_contacts(tx, _each(received, "contact"), sealer, _contact_row)
+    await note_payees(tx, _each(received, "payee"), sealer)
+    await note_listed_certificates(tx, [recipient for item in received for recipient in item.data.recipients])
+
+
+def _each(received: Sequence[Received], part: str) -> list[Received]:
+    return [item._replace(data=getattr(told, part)) for item in received for told in item.data.recipients]
 
 
 async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: Sealer) -> None:
     """Keeps how people are reached, and tells a phone that it is no longer used, in case somebody else changed it."""
+    await _keep_contacts(tx, received, sealer, partial(_resealed, sealer))
+
+
+async def _keep_contacts(
+    tx: Transaction, received: Sequence[Received], sealer: Sealer, row_of: Callable[[Received], dict[str, Any]]
+) -> None:
     standing = await _standing(tx, received)
     person_ids = {item.data.person_id for item in standing}
     known = {
@@ -42,7 +53,7 @@ async def note_contacts(tx: Transaction, received: Sequence[Received], sealer: S
         data, before = item.data, known.get(item.data.person_id)
         if before is not None and before["version"] >= data.version:
             continue
-        row = _contact(item, sealer)
+        row = row_of(item)
         old_phone = _open(sealer, before, "phone") if before else None
         if before is not None and old_phone is not None and old_phone != _open(sealer, row, "phone"):
             days = parameters.number("phone.remembered", data.area, business_date(item.envelope.time))
@@ -65,28 +76,31 @@ async def _standing(tx: Transaction, received: Sequence[Received]) -> list[Recei
     return sorted((item for item in received if item.data.person_id not in merged), key=lambda item: item.data.version)
 
 
-def _contact(item: Received, sealer: Sealer) -> dict[str, Any]:
-    """The row of a contact, its fields sealed anew for their place."""
+def _contact_row(item: Received) -> dict[str, Any]:
+    """The row of a contact, its texts sealed as they came."""
     data: ContactChanged = item.data
-
-    def moved(sealed: str | None, field: str) -> str | None:
-        return (
-            sealer.seal(sealer.open(sealed, item.event_id, field), "contacts", data.person_id, field)
-            if sealed
-            else None
-        )
-
     return {
         "person_id": data.person_id,
         "version": data.version,
         "area": data.area,
-        "phone": moved(data.phone, "phone"),
+        "phone": data.phone,
         "phone_token": data.phone_token,
-        "name": moved(data.name, "name"),
-        "guardian_phone": moved(data.guardian_phone, "guardian_phone"),
+        "name": data.name,
+        "guardian_phone": data.guardian_phone,
         "old_phone": None,
         "old_phone_until": None,
     }
+
+
+def _resealed(sealer: Sealer, item: Received) -> dict[str, Any]:
+    """The row of a contact, the event's texts sealed anew for their place."""
+    row = _contact_row(item)
+    for column in ("phone", "name", "guardian_phone"):
+        if (sealed := row[column]) is not None:
+            row[column] = sealer.seal(
+                sealer.open(sealed, item.event_id, column), *contact_place(row["person_id"], column)
+            )
+    return row
 
 
 def _open(sealer: Sealer, row: dict[str, Any], field: str) -> str | None:
