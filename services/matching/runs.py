@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select, text
 
 from libs.common.database import Database, is_transient
-from services.matching.apart import DiedApart
+from services.matching.apart import DiedApart, Standby
 from services.matching.handlers import comparisons as steps
 from services.matching.handlers.comparisons import Workshop
 from services.matching.tables import comparisons
@@ -28,21 +28,24 @@ class ComparisonRuns:
     def __init__(self, database: Database, workshop: Workshop) -> None:
         self._database = database
         self._workshop = workshop
+        self._standby = Standby("services.matching.comparison")
         self._stopping = asyncio.Event()
         self.ordered = asyncio.Event()
         """Set when a large comparison was ordered here; the worker waits on it."""
 
     async def run(self) -> None:
         """Carries through what is running, until `stop`."""
-        while not self._stopping.is_set():
-            self.ordered.clear()
-            for comparison_id in await self._running():
-                await self.carry_through(comparison_id)
-            try:
-                async with asyncio.timeout(_LOOKS_EVERY_S):
-                    await self.ordered.wait()
-            except TimeoutError:
-                pass
+        try:
+            while not self._stopping.is_set():
+                self.ordered.clear()
+                await self._standby.start()
+                for comparison_id in await self._running():
+                    await self.carry_through(comparison_id)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOKS_EVERY_S):
+                        await self.ordered.wait()
+        finally:
+            await self._standby.end()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -64,7 +67,7 @@ class ComparisonRuns:
                 async with self._database.transaction() as tx:
                     rules = await steps.rules_of(tx, comparison_id)
                 try:
-                    found = await steps.find(row, rules, self._workshop, in_its_own_process=True)
+                    found = await steps.find(row, rules, self._workshop, place=self._standby.apart)
                 except Exception as error:  # whatever it is, one comparison must not end the service
                     if is_transient(error):
                         raise
@@ -75,13 +78,14 @@ class ComparisonRuns:
                     return
                 async with self._database.transaction() as tx:
                     await steps.keep_found(tx, comparison_id, found)
-            more = True
-            while more and not self._stopping.is_set():
-                async with self._database.transaction() as tx:
-                    more = await steps.note(tx, comparison_id, self._workshop)
-            if not more:
-                async with self._database.transaction() as tx:
-                    await steps.close(tx, comparison_id, self._workshop)
+            async with aclosing(steps.leads_left(await self._row(comparison_id), self._workshop)) as portions:
+                async for portion in portions:
+                    if self._stopping.is_set():
+                        return
+                    async with self._database.transaction() as tx:
+                        await steps.note(tx, comparison_id, portion)
+            async with self._database.transaction() as tx:
+                await steps.close(tx, comparison_id, self._workshop)
 
     async def _row(self, comparison_id: UUID) -> dict[str, object]:
         async with self._database.transaction() as tx:

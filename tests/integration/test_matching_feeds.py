@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pyarrow.parquet as pq
 import pytest
 
-from services.matching.apart import DiedApart, apart
+from services.matching.apart import DiedApart, Standby, apart
 from services.matching.feeds import FeedFolder
 from tests.conftest import eventually
 from tests.integration.matching import CERTIFICATES, COUNTY, TOWNSHIP, Matching, deaths_csv
@@ -257,6 +257,30 @@ async def test_what_is_refused_apart_is_refused_with_its_reason(matching: Matchi
 async def test_a_process_that_is_killed_apart_gives_no_answer_but_an_error() -> None:
     with pytest.raises(DiedApart):
         await apart(signal.raise_signal, signal.SIGKILL)
+
+
+async def test_a_process_stands_by_for_one_call_and_one_that_was_killed_is_replaced() -> None:
+    before, standby = children(), Standby("services.matching.comparison")
+    await standby.start()
+    (waiting,) = children() - before
+    await standby.start()
+    assert children() - before == {waiting}
+    assert await standby.apart(os.getpid) == waiting
+    assert await standby.apart(os.getpid) != waiting, "its memory went with it"
+
+    await standby.start()
+    (killed,) = children() - before
+    os.kill(killed, signal.SIGKILL)
+
+    async def replaced() -> set[int]:
+        await standby.start()
+        return children() - before - {killed}
+
+    (waiting,) = await eventually(replaced)
+    assert await standby.apart(os.getpid) == waiting
+    await standby.start()
+    await standby.end()
+    assert children() == before
 
 
 @pytest.mark.parametrize("roster", ["national", "paper"])

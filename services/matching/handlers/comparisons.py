@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,10 +31,9 @@ from libs.common.errors import NotFound
 from libs.common.privacy import sm3_hex
 from services.matching import comparison as bulk
 from services.matching import engine
-from services.matching.apart import apart
 from services.matching.comparison import REGISTERS, Compared
 from services.matching.feeds import FeedFolder, digest_of
-from services.matching.findings import leads_of
+from services.matching.findings import Lead, leads_of
 from services.matching.handlers import plans
 from services.matching.handlers.discrepancies import note_discrepancies
 from services.matching.handlers.exports import export_roster
@@ -47,8 +46,8 @@ from services.matching.tables import comparisons, feeds, roster, rule_texts
 SMALL_ROSTER = 20_000
 SMALL_FEEDS = 200_000
 """Up to this many rows a comparison is done within the request."""
-LEADS_AT_ONCE = 10_000
-"""Of a portion: their persons are locked for the half second that it takes."""
+LEADS_AT_ONCE = 5000
+"""Of a portion: their persons are locked for the third of a second that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,8 @@ async def run_comparison(tx: Transaction, order: Order, workshop: Workshop, prin
         await prepare(tx, row["comparison_id"], workshop)
         found = await find(await load(tx, row["comparison_id"]), await rules_of(tx, row["comparison_id"]), workshop)
         await keep_found(tx, row["comparison_id"], found)
-        while await note(tx, row["comparison_id"], workshop):
-            pass
+        async for portion in leads_left(await load(tx, row["comparison_id"]), workshop):
+            await note(tx, row["comparison_id"], portion)
         await close(tx, row["comparison_id"], workshop)
     return await load(tx, row["comparison_id"])
 
@@ -145,10 +144,14 @@ async def rules_of(tx: Transaction, comparison_id: UUID) -> dict[str, str]:
 
 
 async def find(
-    row: Mapping[str, Any], rules: Mapping[str, str], workshop: Workshop, *, in_its_own_process: bool = False
+    row: Mapping[str, Any],
+    rules: Mapping[str, str],
+    workshop: Workshop,
+    *,
+    place: Callable[..., Awaitable[Compared]] = asyncio.to_thread,
 ) -> Compared:
-    """Runs the rules and writes down what they find. Needs no transaction; done again, it writes the same."""
-    place = apart if in_its_own_process else asyncio.to_thread
+    """Runs the rules and writes down what they find, in a thread or a process apart. Needs no transaction; done again,
+    it writes the same."""
     folder, comparison_id = workshop.folder, row["comparison_id"]
     leads, discrepancies = folder.comparison(comparison_id, "leads"), folder.comparison(comparison_id, "discrepancies")
     for path in (leads, discrepancies):
@@ -171,26 +174,33 @@ async def keep_found(tx: Transaction, comparison_id: UUID, found: Compared) -> N
     await _save(tx, comparison_id, leads=found.leads, found_digest=found.digest)
 
 
-async def note(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> bool:
-    """Opens findings for the next portion of leads; whether any are left then."""
+async def leads_left(row: Mapping[str, Any], workshop: Workshop) -> AsyncGenerator[Sequence[Lead]]:
+    """The leads that were not noted yet, by the portion. While one is noted, the next is made ready."""
+    path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(row["comparison_id"], "leads"))
+    portions = _portions(path, row["noted"])
+    coming = asyncio.create_task(asyncio.to_thread(next, portions, None))
+    try:
+        while (portion := await coming) is not None:
+            coming = asyncio.create_task(asyncio.to_thread(next, portions, None))
+            yield portion
+    finally:
+        coming.cancel()
+
+
+async def note(tx: Transaction, comparison_id: UUID, portion: Sequence[Lead]) -> None:
+    """Opens findings for a portion of leads."""
     row = await load(tx, comparison_id)
-    if row["noted"] == row["leads"]:
-        return False
-    path = await asyncio.to_thread(workshop.folder.fetch, workshop.folder.comparison(comparison_id, "leads"))
-    portion = await asyncio.to_thread(_portion, path, row["noted"])
-    noted = await open_leads(tx, leads_of(portion), opened_on=row["as_of"], comparison_id=comparison_id)
+    noted = await open_leads(tx, portion, opened_on=row["as_of"], comparison_id=comparison_id)
     if noted.entries:
         await extend_ledger(tx, comparison_id, noted.entries)
     by_kind = Counter(row["by_kind"]) + noted.opened
-    so_far = row["noted"] + len(portion)
     await _save(
         tx,
         comparison_id,
-        noted=so_far,
+        noted=row["noted"] + len(portion),
         findings=row["findings"] + noted.opened.total(),
         by_kind=dict(sorted(by_kind.items())),
     )
-    return bool(so_far < row["leads"])
 
 
 async def close(tx: Transaction, comparison_id: UUID, workshop: Workshop) -> None:
@@ -305,12 +315,13 @@ def _input(row: Mapping[str, Any], use: str) -> dict[str, Any]:
     }
 
 
-def _portion(path: Path, noted: int) -> list[dict[str, Any]]:
-    """Leads from there on, no person's cut apart."""
-    rest = pq.read_table(path, memory_map=True).slice(noted)
-    if len(rest) > LEADS_AT_ONCE:
-        persons = rest["person_id"].slice(LEADS_AT_ONCE - 1, 1000).combine_chunks()
-        same = np.flatnonzero(pc.not_equal(persons, persons[0]).to_numpy(zero_copy_only=False))
-        rest = rest.slice(0, LEADS_AT_ONCE - 1 + (int(same[0]) if len(same) else len(persons)))
-    rows: list[dict[str, Any]] = rest.to_pylist()
-    return rows
+def _portions(path: Path, noted: int) -> Iterator[list[Lead]]:
+    """The leads from there on, no person's cut apart."""
+    rest = pq.ParquetFile(path).read().slice(noted)
+    persons = rest["person_id"].combine_chunks()
+    ends = np.append(np.flatnonzero(pc.not_equal(persons[:-1], persons[1:])) + 1, len(rest))  # of each person's leads
+    start = 0
+    while start < len(rest):
+        end = ends[np.searchsorted(ends, min(start + LEADS_AT_ONCE, len(rest)))]
+        yield leads_of(rest.slice(start, end - start).to_pylist())
+        start = end

@@ -30,9 +30,9 @@ noted AS (
     RETURNING discrepancy_id, person_id, kind, area, evidence
 ),
 items AS (
-    SELECT (row_number() OVER (ORDER BY discrepancy_id) - 1) / 500 AS part, to_jsonb(noted) AS item FROM noted
+    SELECT (row_number() OVER (ORDER BY discrepancy_id) - 1) / 500 AS part, row_to_json(noted)::text AS item FROM noted
 )
-SELECT count(*) AS noted, jsonb_build_object('entry', 'discrepancies', 'items', jsonb_agg(item))::text AS entry
+SELECT count(*) AS noted, format('{"entry":"discrepancies","items":[%s]}', string_agg(item, ',')) AS entry
 FROM items
 GROUP BY part
 ORDER BY part

@@ -80,22 +80,21 @@ told AS (
     ) AS changed
 ),
 entries AS (
-    SELECT 'findings' AS entry, (row_number() OVER (ORDER BY finding_id) - 1) / 500 AS part, jsonb_build_object(
+    SELECT 'findings' AS entry, (row_number() OVER (ORDER BY finding_id) - 1) / 500 AS part, json_build_object(
         'finding_id', finding_id, 'person_id', person_id, 'kind', kind, 'area', area, 'alleged_on', alleged_on,
         'due_on', due_on
-    ) AS item
+    )::text AS item
     FROM opening
     UNION ALL
-    SELECT 'evidence', (row_number() OVER (ORDER BY finding_id, source) - 1) / 500, jsonb_build_object(
+    SELECT 'evidence', (row_number() OVER (ORDER BY finding_id, source) - 1) / 500, json_build_object(
         'finding_id', finding_id, 'source', source, 'alleged_on', alleged_on
-    )
+    )::text
     FROM gathered
     WHERE open_id IS NOT NULL
-),
-bodies AS (
-    SELECT jsonb_build_object('entry', entry, 'items', jsonb_agg(item)) AS body FROM entries GROUP BY entry, part
 )
 SELECT
-    ARRAY(SELECT body::text FROM bodies) AS entries,
+    ARRAY(
+        SELECT format('{"entry":"%s","items":[%s]}', entry, string_agg(item, ',')) FROM entries GROUP BY entry, part
+    ) AS entries,
     ARRAY(SELECT kind FROM opening GROUP BY kind ORDER BY kind) AS kinds,
     ARRAY(SELECT count(*) FROM opening GROUP BY kind ORDER BY kind) AS counts
