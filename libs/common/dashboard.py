@@ -58,6 +58,10 @@ class Rest(Protocol):
         """Sends a file as the body, piece by piece; the answer's JSON."""
         ...
 
+    async def send_form(self, path: str, content: AsyncIterable[bytes], **fields: object) -> Any:
+        """Sends a file as `file` of a form with other fields; the answer's JSON."""
+        ...
+
     async def download(self, path: str, **query: object) -> bytes:
         """A file. Query parameters that are None or empty are left out."""
         ...

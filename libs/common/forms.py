@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from nicegui import ui
+from nicegui import events, ui
 
 from libs.common.dashboard import Desk, Refused, problem
 
@@ -75,6 +75,43 @@ def deed(desk: Desk, label: str, path: str, *, done: Done | None = None, sure: s
             await _call(done)
 
     ui.button(label, on_click=do).props("unelevated no-caps" if not sure else "outline no-caps")
+
+
+def choice(options: Mapping[str, str], label: str) -> ui.select:
+    """One of these, at first the first."""
+    made = ui.select(dict(options), value=next(iter(options)), label=label).classes("lb-field")
+    return made.props(f'outlined dense options-dense behavior=menu aria-label="{label}"')
+
+
+def sending_file(
+    send: Callable[[AsyncIterable[bytes], ui.column], Awaitable[None]], *, accept: str, most_mib: int, about: str
+) -> None:
+    """A button that has a file chosen and hands it to `send`, which says in the column what became of it, or raises
+    `Refused`. `accept` are endings of names, `about` the same in words."""
+
+    def say(what: Refused | str) -> None:
+        answered.clear()
+        with answered:
+            problem(what) if isinstance(what, Refused) else ui.label(what)
+
+    async def take(sent: events.UploadEventArguments) -> None:
+        try:
+            await send(sent.file.iterate(), answered)
+        except Refused as refusal:
+            say(refusal)
+
+    largest = f"{most_mib >> 10} GB" if most_mib >= 1024 else f"{most_mib} MB"
+    # Quasar's own buttons have no names: it stays hidden behind one that has.
+    made = ui.upload(
+        auto_upload=True, on_begin_upload=lambda: say("正在上传"), on_upload=take, max_file_size=most_mib << 20
+    )
+    made.on_rejected(lambda: say(Refused(f"文件超过 {largest} 或类型不符，没有上传")))
+    made.on("failed", lambda: say(Refused("上传中断，没有保存任何内容，请重新选择文件上传")))
+    made.props(f'accept="{accept}"').classes("hidden")
+    choose = ui.button("选择文件", icon="upload_file").props("unelevated no-caps")
+    choose.on("click", js_handler=f"() => getHtmlElement({made.id}).querySelector('input').click()")
+    ui.label(f"{about}，最大 {largest}").classes("lb-about")
+    answered = ui.column().classes("w-full")
 
 
 def paper(desk: Desk, name: str, path: str, forms: Sequence[str] = ("pdf", "xlsx"), **query: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -53,16 +54,25 @@ class HttpRest:
 
     async def upload(self, path: str, content: AsyncIterable[bytes], **query: object) -> Any:
         """Sent once: what was read of the file cannot be read again. The same file again is the same feed."""
-        try:
-            answer = await self._http.post(
-                self._url + path, params=_given(query), content=content, headers=self._headers, timeout=_UPLOAD_S
-            )
-        except httpx.TransportError as error:
-            raise Refused(f"{self._name}服务没有应答，请稍后再试") from error
-        return self._accepted(answer).json()
+        return await self._send(path, params=_given(query), content=content)
+
+    async def send_form(self, path: str, content: AsyncIterable[bytes], **fields: object) -> Any:
+        """Sent once. The file has no name: people write names into it."""
+        with TemporaryFile() as file:
+            async for part in content:
+                file.write(part)
+            file.seek(0)
+            return await self._send(path, data=_given(fields), files={"file": ("file", file)})
 
     async def download(self, path: str, **query: object) -> bytes:
         return (await self._ask("GET", path, params=_given(query))).content
+
+    async def _send(self, path: str, **request: Any) -> Any:
+        try:
+            answer = await self._http.post(self._url + path, headers=self._headers, timeout=_UPLOAD_S, **request)
+        except httpx.TransportError as error:
+            raise Refused(f"{self._name}服务没有应答，请稍后再试") from error
+        return self._accepted(answer).json()
 
     async def _ask(
         self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any

@@ -58,6 +58,33 @@ async def test_each_office_finds_the_application_in_its_work_and_gives_its_opini
     assert visitor.complaints == []
 
 
+async def test_a_scan_goes_into_the_archive_and_what_is_no_scan_does_not(visitor: Visitor, applicant: Person) -> None:
+    await visitor.choose("township", COUNTY)
+    await visitor.open("/applications")
+    await visitor.page.get_by_role("main").get_by_role("button", name="查看").click()
+    dialog = visitor.page.get_by_role("dialog")
+    await expect(dialog.get_by_text("还没有材料")).to_be_visible()
+
+    async def send(content: bytes) -> None:
+        async with visitor.page.expect_file_chooser() as chooser:
+            await dialog.get_by_role("button", name="选择文件").click()
+        await (await chooser.value).set_files({"name": "身份证.pdf", "mimeType": "application/pdf", "buffer": content})
+
+    await send(b"a text that is called a PDF")
+    await expect(dialog.get_by_role("alert")).to_contain_text("只接收 PDF、JPEG、PNG、HEIC 文件")
+    await send(b"%PDF-1.7\n%%EOF\n")
+    await expect(dialog.get_by_text("已归档")).to_be_visible()
+    await expect(dialog.get_by_role("cell", name="身份证", exact=True)).to_be_visible()
+    await has_no_serious_accessibility_problem(visitor)
+    await photograph(visitor, "archive")
+
+    await dialog.get_by_role("combobox", name="更正").click()
+    await visitor.page.get_by_role("option", name="身份证", exact=False).click()
+    await send(b"%PDF-1.7\n% the other side\n%%EOF\n")
+    await expect(dialog.get_by_role("cell", name="已被更正")).to_be_visible()
+    assert len(visitor.complaints) == 0, visitor.complaints
+
+
 async def test_a_change_of_account_is_seen_masked_and_approved_by_another_person(
     visitor: Visitor, world: World, applicant: Person
 ) -> None:

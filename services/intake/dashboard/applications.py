@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 from nicegui import ui
@@ -23,13 +23,14 @@ from libs.common.dashboard import (
     as_yuan,
     dialog,
     facts,
+    fill,
     heading,
     options_of,
     subheading,
     table,
     word,
 )
-from libs.common.forms import paper, posted
+from libs.common.forms import choice, paper, posted, sending_file
 from libs.common.listing import listing
 from libs.common.period import Period
 from libs.common.vocabulary import in_chinese
@@ -101,8 +102,6 @@ async def applications(desk: Desk) -> None:
 
 async def _open(desk: Desk, application_id: str) -> None:
     application = await desk.rest.get(f"/v1/applications/{application_id}")
-    reads_archive = desk.role in ("township", "cdpf", "civil_affairs", "auditor")
-    archive = await desk.rest.get(f"/v1/applications/{application_id}/archive") if reads_archive else None
     papers = await desk.rest.get(f"/v1/applications/{application_id}/papers")
     with dialog(f"申请 {as_text(application['receipt_no'])}"):
         word(application["status"], STATUSES)
@@ -110,8 +109,8 @@ async def _open(desk: Desk, application_id: str) -> None:
         _look_twice(application)
         _assessment(application["assessment"])
         _opinions(application["reviews"])
-        if archive is not None:
-            _archive(archive)
+        if desk.role in ("township", "cdpf", "civil_affairs", "auditor"):
+            await _archive(desk, application_id)
         _papers(desk, application_id, papers)
         if application["stage"] == desk.role and application["status"] in ("submitted", "in_review"):
             _review(desk, application)
@@ -198,8 +197,10 @@ def _opinions(reviews: list[Mapping[str, Any]]) -> None:
     table(columns, reviews)
 
 
-def _archive(archive: Mapping[str, Any]) -> None:
+async def _archive(desk: Desk, application_id: str) -> None:
+    """What the archive holds and lacks; who keeps it adds what was scanned, or corrects it."""
     subheading("档案")
+    path = f"/v1/applications/{application_id}"
     columns = [
         Column("kind", "材料", show=as_words(DOCUMENTS)),
         Column("media_type", "格式"),
@@ -208,9 +209,40 @@ def _archive(archive: Mapping[str, Any]) -> None:
         Column("replaced_by", "版本", show=lambda later: "已被更正" if later else "现行"),
         Column("national_state", "上传全国系统", show=lambda state: _UPLOADS.get(state, as_text(state))),
     ]
-    table(columns, archive["items"], empty="还没有材料")
-    if archive["missing"]:
-        ui.label(f"尚缺：{as_words(DOCUMENTS)(archive['missing'])}").classes("lb-about")
+    archive = await desk.rest.get(f"{path}/archive")
+    held = table(columns, archive["items"], empty="还没有材料")
+    lacking = ui.label(_lacking(archive)).classes("lb-about")
+    if desk.role == "auditor":
+        return
+    with ui.row().classes("lb-filters"):
+        kind = choice({name: words for name, (words, _) in DOCUMENTS.items()}, "材料")
+        source = choice({"scan": "扫描件", "photo": "照片"}, "来源")
+        corrected = choice(_correctable(archive), "更正")
+
+    async def send(content: AsyncIterable[bytes], answered: ui.column) -> None:
+        form = {"kind": kind.value, "source": source.value, "replaces": corrected.value}
+        await desk.rest.send_form(f"{path}/documents", content, **form)
+        archive = await desk.rest.get(f"{path}/archive")
+        fill(held, columns, archive["items"])
+        lacking.text = _lacking(archive)
+        corrected.set_options(_correctable(archive), value="")
+        answered.clear()
+        with answered:
+            ui.label("已归档")
+
+    sending_file(send, accept=".pdf,.jpg,.jpeg,.png,.heic", most_mib=8, about="PDF、JPEG、PNG 或 HEIC")
+
+
+def _lacking(archive: Mapping[str, Any]) -> str:
+    return f"尚缺：{as_words(DOCUMENTS)(archive['missing'])}" if archive["missing"] else "材料齐全"
+
+
+def _correctable(archive: Mapping[str, Any]) -> dict[str, str]:
+    """The documents that a new one may correct: those in force."""
+    in_force = [item for item in archive["items"] if item["replaced_by"] is None]
+    return {"": "不更正，新增一份"} | {
+        item["document_id"]: f"{DOCUMENTS[item['kind']][0]} {as_moment(item['uploaded_at'])}" for item in in_force
+    }
 
 
 def _papers(desk: Desk, application_id: str, papers: list[Mapping[str, Any]]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
-from nicegui import events, ui
+from nicegui import ui
 
 from libs.common.areas import level_of
 from libs.common.clock import business_today
@@ -29,7 +29,7 @@ from libs.common.dashboard import (
     table,
     word,
 )
-from libs.common.forms import paper, posted
+from libs.common.forms import choice, paper, posted, sending_file
 from libs.common.listing import listing
 from services.matching.dashboard.findings import KINDS, SOURCES
 
@@ -46,7 +46,6 @@ SENDERS: Mapping[str, tuple[str, ...]] = {
     "civil_affairs": tuple(name for name in SOURCES if name != "verification"),
 }
 """Whose files each role sends."""
-_LARGEST_BYTES = 2 << 30
 _LOOKS_EVERY_S = 1.0
 RUNS: Words = {"running": ("比对中", "busy"), "completed": ("已完成", "good"), "failed": ("未完成", "bad")}
 LEVELS: Words = {
@@ -89,45 +88,18 @@ def _sending(desk: Desk) -> None:
     """A department's file: whose it is, of which day, all or only what changed."""
     with dialog("上传部门数据"):
         with ui.row().classes("lb-filters"):
-            source = _choice({name: SOURCES[name][0] for name in SENDERS[desk.role]}, "来源")
+            source = choice({name: SOURCES[name][0] for name in SENDERS[desk.role]}, "来源")
             as_of = ui.input("数据日期", value=str(business_today())).props("outlined dense").classes("lb-field")
-            mode = _choice({name: words for name, (words, _) in MODES.items()}, "方式")
+            mode = choice({name: words for name, (words, _) in MODES.items()}, "方式")
 
-        def wait() -> None:
-            answered.clear()
-            with answered:
-                ui.label("正在上传")
-
-        async def send(sent: events.UploadEventArguments) -> None:
+        async def send(content: AsyncIterable[bytes], answered: ui.column) -> None:
             query = {"area": desk.area, "as_of": as_of.value, "mode": mode.value}
-            try:
-                feed = await desk.rest.upload(f"/v1/feeds/{source.value}", sent.file.iterate(), **query)
-            except Refused as refusal:
-                answered.clear()
-                with answered:
-                    problem(refusal)
-                return
+            feed = await desk.rest.upload(f"/v1/feeds/{source.value}", content, **query)
             await _show_taken(desk, feed["feed_id"], answered)
 
-        def not_sent(why: str) -> None:
-            answered.clear()
-            with answered:
-                problem(Refused(why))
-
-        # Quasar's own buttons have no names: it stays hidden behind one that has.
-        made = ui.upload(auto_upload=True, on_begin_upload=wait, on_upload=send, max_file_size=_LARGEST_BYTES)
-        made.on_rejected(lambda: not_sent("文件超过 2 GB 或类型不符，没有上传"))
-        made.on("failed", lambda: not_sent("上传中断，没有保存任何内容，请重新选择文件上传"))
-        made.props('accept=".csv,.txt,.xlsx,.ndjson,.parquet"').classes("hidden")
-        choose = ui.button("选择文件", icon="upload_file").props("unelevated no-caps")
-        choose.on("click", js_handler=f"() => getHtmlElement({made.id}).querySelector('input').click()")
-        ui.label("CSV、Excel、NDJSON 或 Parquet，最大 2 GB").classes("lb-about")
-        answered = ui.column().classes("w-full")
-
-
-def _choice(options: Mapping[str, str], label: str) -> ui.select:
-    made = ui.select(dict(options), value=next(iter(options)), label=label).classes("lb-field")
-    return made.props(f'outlined dense options-dense behavior=menu aria-label="{label}"')
+        sending_file(
+            send, accept=".csv,.txt,.xlsx,.ndjson,.parquet", most_mib=2048, about="CSV、Excel、NDJSON 或 Parquet"
+        )
 
 
 async def _show_taken(desk: Desk, feed_id: str, answered: ui.column) -> None:
