@@ -68,7 +68,6 @@ _HISTORY = (
     " level, amount_fen, amount_fen, 0, 'settled', month::date, cycle_id, '530102', 2026"
     " FROM cycles, entitled_spans s CROSS JOIN generate_series(lower(months), DATE '2026-02-01', interval '1 month')"
     " AS month",
-    "VACUUM ANALYZE",
 )
 _AGAIN = "INSERT INTO bare SELECT * FROM rows_to_load ON CONFLICT DO NOTHING"
 
@@ -120,8 +119,10 @@ async def _draw_up(database: Database, settings: Settings) -> tuple[UUID, float]
 async def _paid_before(database: Database, months: int) -> None:
     """So many months were paid to everybody, and their cycle settled."""
     await _run(database, *(statement.format(months=months) for statement in _HISTORY))
+    await _run(database, "ANALYZE")
     async with database.transaction() as tx:
         await note_settled_cycles(tx)
+    await _run(database, "VACUUM ANALYZE")  # a month passes until the next one is drawn up
 
 
 @asynccontextmanager

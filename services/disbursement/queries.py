@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent / "sql"
 @functools.cache
 def query(name: str, **terms: str) -> TextClause:
     """The statement in `sql/<name>.sql`; `terms` are put where it names them in a comment, as are the expressions
-    that several statements share (`months`, `entitled`, `recorded`, `judged`, `listed_rosters`)."""
+    that several statements share (`months`, `entitled`, `recorded`, `judged`, `holds`, `listed_rosters`)."""
     return text(sql(name, **terms))
 
 
@@ -27,7 +27,7 @@ def sql(name: str, **terms: str) -> str:
     body = _read(name)
     for term, meaning in terms.items():
         body = body.replace(f"/* {term} */", meaning)
-    for part in ("months", "entitled", "recorded", "judged", "listed_rosters"):
+    for part in ("months", "entitled", "recorded", "judged", "holds", "listed_rosters"):
         body = body.replace(f"/* {part} */", _read(part).rstrip())
     return body
 

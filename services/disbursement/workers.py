@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -20,6 +22,10 @@ from services.disbursement.handlers.restoring import write_back
 log = structlog.get_logger(__name__)
 
 _ASK_AGAIN_S = 1.0
+_BATCHES_IN_FLIGHT = 8
+"""How many one worker hands over at once."""
+_LOOK_AGAIN_S = 0.25
+"""How long a worker with a free slot waits for the bank before it looks for more to hand over."""
 
 
 class Sending:
@@ -33,8 +39,10 @@ class Sending:
         self._agreed_on: datetime | None = None
         self._asked_at = -_ASK_AGAIN_S
         self._asking = asyncio.Lock()
+        self._slots = 1 if settings.bank_payments_a_second else _BATCHES_IN_FLIGHT
+        self._in_flight: set[asyncio.Task[None]] = set()
         self.preparing = Repeating("preparing", database, self.submit, self.prepare)
-        self.handing_over = Repeating("handing over", database, self.hand_over)
+        self.handing_over = Repeating("handing over", database, self.hand_over, client=self._finishing())
         """Beside `preparing`: while the bank takes its time, the next batches are prepared."""
 
     async def agrees(self) -> bool:
@@ -78,14 +86,32 @@ class Sending:
         return prepared
 
     async def hand_over(self) -> bool:
+        """Fills the slots that are free, and waits until the bank has answered one of all: a batch that it does not
+        answer for holds no other."""
         if not await self.agrees():
             return False
         async with self._database.transaction() as tx:
-            claimed = await dispatch.claim_batches(tx, self._settings)
-        await dispatch.hand_over(self._database, self._bank, self._sealer, claimed)
-        if claimed:
+            claimed = await dispatch.claim_batches(tx, self._settings, at_most=self._slots - len(self._in_flight))
+        self._in_flight |= {
+            asyncio.create_task(dispatch.hand_over(self._database, self._bank, self._sealer, batch))
+            for batch in claimed
+        }
+        if not self._in_flight:
+            return False
+        answered, self._in_flight = await asyncio.wait(
+            self._in_flight, timeout=_LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        for each in answered:
+            each.result()
+        if answered:
             self.preparing.wake()
-        return bool(claimed)
+        return True
+
+    @asynccontextmanager
+    async def _finishing(self) -> AsyncIterator[None]:
+        """What is with the bank in the end is waited for."""
+        yield
+        await asyncio.gather(*self._in_flight)
 
 
 class Following:

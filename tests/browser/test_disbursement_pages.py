@@ -144,7 +144,7 @@ async def test_a_persons_month_is_explained_link_by_link(visitor: Visitor, count
     await has_no_serious_accessibility_problem(visitor)
 
 
-async def test_an_heir_is_proposed_by_the_township_and_approved_by_civil_affairs(
+async def test_an_heir_is_proposed_by_the_township_approved_by_civil_affairs_and_ended_by_both(
     visitor: Visitor, county: County
 ) -> None:
     await visitor.choose("township", county.dead.area)
@@ -160,6 +160,16 @@ async def test_an_heir_is_proposed_by_the_township_and_approved_by_civil_affairs
     await press(visitor, "批准继承人")
     await do(visitor, "确定")
     await visitor.open("/heirs?status=approved")
+    await expect(visitor.page.get_by_role("main").get_by_role("cell", name="张小伟")).to_be_visible()
+
+    await open_first(visitor, "township", "/heirs?status=approved", county.dead.area)
+    await fill(visitor, 终止理由="公证书被撤销")
+    await do(visitor, "提出终止")
+    await open_first(visitor, "civil_affairs", "/heirs?status=ending", county.area)
+    await expect(visitor.page.get_by_role("dialog").get_by_text("公证书被撤销")).to_be_visible()
+    await press(visitor, "批准终止")
+    await do(visitor, "确定")
+    await visitor.open("/heirs?status=replaced")
     await expect(visitor.page.get_by_role("main").get_by_role("cell", name="张小伟")).to_be_visible()
     assert visitor.complaints == []
 

@@ -37,6 +37,7 @@ from libs.common.privacy import Sealer
 from libs.common.settings import Settings
 from libs.common.vocabulary import Subsidy
 from services.disbursement.main import build
+from services.disbursement.workers import Sending
 from services.onecard_mock import main as onecard_mock
 from tests.conftest import Databases, Issuer, eventually
 
@@ -388,6 +389,12 @@ class World:
     async def invariants_hold(self) -> None:
         answer = await self.get("/v1/invariants", "admin")
         assert answer["holds"], answer
+
+
+async def handed_over(worker: Sending) -> None:
+    """All that is to be handed over now, and what the bank answered to it is noted."""
+    while await worker.hand_over():
+        pass
 
 
 @asynccontextmanager

@@ -62,6 +62,9 @@ ORG = "12530102MB00001234"
 _SERIAL = itertools.count(1)
 _WHO = st.integers(0, PEOPLE - 1)
 _MONTH = st.sampled_from(MONTHS)
+_SAID_OTHERWISE = text(
+    "SELECT * FROM payable_to p FULL JOIN unpayable u USING (person_id) WHERE p.obstacle IS DISTINCT FROM u.obstacle"
+)
 
 
 _BANKS_WORD = (
@@ -218,6 +221,23 @@ class Disbursement(RuleBasedStateMachine):
                 await heirs.approve_heir(tx, self.who("civil_affairs", "c"), heir_id)
 
         self._or_refused(approve())
+
+    @rule(person=_WHO)
+    def the_heir_turns_out_to_be_none(self, person: int) -> None:
+        async def end() -> None:
+            async with self.database.transaction() as tx:
+                found = await tx.connection.execute(
+                    text(
+                        "SELECT heir_id FROM heirs WHERE person_id = :id AND number IS NOT NULL"
+                        " AND approved_at IS NOT NULL AND replaced_at IS NULL"
+                    ),
+                    {"id": self._who(person)},
+                )
+                for heir_id in found.scalars():
+                    await heirs.propose_end(tx, self.who("township", "t"), heir_id, reason="公证书被撤销")
+                    await heirs.approve_end(tx, self.who("civil_affairs", "c"), heir_id)
+
+        self.run(end())
 
     @rule(wrong=_WHO, right=_WHO, first=_MONTH, order=st.permutations([0, 1]), at_once=st.booleans())
     def two_ids_turn_out_to_be_one_person(
@@ -509,6 +529,7 @@ class Disbursement(RuleBasedStateMachine):
                     continue
                 broken = rows(await tx.connection.execute(text(promise.sql)))
                 assert not broken, (promise.name, broken)
+            assert not rows(await tx.connection.execute(_SAID_OTHERWISE)), "why nobody can be paid is one thing"
             disallowed = {
                 (row.person_id, Period.of(row.period)): row.amount_fen
                 for row in await tx.connection.execute(

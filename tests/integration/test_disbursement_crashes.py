@@ -27,7 +27,7 @@ from services.disbursement.handlers.dispatch import Bound, mark_sent, prepare_ba
 from services.disbursement.payments import payment_id
 from services.disbursement.workers import Following, Sending
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import Person, World, world
+from tests.integration.disbursement import Person, World, handed_over, world
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ async def run_until_paid(here: World, person: Person) -> None:
     async def all_settled() -> bool:
         while await worker.prepare():
             pass
-        await worker.hand_over()
+        await handed_over(worker)
         return {p["status"] for p in await person.payments()} == {"settled"}
 
     await eventually(all_settled)
@@ -123,7 +123,7 @@ async def test_killed_around_the_banks_acceptance_every_payment_is_made_once(
     dying = sending(here, crash(platform(here)))
     await dying.prepare()
     with pytest.raises(Killed):
-        await dying.hand_over()
+        await handed_over(dying)
     await run_until_paid(here, person)
     await assert_paid_once(here, person)
 
@@ -148,7 +148,7 @@ async def test_a_batch_accepted_without_an_answer_is_asked_for_and_paid_once(her
     await here.bank.post("/v1/faults", json={"timeout_after_accept_rate": 1})
     worker = sending(here)
     await worker.prepare()
-    await worker.hand_over()
+    await handed_over(worker)
     [batch] = await here.sql("SELECT state, attempts FROM batches ORDER BY prepared_at DESC LIMIT 1")
     assert batch == {"state": "unknown", "attempts": 1}
     await run_until_paid(here, person)
@@ -160,7 +160,7 @@ async def test_a_bank_that_answers_500_is_asked_again_until_it_accepts(here: Wor
     await here.bank.post("/v1/faults", json={"http_500_rate": 1})
     worker = sending(here)
     await worker.prepare()
-    await worker.hand_over()
+    await handed_over(worker)
     assert await here.transfers_to(person.account) == []
     await here.bank.post("/v1/faults", json={"http_500_rate": 0.5})
     await run_until_paid(here, person)
@@ -172,8 +172,8 @@ async def test_two_processes_that_send_at_once_pay_once(here: World) -> None:
     one, two = sending(here), sending(here)
     await one.prepare()
     await two.prepare()
-    await one.hand_over()
-    await two.hand_over()
+    await handed_over(one)
+    await handed_over(two)
     await run_until_paid(here, person)
     await assert_paid_once(here, person)
 
@@ -199,7 +199,7 @@ async def test_a_restored_database_mints_the_same_payments_and_the_bank_pays_non
     worker = sending(here)
     while await worker.prepare():
         pass
-    await worker.hand_over()
+    await handed_over(worker)
     following = Following(here.database, here.settings, platform(here))
 
     async def all_settled() -> bool:
@@ -241,7 +241,7 @@ async def test_a_batch_that_the_bank_refuses_is_a_case_and_sent_anew_once_it_is_
     person, _ = await submitted_person(here)
     worker = sending(here, RefusedForItsKey(platform(here)))
     await worker.prepare()
-    await worker.hand_over()
+    await handed_over(worker)
     [case] = (await here.get(f"/v1/cases?kind=batch_refused&area={person.area}"))["items"]
     assert case["detail"]["because"] == "the bank answered 401"
     assert {p["status"] for p in await person.payments()} == {"sent"}
@@ -268,7 +268,7 @@ async def test_a_refused_batch_that_the_bank_has_after_all_counts_as_accepted(he
     person, _ = await submitted_person(here)
     worker = sending(here, AcceptsAndRefuses(platform(here)))
     await worker.prepare()
-    await worker.hand_over()
+    await handed_over(worker)
     [case] = (await here.get(f"/v1/cases?kind=batch_refused&area={person.area}"))["items"]
     found = await here.post(f"/v1/batches/{case['subject']}/recall", "finance", reason="银行确认已受理")
     assert found["status"] == "accepted"

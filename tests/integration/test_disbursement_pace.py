@@ -1,22 +1,25 @@
-"""The pace that is set towards the bank, by its own times of receipt. A slow machine only keeps it better."""
+"""How batches go to the bank side by side: past one that it does not answer for, and at the pace that is set, by its
+own times of receipt. A slow machine only keeps it better."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from libs.common.clock import utc_now
+from services.disbursement.bank import AcceptedTransfer, Bank, Batch, Statement
 from services.disbursement.workers import Sending
 from tests.chaos.people import insert_people
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import World, world
 
-PAYMENTS = 60
+PAYMENTS = 30
 BATCH = 5
-A_SECOND = 30
+A_SECOND = 5  # so slow that whoever knows of no pace is done long before
 AVERAGED_OVER_S = 0.5
 
 
@@ -42,7 +45,7 @@ async def test_two_workers_together_hand_the_bank_no_more_payments_a_second_than
         for worker in (sending.preparing, sending.handing_over)
     ]
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    received = await eventually(lambda: _all_received(here), within_s=60)
+    received = await eventually(lambda: _received(here, PAYMENTS), within_s=60)
     for worker in workers:
         worker.stop()
     await asyncio.gather(*running)
@@ -54,8 +57,53 @@ async def test_two_workers_together_hand_the_bank_no_more_payments_a_second_than
     await here.invariants_hold()
 
 
-async def _all_received(here: World) -> list[datetime] | None:
-    """When the bank received each, once it has as many as were submitted."""
+class SilentAboutTheFirst:
+    """A bank that does not answer for the first batch until it is let."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank = bank
+        self._is_first = True
+        self.answers = asyncio.Event()
+
+    async def send(self, batch: Batch) -> None:
+        is_first, self._is_first = self._is_first, False
+        if is_first:
+            await self.answers.wait()
+        await self._bank.send(batch)
+
+    async def statement(self, batch_id: UUID) -> Statement | None:
+        return await self._bank.statement(batch_id)
+
+    async def accepted_since(self, since: datetime | None) -> list[AcceptedTransfer]:
+        return await self._bank.accepted_since(since)
+
+
+async def test_a_batch_that_the_bank_does_not_answer_for_holds_no_other(here: World) -> None:
+    area = here.county()
+    await insert_people(here.database, here.sealer, area, 12)
+    await here.funded(area)
+    await here.heard()
+    await here.submitted(area, "2026-03")
+    bank = SilentAboutTheFirst(here.app.state.bank)
+    settings = here.settings.model_copy(update={"bank_batch_size": 1})
+    sending = Sending(here.database, settings, here.sealer, bank)
+    running = [asyncio.create_task(worker.run()) for worker in (sending.preparing, sending.handing_over)]
+    assert len(await eventually(lambda: _received(here, 11))) == 11
+    # What is with the bank in the end is waited for.
+    sending.preparing.stop()
+    sending.handing_over.stop()
+    bank.answers.set()
+    await asyncio.gather(*running)
+    states = await here.sql(
+        "SELECT state, count(*) AS batches FROM batches JOIN cycles c USING (cycle_id)"
+        " WHERE c.area = :area GROUP BY state",
+        area=area,
+    )
+    assert states == [{"state": "accepted", "batches": 12}]
+
+
+async def _received(here: World, payments: int) -> list[datetime] | None:
+    """When the bank received each of all, once it has so many."""
     items = (await here.bank.get("/v1/transfers")).json()["items"]
     received = sorted(datetime.fromisoformat(item["accepted_at"]) for item in items)
-    return received if len(received) >= PAYMENTS else None
+    return received if len(received) >= payments else None

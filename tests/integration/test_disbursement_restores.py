@@ -10,7 +10,7 @@ from sqlalchemy import text
 from services.disbursement.bank import OneCardPlatform
 from services.disbursement.workers import Following, Sending
 from tests.conftest import Databases, Issuer, eventually
-from tests.integration.disbursement import Person, World, world
+from tests.integration.disbursement import Person, World, handed_over, world
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def sent(here: World, cycle_id: str) -> None:
         await worker.submit()
         while await worker.prepare():
             pass
-        await worker.hand_over()
+        await handed_over(worker)
         return (await here.get(f"/v1/cycles/{cycle_id}"))["counts"]["pending"] == 0
 
     await eventually(is_sent)

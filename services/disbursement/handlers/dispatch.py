@@ -38,8 +38,6 @@ _BATCHES_AT_ONCE = 4
 """How many are prepared in one transaction."""
 _BATCHES_AHEAD = 16
 """How many may wait for the bank before more payments are bound to an account."""
-_BATCHES_IN_FLIGHT = 8
-"""How many one worker hands over at once."""
 _MADE_UP_FOR = timedelta(seconds=0.5)
 
 
@@ -120,7 +118,7 @@ async def mark_sent(
             " AS b (payment_id, month, batch_id)"
             " WHERE p.payment_id = b.payment_id AND p.period = b.month"
             " AND p.cycle_id = :cycle_id AND p.status = 'pending' AND y.person_id = p.person_id"
-            " AND NOT (:by_us AND (y.obstacle IS NOT NULL OR y.failed_version IS NOT DISTINCT FROM y.version))"
+            " AND NOT (:by_us AND y.obstacle IS NOT NULL)"
             " RETURNING p.batch_id, p.payment_id, p.person_id, p.period, p.subsidy, p.amount_fen, p.offset_fen,"
             " p.book_area, p.book_year, y.holder_name, y.bank, y.number, y.phone"
         ),
@@ -234,12 +232,12 @@ class Claimed:
     request: str
 
 
-async def claim_batches(tx: Transaction, settings: Settings) -> list[Claimed]:
+async def claim_batches(tx: Transaction, settings: Settings, *, at_most: int) -> list[Claimed]:
     """Batches for REST that the bank has not acknowledged and that are due to be handed over (again). Nobody else
     takes them as long as the bank may take to answer; whoever dies meanwhile leaves them to the next. Where the bank is
-    to be spared they are one at a time, and none before its turn."""
+    to be spared, none before its turn."""
     pace = settings.bank_payments_a_second
-    if pace and not await _may_be_handed_more(tx):
+    if not at_most or (pace and not await _may_be_handed_more(tx)):
         return []
     found = await tx.connection.execute(
         text(
@@ -250,7 +248,7 @@ async def claim_batches(tx: Transaction, settings: Settings) -> list[Claimed]:
             " ORDER BY b.due_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED)"
             " RETURNING batch_id, state = 'unknown' AS asked_before, request, payments"
         ),
-        {"now": tx.now, "claim_s": settings.bank_timeout_s, "limit": 1 if pace else _BATCHES_IN_FLIGHT},
+        {"now": tx.now, "claim_s": settings.bank_timeout_s, "limit": at_most},
     )
     claimed = found.all()
     if pace and claimed:
@@ -278,13 +276,8 @@ async def _keep_pace(tx: Transaction, taken_s: float) -> None:
     )
 
 
-async def hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Sequence[Claimed]) -> None:
-    """Hands batches to the bank, side by side."""
-    await asyncio.gather(*(_hand_over(database, bank, sealer, batch) for batch in claimed))
-
-
-async def _hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Claimed) -> None:
-    """No answer: the next time its statement is asked for first, then it is sent again."""
+async def hand_over(database: Database, bank: Bank, sealer: Sealer, claimed: Claimed) -> None:
+    """Hands a batch to the bank. No answer: the next time its statement is asked for first, then it is sent again."""
 
     def opened() -> Batch:
         return Batch.model_validate_json(sealer.open(claimed.request, "batches", claimed.batch_id, "request"))

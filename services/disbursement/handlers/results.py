@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -227,45 +227,56 @@ async def _note_late_settlement(tx: Transaction, payment: dict[str, Any], told: 
 
 async def _block_accounts(tx: Transaction, changes: Sequence[_Change]) -> None:
     """Nothing more is sent to these accounts until there is a newer version of each; the entitlements stand."""
-    for change in changes:
-        payment = change.payment
-        await tx.connection.execute(
-            text(
-                "UPDATE payees SET failed_version = :payee_version, failed_code = :code"
-                " WHERE person_id = :person_id AND coalesce(failed_version, 0) <= :payee_version"
-                " AND version >= :payee_version"
-            ),
-            {
-                "person_id": payment["person_id"],
-                "payee_version": payment["payee_version"],
-                "code": change.told.code,
-            },
-        )
-        await tx.connection.execute(
-            text("UPDATE heirs SET failed_version = version WHERE person_id = :person_id AND version = :payee_version"),
-            {"person_id": payment["person_id"], "payee_version": payment["payee_version"]},
-        )
+    if changes:
+        codes = [change.told.code for change in changes]
+        await tx.connection.execute(_BLOCK, _accounts(change.payment for change in changes) | {"codes": codes})
 
 
 async def _unblock_accounts(tx: Transaction, settled: Sequence[dict[str, Any]]) -> None:
     """What was told to have failed arrived after all: the account can be paid to, unless another payment failed."""
-    if not settled:
-        return
-    accounts = {
-        "person_ids": [payment["person_id"] for payment in settled],
-        "versions": [payment["payee_version"] for payment in settled],
-    }
-    for table, marks in (("payees", "failed_version = NULL, failed_code = NULL"), ("heirs", "failed_version = NULL")):
-        await tx.connection.execute(
-            text(
-                f"UPDATE {table} a SET {marks}"  # noqa: S608 (constants)
-                " FROM unnest(CAST(:person_ids AS text[]), CAST(:versions AS bigint[])) AS s (person_id, version)"
-                " WHERE a.person_id = s.person_id AND a.failed_version = s.version AND NOT EXISTS (SELECT FROM"
-                " payments p WHERE p.person_id = s.person_id AND p.payee_version = s.version"
-                " AND p.status IN ('failed', 'returned'))"
-            ),
-            accounts,
-        )
+    if settled:
+        await tx.connection.execute(_UNBLOCK, _accounts(settled))
+
+
+def _accounts(payments: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Which version of whose account each was sent to."""
+    sent_to = [(payment["person_id"], payment["payee_version"]) for payment in payments]
+    return {"person_ids": [person_id for person_id, _ in sent_to], "versions": [version for _, version in sent_to]}
+
+
+_BLOCK = text(
+    """
+    WITH told AS (
+        SELECT * FROM unnest(CAST(:person_ids AS text[]), CAST(:versions AS bigint[]), CAST(:codes AS text[]))
+            AS t (person_id, version, code)
+    ),
+    newest AS (
+        SELECT DISTINCT ON (person_id) t.* FROM told t JOIN payees p USING (person_id)
+        WHERE t.version BETWEEN coalesce(p.failed_version, 0) AND p.version ORDER BY person_id, t.version DESC
+    ),
+    blocked AS (
+        UPDATE payees p SET failed_version = n.version, failed_code = n.code FROM newest n
+        WHERE p.person_id = n.person_id
+    )
+    UPDATE heirs h SET failed_version = h.version FROM told t
+    WHERE h.person_id = t.person_id AND h.version = t.version
+    """
+)
+_UNBLOCK = text(
+    """
+    WITH proven AS (
+        SELECT t.* FROM unnest(CAST(:person_ids AS text[]), CAST(:versions AS bigint[])) AS t (person_id, version)
+        WHERE NOT EXISTS (SELECT FROM payments p WHERE p.person_id = t.person_id AND p.payee_version = t.version
+                          AND p.status IN ('failed', 'returned'))
+    ),
+    payable AS (
+        UPDATE payees p SET failed_version = NULL, failed_code = NULL FROM proven t
+        WHERE p.person_id = t.person_id AND p.failed_version = t.version
+    )
+    UPDATE heirs h SET failed_version = NULL FROM proven t
+    WHERE h.person_id = t.person_id AND h.failed_version = t.version
+    """
+)
 
 
 async def _open_contradiction(tx: Transaction, payment: dict[str, Any], told: BankResult, contradiction: str) -> None:

@@ -132,12 +132,14 @@ SELECT p.person_id, p.area,
        CASE WHEN h.heir_id IS NULL THEN p.number ELSE h.number END AS number,
        CASE WHEN h.heir_id IS NULL THEN p.number_last4 ELSE h.number_last4 END AS number_last4,
        CASE WHEN h.heir_id IS NULL THEN p.phone ELSE h.phone END AS phone,
-       CASE WHEN h.heir_id IS NULL THEN p.obstacle WHEN h.number IS NULL THEN 'heir_awaited' END AS obstacle,
-       CASE WHEN h.heir_id IS NULL THEN p.failed_version ELSE h.failed_version END AS failed_version
+       CASE WHEN h.heir_id IS NULL THEN coalesce(p.obstacle, CASE WHEN p.failed_version = p.version THEN 'account_failed' END)
+            WHEN h.number IS NULL THEN 'heir_awaited'
+            WHEN h.failed_version = h.version THEN 'account_failed'
+       END AS obstacle
 FROM payees p
 LEFT JOIN heirs h ON h.person_id = p.person_id AND h.approved_at IS NOT NULL AND h.replaced_at IS NULL;
 
--- Whom nothing can be paid to now, and why.
+-- Those of them whom nothing can be paid to, and why, without asking all the others.
 CREATE VIEW unpayable AS
 SELECT p.person_id, coalesce(p.obstacle, 'account_failed') AS obstacle
 FROM payees p

@@ -12,22 +12,25 @@ scope AS (
     SELECT DISTINCT person_id, subsidy FROM candidates
 ),
 /* months */,
-/* judged */,
+/* holds */,
 stopped AS (
-    SELECT c.payment_id, c.period, j.finding_id,
+    SELECT c.payment_id, c.period, h.finding_id,
            CASE
-               WHEN j.hold_kind IS NOT NULL THEN j.hold_kind
-               WHEN j.obstacle IS NOT NULL THEN j.obstacle
-               WHEN j.entitled_fen - j.paid_fen < c.amount_fen THEN 'reduced'
-               WHEN j.area NOT LIKE c.cycle_area || '%' THEN 'moved'
+               WHEN h.hold_kind IS NOT NULL THEN h.hold_kind
+               WHEN y.obstacle IS NOT NULL THEN y.obstacle
+               WHEN m.entitled_fen - m.paid_fen < c.amount_fen THEN 'reduced'
+               WHEN m.area NOT LIKE c.cycle_area || '%' THEN 'moved'
                ELSE 'on_its_way'
            END AS reason
     FROM candidates c
-    JOIN judged j USING (person_id, subsidy, period)
-    WHERE j.hold_kind IS NOT NULL OR j.obstacle IS NOT NULL
-       OR j.entitled_fen - j.paid_fen < c.amount_fen OR j.area NOT LIKE c.cycle_area || '%'
-       OR j.sent_fen > 0
-       OR j.pending_fen > c.amount_fen AND EXISTS (
+    JOIN months m USING (person_id, subsidy, period)
+    LEFT JOIN holds h ON h.person_id = c.person_id AND h.subsidy = c.subsidy AND h.hold_from <= c.period
+    -- Not the view of all who are unpayable: of a month that has no statistics yet it would be read payment by payment.
+    LEFT JOIN payable_to y ON y.person_id = c.person_id
+    WHERE h.hold_kind IS NOT NULL OR y.obstacle IS NOT NULL
+       OR m.entitled_fen - m.paid_fen < c.amount_fen OR m.area NOT LIKE c.cycle_area || '%'
+       OR m.sent_fen > 0
+       OR m.pending_fen > c.amount_fen AND EXISTS (
               SELECT FROM payments o
               WHERE o.person_id = c.person_id AND o.subsidy = c.subsidy AND o.period = c.period
                 AND o.status = 'pending' AND o.attempt < c.attempt

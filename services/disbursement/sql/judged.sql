@@ -1,35 +1,5 @@
 -- Common table expressions behind `months` (sql/recorded.sql): what stands in the way of paying each.
-holds AS (
-    SELECT DISTINCT ON (person_id, subsidy) *
-    FROM (
-        SELECT f.person_id, held AS subsidy, f.finding_id, f.kind AS hold_kind, f.hold_from
-        FROM findings f
-        CROSS JOIN LATERAL unnest(f.subsidies) AS held
-        WHERE f.lifted_at IS NULL
-        UNION ALL
-        -- An event about the person that could not be taken in may be a stop.
-        SELECT about.person_id, held, NULL, 'event_unread', DATE '0001-01-01'
-        FROM dead_letters d
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN d.event_id IS NOT NULL THEN convert_from(d.body, 'UTF8')::jsonb END AS event
-        ) AS unread
-        CROSS JOIN LATERAL (
-            SELECT event ->> 'subject'
-            UNION ALL
-            SELECT jsonb_path_query(event, '$.data.recipients[*].person_id') #>> '{}' -- a portion is about many
-        ) AS about (person_id)
-        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
-        WHERE d.resolved_at IS NULL
-        UNION ALL
-        -- Nor can eligibility judge whoever an event that it could not take in is about.
-        SELECT b.person_id, held, NULL, 'judgement_blocked', DATE '0001-01-01'
-        FROM blocked_judgements b
-        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
-        WHERE b.blocked
-    ) AS reasons
-    WHERE person_id IN (SELECT person_id FROM scope)
-    ORDER BY person_id, subsidy, hold_from
-),
+/* holds */,
 judged AS (
     SELECT m.*, h.finding_id, h.hold_kind, u.obstacle
     FROM months m
