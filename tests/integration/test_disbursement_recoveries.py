@@ -288,6 +288,9 @@ async def test_an_heir_is_ended_by_two_with_a_reason_and_the_account_of_before_i
     ending = f"/v1/heirs/{listed['heir_id']}/ending"
     early = await here.call("POST", f"{ending}/approval", "civil_affairs", sub="approver")
     assert early.status_code == 409
+    await here.post(ending, "township", sub="proposer", reason="误提")
+    refused = await here.post(f"{ending}/refusal", "civil_affairs", sub="approver", reason="证明有效")
+    assert refused["status"] == "approved"
     await here.post(ending, "township", sub="proposer", reason="公证书被撤销")
     own = await here.call("POST", f"{ending}/approval", "civil_affairs", sub="proposer")
     assert own.status_code == 403
@@ -358,6 +361,22 @@ async def test_a_plan_that_is_not_kept_or_covers_no_more_what_is_claimed_is_a_ca
     assert await behind("2026-06-02") == [(5_000, 3_000)]
     await here.post(f"{path}/plan", "civil_affairs", instalments=[{"due_on": "2026-07-01", "amount_fen": 8_000}])
     assert await behind("2026-06-03") == []
+
+
+async def test_a_write_off_that_is_refused_lets_another_be_proposed(here: World) -> None:
+    person = await paid_person(here)
+    case = await claimed(here, person, "2026-01")
+    path = f"/v1/recoveries/{case['recovery_id']}/write-off"
+    none = await here.call("POST", f"{path}/refusal", "finance", reason="x")
+    assert none.status_code == 409
+    await here.post(path, "civil_affairs", sub="proposer", reason="无力偿还")
+    await here.post(f"{path}/refusal", "finance", sub="approver", reason="尚有收入")
+    gone = await here.call("POST", f"{path}/approval", "finance", sub="approver")
+    assert gone.status_code == 409
+    await here.post(path, "civil_affairs", sub="proposer", amount_fen=4_000, reason="部分无力偿还")
+    await here.post(f"{path}/approval", "finance", sub="approver")
+    again = await here.get(f"/v1/recoveries/{case['recovery_id']}")
+    assert (again["written_off_fen"], again["outstanding_fen"]) == (4_000, 6_000)
 
 
 @pytest.mark.parametrize("repaid_fen", [3_000, 10_000])

@@ -42,7 +42,7 @@ class NewHeir(BaseModel):
     document_no: str = Field(min_length=1, max_length=100, description="the document that proves the inheritance")
 
 
-class End(BaseModel):
+class Because(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=1000, description="with the document that says so")
@@ -87,7 +87,7 @@ async def approve(heir_id: UUID, tx: Tx, civil_affairs: CivilAffairs) -> dict[st
 
 
 @api.post("/heirs/{heir_id}/ending", status_code=status.HTTP_202_ACCEPTED)
-async def propose_end(heir_id: UUID, body: End, tx: Tx, proposer: Proposer) -> dict[str, Any]:
+async def propose_end(heir_id: UUID, body: Because, tx: Tx, proposer: Proposer) -> dict[str, Any]:
     """Proposes that an heir is none any more; a second person approves. One that is only proposed ends at once."""
     return await handlers.propose_end(tx, proposer, heir_id, reason=body.reason)
 
@@ -96,3 +96,9 @@ async def propose_end(heir_id: UUID, body: End, tx: Tx, proposer: Proposer) -> d
 async def approve_end(heir_id: UUID, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     """From now on nothing is paid to this heir."""
     return await handlers.approve_end(tx, civil_affairs, heir_id)
+
+
+@api.post("/heirs/{heir_id}/ending/refusal")
+async def refuse_end(heir_id: UUID, body: Because, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+    """The heir stays one."""
+    return await handlers.refuse_end(tx, civil_affairs, heir_id, reason=body.reason)

@@ -71,7 +71,7 @@ class NewRecovery(BaseModel):
     months: list[ClaimedMonth | Period] = Field(min_length=1, max_length=240)
 
 
-class Withdrawal(BaseModel):
+class Because(BaseModel):
     reason: str = Field(min_length=1, max_length=1000)
 
 
@@ -132,7 +132,7 @@ async def open_recovery(body: NewRecovery, tx: Tx, civil_affairs: CivilAffairs) 
 
 
 @api.post("/{recovery_id}/withdrawal")
-async def withdraw(recovery_id: UUID, body: Withdrawal, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
+async def withdraw(recovery_id: UUID, body: Because, tx: Tx, civil_affairs: CivilAffairs) -> dict[str, Any]:
     """The decision does not stand: what it claimed is due, and what was repaid is owed to the person again."""
     await decisions.withdraw_decision(tx, civil_affairs, recovery_id, reason=body.reason, on=business_today())
     return await _shown(tx, recovery_id)
@@ -206,6 +206,13 @@ async def propose_write_off(recovery_id: UUID, body: WriteOff, tx: Tx, proposer:
 async def approve_write_off(recovery_id: UUID, tx: Tx, finance: Finance) -> dict[str, Any]:
     """Finance approves, and another person than proposed it."""
     await handlers.approve_write_off(tx, finance, recovery_id, on=business_today())
+    return await _shown(tx, recovery_id)
+
+
+@api.post("/{recovery_id}/write-off/refusal")
+async def refuse_write_off(recovery_id: UUID, body: Because, tx: Tx, finance: Finance) -> dict[str, Any]:
+    """Finance refuses what was proposed; another amount may be proposed."""
+    await handlers.refuse_write_off(tx, finance, recovery_id, reason=body.reason)
     return await _shown(tx, recovery_id)
 
 

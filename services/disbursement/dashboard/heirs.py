@@ -112,6 +112,7 @@ def _end(desk: Desk, row: Mapping[str, Any]) -> None:
         form(desk, path, [Field("reason", "终止理由")], button="提出终止", done=again, primary=False)
     if row["status"] == "ending" and desk.role == "civil_affairs":
         deed(desk, "批准终止", f"{path}/approval", done=again, sure="以后的应发款项不再发给此人。")
+        form(desk, f"{path}/refusal", [Field("reason", "不同意的理由")], button="不同意终止", done=again, primary=False)
 
 
 def _path(person_id: str) -> str:

@@ -188,6 +188,8 @@ def _work_on(desk: Desk, case: Mapping[str, Any], path: str) -> None:
         )
     if desk.role == "finance" and proposed:
         deed(desk, "批准核销", f"{path}/write-off/approval", done=again, sure="批准核销须由另一人办理，确定批准？")
+        refusal = [Field("reason", "不同意的理由")]
+        form(desk, f"{path}/write-off/refusal", refusal, button="不同意核销", done=again, primary=False)
 
 
 _PLAN = [

@@ -220,6 +220,18 @@ async def approve_end(tx: Transaction, principal: Principal, heir_id: UUID) -> d
     return {"heir_id": heir_id, "person_id": row.person_id, "status": "replaced"}
 
 
+async def refuse_end(tx: Transaction, principal: Principal, heir_id: UUID, *, reason: str) -> dict[str, Any]:
+    """The heir stays one. NotFound, Conflict."""
+    row = await _locked(tx, principal, heir_id)
+    if row.end_proposed_by is None:
+        raise Conflict("its end is not proposed")
+    await tx.connection.execute(
+        text("UPDATE heirs SET end_reason = NULL, end_proposed_by = NULL WHERE heir_id = :id"), {"id": heir_id}
+    )
+    await audit.record(tx, principal, "refuse end of heir", str(heir_id), person_id=row.person_id, reason=reason)
+    return {"heir_id": heir_id, "person_id": row.person_id, "status": "approved"}
+
+
 async def _locked(tx: Transaction, principal: Principal, heir_id: UUID) -> Any:
     """The heir's row, its person locked. NotFound, Conflict for one that was replaced."""
     of_whom = text("SELECT person_id FROM heirs WHERE heir_id = :id")

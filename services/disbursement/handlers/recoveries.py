@@ -195,6 +195,23 @@ async def approve_write_off(tx: Transaction, principal: Principal, recovery_id: 
     await audit.record(tx, principal, "approve write-off", str(recovery_id), person_id=case["person_id"])
 
 
+async def refuse_write_off(tx: Transaction, principal: Principal, recovery_id: UUID, *, reason: str) -> None:
+    """What was proposed is not written off; another amount may be proposed. Conflict."""
+    case = await load_locked(tx, principal, recovery_id)
+    refused = await tx.connection.execute(
+        text(
+            "DELETE FROM write_offs WHERE recovery_id = :id AND approved_at IS NULL RETURNING amount_fen, proposed_by"
+        ),
+        {"id": recovery_id},
+    )
+    proposed = refused.mappings().one_or_none()
+    if proposed is None:
+        raise Conflict("no write-off is proposed")
+    await audit.record(
+        tx, principal, "refuse write-off", str(recovery_id), person_id=case["person_id"], reason=reason, **proposed
+    )
+
+
 async def reduce_outstanding(
     tx: Transaction,
     case: dict[str, Any],
