@@ -105,8 +105,9 @@ async def review_overpayments(
         told_by = f"decision/{cause}" if cause else f"entitlement/{told.version if told else 0}"
         beyond = excess.get((person_id, subsidy), {})
         changed = review_claims(beyond, cases, why)
-        told = {case.key for case in changed}
-        for case in (*changed, *(case for case in cases if case.key == str(withdrawn) and case.key not in told)):
+        if withdrawn is not None and str(withdrawn) not in {case.key for case in changed}:
+            changed += [case for case in cases if case.key == str(withdrawn)]
+        for case in changed:
             again_fen = due_again_fen(case, beyond)
             if case.key is None:
                 case = await _open(tx, person_id, subsidy, case, sources, on=on)
