@@ -8,18 +8,20 @@ holds AS (
         WHERE f.lifted_at IS NULL
         UNION ALL
         -- An event about the person that could not be taken in may be a stop.
-        SELECT about.person_id, held, NULL, 'event_unread', DATE '0001-01-01'
-        FROM dead_letters d
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN d.event_id IS NOT NULL THEN convert_from(d.body, 'UTF8')::jsonb END AS event
-        ) AS unread
-        CROSS JOIN LATERAL (
-            SELECT event ->> 'subject'
-            UNION ALL
-            SELECT jsonb_path_query(event, '$.data.recipients[*].person_id') #>> '{}' -- a portion is about many
-        ) AS about (person_id)
+        SELECT CASE WHEN event_id IS NOT NULL THEN convert_from(body, 'UTF8')::jsonb ->> 'subject' END,
+               held, NULL, 'event_unread', DATE '0001-01-01'
+        FROM dead_letters
         CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
-        WHERE d.resolved_at IS NULL
+        WHERE resolved_at IS NULL
+        UNION ALL
+        -- A portion is about many.
+        SELECT person_id #>> '{}', held, NULL, 'event_unread', DATE '0001-01-01'
+        FROM dead_letters
+        CROSS JOIN LATERAL jsonb_path_query(
+            CASE WHEN event_id IS NOT NULL THEN convert_from(body, 'UTF8')::jsonb END, '$.data.recipients[*].person_id'
+        ) AS person_id
+        CROSS JOIN (VALUES ('living'), ('care')) AS each_of (held)
+        WHERE resolved_at IS NULL
         UNION ALL
         -- Nor can eligibility judge whoever an event that it could not take in is about.
         SELECT b.person_id, held, NULL, 'judgement_blocked', DATE '0001-01-01'
