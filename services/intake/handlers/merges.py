@@ -30,7 +30,7 @@ from services.intake.vault import Vault
 
 _RESIDENT_ID_DIGITS = 18
 _OF_A_PERSON = (
-    "applications", "applied_subsidies", "accounts", "guardians", "changes", "objections", "transfers",
+    "applications", "accounts", "guardians", "changes", "objections", "transfers",
     "certificate_issues", "vouchings", "registers", "register_leads",
 )  # fmt: skip
 

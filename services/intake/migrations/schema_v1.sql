@@ -136,14 +136,14 @@ CREATE TABLE applications (
     CONSTRAINT of_a_roster CHECK ((channel = 'roster') = (import_id IS NOT NULL)),
     CONSTRAINT granted_as_applied CHECK (granted <@ subsidies),
     CONSTRAINT reason_of_refusal CHECK (status NOT IN ('rejected', 'returned') OR reason IS NOT NULL),
-    CONSTRAINT withdrawn_on_a_day CHECK ((status = 'withdrawn') = (withdrawn_on IS NOT NULL))
+    CONSTRAINT withdrawn_on_a_day CHECK ((status = 'withdrawn') = (withdrawn_on IS NOT NULL)),
+    CONSTRAINT applications_by_person UNIQUE (person_id, application_id)
 );
 CREATE INDEX applications_by_area ON applications (area text_pattern_ops, application_id);
 CREATE INDEX applications_by_accepting_area ON applications (accepted_area text_pattern_ops, application_id)
     WHERE accepted_area IS NOT NULL;
 CREATE INDEX applications_by_account ON applications (account_token)
     WHERE account_token IS NOT NULL AND status IN ('submitted', 'in_review', 'returned');
-CREATE INDEX applications_by_person ON applications (person_id);
 CREATE INDEX applications_by_submitter ON applications (submitted_by, application_id);
 CREATE INDEX applications_under_review ON applications (due_on) WHERE status IN ('submitted', 'in_review');
 
@@ -166,13 +166,15 @@ CREATE INDEX roster_entries_waiting ON roster_entries (person_id) WHERE state = 
 
 -- What became of each subsidy applied for. Open or granted, a person has each at most once.
 CREATE TABLE applied_subsidies (
-    application_id uuid NOT NULL REFERENCES applications,
+    application_id uuid NOT NULL,
     subsidy        text NOT NULL CHECK (subsidy IN ('living', 'care')),
-    person_id      text NOT NULL REFERENCES persons,
+    -- Always the application's own.
+    person_id      text NOT NULL,
     state          text NOT NULL CHECK (state IN ('open', 'granted', 'refused', 'closed', 'ended')),
     -- The newest entitlement known when it was granted: only a later one can tell that the spell has ended.
     granted_after_version bigint,
     PRIMARY KEY (application_id, subsidy),
+    FOREIGN KEY (person_id, application_id) REFERENCES applications (person_id, application_id) ON UPDATE CASCADE,
     CHECK (state <> 'granted' OR granted_after_version IS NOT NULL)
 );
 CREATE UNIQUE INDEX once_open_or_granted ON applied_subsidies (person_id, subsidy) WHERE state IN ('open', 'granted');
