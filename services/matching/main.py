@@ -15,10 +15,10 @@ from services.matching.engine import DuckDb, Engine
 from services.matching.evidence import LARGEST_BYTES as LARGEST_EVIDENCE_BYTES
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import NoFaces, SimulatedFaces
+from services.matching.feed_intake import FeedIntake
 from services.matching.feeds import FeedFolder
 from services.matching.handlers.comparisons import Workshop
 from services.matching.handlers.escalations import escalate_overdue
-from services.matching.handlers.feeds import FeedIntake
 from services.matching.handlers.findings import flag_overdue
 from services.matching.handlers.outreach import lapse_outreach
 from services.matching.handlers.proofs import call_for_proofs

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import signal
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from uuid import UUID, uuid4
 import pyarrow.parquet as pq
 import pytest
 
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from services.matching.apart import DiedApart, Standby, apart
 from services.matching.feeds import FeedFolder
 from tests.conftest import eventually
@@ -126,6 +128,21 @@ async def test_a_snapshot_half_the_usual_size_is_quarantined_until_a_person_rele
     assert half["feed_id"] in {item["feed_id"] for item in (await matching.compare())["inputs"]}
 
 
+async def test_how_far_a_snapshot_may_shrink_is_the_policy_of_its_area(matching: Matching) -> None:
+    values = tuple(
+        PolicyValue(parameter=f"feed.shrunken_{name}", since=date(2026, 4, 1), value=value)
+        for name, value in (("percent", 60), ("rows", 3))
+    )
+    await matching.hear(PolicyChanged(version=1, area=COUNTY, policy_version="a", values=values))
+    everybody = people(matching, 20)
+    sizes = {"2026-03-31": 20, "2026-04-30": 10, "2026-05-31": 4}
+    statuses = []
+    for as_of, size in sizes.items():
+        feed = await matching.upload("deaths", deaths_csv(*everybody[:size]), mode="snapshot", as_of=as_of)
+        statuses.append(feed.json()["status"])
+    assert statuses == ["ready", "ready", "quarantined"]
+
+
 async def test_a_quarantined_snapshot_that_is_refused_is_never_compared(matching: Matching) -> None:
     rows = people(matching, 20)
     await matching.upload("deaths", deaths_csv(*rows), mode="snapshot", as_of="2026-03-31")
@@ -149,7 +166,7 @@ async def test_a_quarantined_snapshot_asserts_no_fact(matching: Matching) -> Non
 @pytest.fixture
 def behind_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file is taken in behind the answer, in a process of its own, as large ones are."""
-    monkeypatch.setattr("services.matching.handlers.feeds._SMALL_BYTES", 0)
+    monkeypatch.setattr("services.matching.feed_intake._SMALL_BYTES", 0)
     monkeypatch.setattr("services.matching.api.feeds.AT_ONCE_BYTES", 0)
 
 
@@ -209,7 +226,7 @@ async def test_a_file_that_defeats_its_reader_again_and_again_is_refused_and_the
     async def dies(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr("services.matching.handlers.feeds.apart", dies)
+    monkeypatch.setattr("services.matching.feed_intake.apart", dies)
     intake = matching.running.app.state.parts.intake
     feed = (await matching.upload("deaths", deaths_csv(*people(matching, 1)))).json()
     working = asyncio.create_task(intake.run())
@@ -248,7 +265,7 @@ def test_what_an_upload_that_broke_off_left_is_deleted_and_what_is_waited_for_is
 
 
 async def test_what_is_refused_apart_is_refused_with_its_reason(matching: Matching, monkeypatch: Any) -> None:
-    monkeypatch.setattr("services.matching.handlers.feeds._SMALL_BYTES", 0)
+    monkeypatch.setattr("services.matching.feed_intake._SMALL_BYTES", 0)
     answer = await matching.upload("deaths", "姓名,电话\n张三,1\n")
     assert answer.status_code == 422
     assert {error["path"] for error in answer.json()["errors"]} == {"id_number", "date"}

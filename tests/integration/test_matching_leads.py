@@ -147,8 +147,12 @@ async def test_a_benefit_that_the_person_s_county_excludes_no_longer_is_a_fact_b
     assert (await matching.compare())["counts"]["findings"] == 0
 
 
-async def test_a_county_s_feed_about_who_is_paid_by_another_is_a_finding_of_theirs(matching: Matching) -> None:
-    """Their own comparison does not read it."""
+@pytest.mark.parametrize("few", [0, 50_000])
+async def test_a_county_s_feed_about_who_is_paid_by_another_is_a_finding_of_theirs(
+    matching: Matching, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Their own comparison does not read it. It is so whether the feed names few, or so many that all are read."""
+    monkeypatch.setattr("services.matching.handlers.news.FEW_PERSONS", few)
     person = await matching.recipient(subsidy="care", area="530103001")
     feed = f"{BENEFITS}{person.id_number},elderly_care,5000,2026-03-01,,,{TOWNSHIP}\n"
     assert (await matching.upload("benefits", feed)).json()["facts"] == 0

@@ -90,6 +90,13 @@ async def findings(stage: Stage) -> list[dict[str, Any]]:
     return [finding async for finding in pages]
 
 
+async def register_leads(stage: Stage) -> list[dict[str, Any]]:
+    """What registers of cards and guardians have otherwise than is on record."""
+    area = stage.county.area
+    pages = stage.rest.items("intake", "/v1/register-leads", stage.officials.civil_affairs, area=area, status="open")
+    return [lead async for lead in pages]
+
+
 async def verify(stage: Stage, finding: dict[str, Any], outcome: str, effective_on: date | None, note: str) -> None:
     """The township answers a finding."""
     body: dict[str, Any] = {"method": "document", "outcome": outcome, "note": note}

@@ -4,7 +4,8 @@
 2. The failed payments are re-issued. Certificates expire in the middle of the month; families leave dibao at its end.
 3. Both stop. Living is raised from month 2 on: arrears. A false report of a death holds one person, and is dismissed.
 4. What was held is paid, and renewed certificates pay again. After the cycle a cremation register tells of deaths in
-   month 1, three months late: exactly the months paid too much are recovered.
+   month 1, three months late: exactly the months paid too much are recovered. The register of cards still has the
+   accounts that were corrected: a lead for the township each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from deploy.local.play.paying import PaidMonth
 from deploy.local.play.registers import Registers
 from deploy.local.play.stage import Stage
 from deploy.local.sample.county import Account, LifeChange
+from deploy.local.sample.files import feed_rows
 from libs.common.period import Period
 
 FAULT_CODES = ("closed", "name_mismatch", "dormant")
@@ -60,6 +62,7 @@ class Scenes:
         if number == 4:
             await self._resumptions(period)
             await self._late_deaths(period)
+            await self._cards(period)
 
     async def _spoil_accounts(self) -> None:
         cards = [person.card.number for person in self.parts.unlucky if person.card]
@@ -147,6 +150,17 @@ class Scenes:
             stage.expectations.equal("months paid after a death", len({paid for _, paid in months}), 3)
             stage.expectations.equal("exactly these months are claimed back", claimed.get(person_id), months)
         stage.expectations.equal("nobody else owes anything", claimed.keys() - too_much.keys(), set())
+
+    async def _cards(self, period: Period) -> None:
+        stage = self.stage
+        *corrected, uncorrected = self.parts.unlucky
+        listed = {person.id_number for person in (*corrected, uncorrected, self.parts.steady)}
+        rows = [row for row in feed_rows(stage.county, "social_cards") if row["id_number"] in listed]
+        await changing.upload(stage, "social_cards", rows, period.last_day)
+        await stage.until_heard()
+        otherwise = {(lead["person_id"], lead["kind"]) for lead in await changing.register_leads(stage)}
+        expected = {(stage.person_id(person), "own_card_differs") for person in corrected}
+        stage.expectations.equal("whose card the register has otherwise", otherwise, expected)
 
 
 def _another_number(number: str) -> str:

@@ -170,6 +170,8 @@ NAMES: dict[str, ParameterName] = {
         ParameterName("expiry.last", "残疾人证到期末次提醒的提前期", "months", "set", _months),
         ParameterName("phone.remembered", "原联系电话保留的天数", "days", "set", _days),
         ParameterName("finding.verification_days", "核查期限", "working days", "set", _days),
+        ParameterName("feed.shrunken_percent", "全量数据减少多少须经人核实（比例）", "percent", "set", _count(1, 100)),
+        ParameterName("feed.shrunken_rows", "全量数据减少多少须经人核实（至少行数）", "rows", "set", _count(1, 10**6)),
         ParameterName("outreach.deadline_months", "主动提醒告知的期限", "months", "fixed", _months),
         ParameterName("outreach.waiver_days", "提醒告知后视为自愿放弃的天数", "days", "set", _days),
         ParameterName("correction.deadline_days", "与上级规定不一致的纠正期限", "days", "set", _days),

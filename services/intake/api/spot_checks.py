@@ -147,7 +147,8 @@ async def list_archive_checks(
 
 @api.get("/duties")
 async def read_duties(tx: Tx, reader: Official, area: Annotated[Area | None, Query()] = None) -> Duties:
-    """Intake's part of the calendar of duties: by when each body is to draw a spot check (notice 5.3)."""
+    """Intake's part of the calendar of duties: by when each body is to draw a spot check (notice 5.3). Comparisons and
+    reviews are matching's part: its `GET /v1/duties`."""
     if area is not None:
         reader.require_area(area)
     duties = await handlers.duties_of(tx, reader.area if area is None else area, on=business_today())

@@ -160,6 +160,7 @@ def _plan(row: Mapping[str, Any]) -> Plan:
 
 @api.get("/duties")
 async def read_duties(area: Area, period: InPeriod, tx: Tx, reader: Official) -> dict[str, Any]:
-    """Per county its three parts, each done or not; `missing` names who has not done theirs."""
+    """Per county its three parts, each done or not; `missing` names who has not done theirs. Spot checks of archives
+    (notice 5.3) are intake's part of the calendar: its `GET /v1/duties`."""
     reader.require_area(area)
     return await handlers.read_duties(tx, area, period)

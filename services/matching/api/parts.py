@@ -11,9 +11,9 @@ from libs.common.privacy import PersonKeys, Sealer
 from libs.common.settings import Settings
 from services.matching.evidence import EvidenceFolder
 from services.matching.faces import FaceProvider
+from services.matching.feed_intake import FeedIntake
 from services.matching.feeds import FeedFolder, Keys
 from services.matching.handlers.comparisons import Workshop
-from services.matching.handlers.feeds import FeedIntake
 from services.matching.runs import ComparisonRuns
 
 

@@ -54,6 +54,7 @@ PAPERS = {
 
 async def duties(desk: Desk) -> None:
     heading("职责日历", "每月由民政、残联、乡镇（街道）分三部分比对，6月、12月省级比对，每年至少一次全员复核")
+    ui.link("档案抽查的期限见“档案抽查”", "/archive-checks")
     today = business_today()
     area = desk.place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SELECT r.person_id, r.subsidy, CASE WHEN starts_with(r.area, span ->> 'area') TH
     split_part(span ->> 'from', '-', 1)::int * 12 + split_part(span ->> 'from', '-', 2)::int - 1,
     split_part(span ->> 'to', '-', 1)::int * 12 + split_part(span ->> 'to', '-', 2)::int - 1
 FROM roster r, jsonb_array_elements(r.schedule) AS span
-WHERE starts_with(span ->> 'area', $1)
+WHERE starts_with(span ->> 'area', $1) AND ($2::text[] IS NULL OR r.person_id = ANY ($2))
 ORDER BY r.person_id, r.subsidy, 4
 """
 
@@ -27,7 +27,7 @@ SELECT person_id, kind, occurred_on, to_char(known_at AT TIME ZONE 'UTC', 'YYYY-
     data ->> 'category', data ->> 'level', data ->> 'expires_on', (data ->> 'in_transit')::boolean,
     CASE WHEN kind LIKE 'benefit.%' THEN data ->> 'kind' END, data ->> 'until'
 FROM standing_facts
-WHERE starts_with(kind, $1)
+WHERE starts_with(kind, $1) AND ($2::text[] IS NULL OR person_id = ANY ($2))
 """
 
 _CONCERNED = """
@@ -50,15 +50,15 @@ WHERE source = $1 AND listed AND starts_with(area, $2) AND as_of <= $3
 _PERSONS_SCHEMA = pa.schema([("person_id", pa.string())])
 
 
-async def export_roster(tx: Transaction, area: str) -> pa.Table:
-    """Every month that is payable in `area`, as spans per person and subsidy: by the township that the person lives in,
-    where it lies in the county that pays."""
-    return await _copy(tx, _ROSTER, ROSTER_SCHEMA, area)
+async def export_roster(tx: Transaction, area: str, persons: Sequence[str] | None = None) -> pa.Table:
+    """Every month that is payable in `area`, to everybody or to these, as spans per person and subsidy: by the township
+    that the person lives in, where it lies in the county that pays."""
+    return await _copy(tx, _ROSTER, ROSTER_SCHEMA, area, persons)
 
 
-async def export_known(tx: Transaction, kinds: str) -> pa.Table:
-    """The standing facts whose kind starts with `kinds`."""
-    return await _copy(tx, _KNOWN, KNOWN_SCHEMA, kinds)
+async def export_known(tx: Transaction, kinds: str, persons: Sequence[str] | None) -> pa.Table:
+    """The standing facts whose kind starts with `kinds`, of everybody or of these."""
+    return await _copy(tx, _KNOWN, KNOWN_SCHEMA, kinds, persons)
 
 
 async def export_concerned(tx: Transaction, area: str) -> pa.Table:
