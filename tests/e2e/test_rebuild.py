@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.e2e.test_takeover import as_csv, finished, import_roster
 from tests.e2e.world import World, until
 
 KEPT = {
@@ -22,7 +23,8 @@ KEPT = {
 
 @pytest.fixture(scope="module")
 async def people(world: World) -> set[str]:
-    """One person who is paid, one whose payments a finding holds, and one whose resident ID was corrected."""
+    """One person who is paid, one whose payments a finding holds, one whose resident ID was corrected, and one who was
+    taken over from a roster and has another account since."""
     area = world.county()
     await world.appropriate(area)
     paid = await world.granted(area)
@@ -44,8 +46,34 @@ async def people(world: World) -> set[str]:
         return all(kept and all(right.person_id in row for row in kept) for kept in rows) or None
 
     await until(merged, "the merge")
+    listed = await taken_over(world, world.county())
     await world.heard()
-    return {paid.person_id, held.person_id, wrong.person_id, right.person_id}
+    return {paid.person_id, held.person_id, wrong.person_id, right.person_id, listed}
+
+
+async def taken_over(world: World, area: str) -> str:
+    """Who is told of with others on the roster, and then by themselves."""
+    person, before, now = world.person(area), world.person(area), world.person(area)
+    row = {
+        "姓名": person.name, "身份证号": person.id_number, "残疾人证号": person.certificate_number,
+        "发证日期": "2020-05-01", "有效期至": "2030-04-30", "户籍地区划代码": area, "经济状况": "低保",
+        "纳入日期": "2020-01-01", "账户归属": "本人", "开户银行": "样例银行", "银行账号": before.account,
+        "联系电话": "13800001234", "生活补贴首发月份": "2025-03", "生活补贴已发至": "2025-12",
+    }  # fmt: skip
+    report = await import_roster(world, area, as_csv([row]))
+    assert (await finished(world, area, report["import_id"]))["granted"] == 1
+    search = {"id_number": person.id_number}
+    person_id: str = (await world.post("intake", "/v1/persons/search", "civil_affairs", search, area=area))["person_id"]
+    card = {"holder": "own", "bank": "云南农信", "number": now.account, "status": "active"}
+    change = await world.call("PUT", "intake", f"/v1/persons/{person_id}/account", "township", area, json=card)
+    await world.post("intake", f"/v1/changes/{change.json()['change_id']}/approval", "civil_affairs", area=area)
+
+    async def paid_there() -> bool | None:
+        kept = await _rows(world, "payees", {person_id})
+        return any(now.account[-4:] in row for row in kept) or None
+
+    await until(paid_there, "the other account")
+    return person_id
 
 
 @pytest.mark.parametrize("projection", KEPT)
