@@ -109,9 +109,10 @@ class Sending:
 
     @asynccontextmanager
     async def _finishing(self) -> AsyncIterator[None]:
-        """What is with the bank in the end is waited for."""
+        """What is with the bank in the end is waited for. What fails then is handed over again once its claim ends."""
         yield
-        await asyncio.gather(*self._in_flight)
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
 
 
 class Following:
