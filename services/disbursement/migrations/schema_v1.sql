@@ -50,7 +50,8 @@ CREATE TABLE entitled_spans (
     FOREIGN KEY (person_id, subsidy) REFERENCES entitlements
 );
 CREATE INDEX entitled_spans_by_person ON entitled_spans (person_id, subsidy);
-CREATE INDEX entitled_spans_by_area ON entitled_spans (area text_pattern_ops);
+-- With the first month, for a cycle asks since when anybody in its area is behind: of few areas, each is looked up.
+CREATE INDEX entitled_spans_by_area ON entitled_spans (area text_pattern_ops, lower(months));
 
 -- Whom to pay (payee.changed). Names, phone and numbers are sealed to their place here. Everybody entitled is here: who is
 -- not told of yet with version 0 and 'no_payee', so that a cycle asks only in whose way something stands.
