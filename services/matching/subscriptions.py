@@ -16,10 +16,12 @@ from libs.common.events.intake import (
     ContactChanged,
     PersonIdCorrected,
     RecipientsTakenOver,
+    TransferAccepted,
 )
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.policies import note_policies
 from libs.common.rebuild import Rebuildable
+from services.matching.handlers.findings import follow_transfers
 from services.matching.handlers.merges import merge_persons
 from services.matching.handlers.outreach import note_deliveries, note_failures
 from services.matching.handlers.projections import (
@@ -47,6 +49,7 @@ SUBSCRIPTIONS = [
     Subscription(MessageFailed, note_failures),
     *(Subscription(event, note_applications) for event in APPLICATIONS),
     Subscription(ContactChanged, note_names),
+    Subscription(TransferAccepted, follow_transfers),
     Subscription(RecipientsJudged, of_each(note_entitlements, attrgetter("schedules"))),
     Subscription(RecipientsTakenOver, note_taken_over),
 ]

@@ -10,6 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from libs.common.clock import utc_now
+from libs.common.events.intake import TransferAccepted
 from libs.common.working_days import working_days_after
 from tests.integration.matching import COUNTY, TOWNSHIP, Matching, invariants_hold
 
@@ -61,6 +63,19 @@ async def test_an_overdue_finding_is_released_or_kept_by_the_county_and_verified
     assert [event["hold_from"] for event in told] == ["2026-04", "2026-04", "9999-12"]
     assert (await matching.verify(finding_id, "confirmed")).status_code == 200
     assert await invariants_hold(matching)
+
+
+async def test_an_open_finding_goes_along_to_the_county_that_accepts_the_person(matching: Matching) -> None:
+    found, there = await lead(matching), "530103002"
+    moved = {
+        "person_id": found["person_id"], "fact_id": uuid4(), "occurred_on": "2026-04-10", "known_at": utc_now(),
+        "source": "review", "from_area": TOWNSHIP, "to_area": there, "accepted_on": "2026-04-20",
+    }  # fmt: skip
+    await matching.hear(TransferAccepted.model_validate(moved))
+    told = (await matching.told(found["person_id"]))[-1]
+    assert (told["type"], told["area"], told["hold_from"]) == ("finding.opened", there, found["hold_from"])
+    assert (await matching.verify(found["finding_id"], "dismissed")).status_code == 404, "the township of before"
+    assert (await matching.verify(found["finding_id"], "dismissed", area=there)).status_code == 200
 
 
 async def test_what_the_county_released_is_held_again_once_somebody_else_says_so_too(matching: Matching) -> None:

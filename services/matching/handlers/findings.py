@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
+from libs.common.areas import contains
 from libs.common.audit import record
 from libs.common.auth import Principal
+from libs.common.consumer import Received
 from libs.common.database import Transaction, among
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
@@ -177,6 +179,18 @@ async def place_findings(tx: Transaction, areas: Mapping[str, str]) -> None:
         if area.startswith(row.area) and area != row.area:
             narrower = {"assigned_to": area} if row.assigned_to == row.area else {}
             await save_finding(tx, row, FindingOpened, area=area, **narrower)
+
+
+async def follow_transfers(tx: Transaction, received: Sequence[Received]) -> None:
+    """Open findings go along to the county that accepted the person: it pays from the month after, and so verifies."""
+    areas = {
+        item.data.person_id: item.data.to_area for item in sorted(received, key=lambda item: item.data.occurred_on)
+    }
+    await tx.lock(*areas)
+    for row in await _open_rows(tx, sorted(areas)):
+        area = areas[row.person_id]
+        if not contains(row.area[:6], area):
+            await save_finding(tx, row, FindingOpened, area=area, assigned_to=area)
 
 
 async def _open_rows(tx: Transaction, persons: Sequence[str]) -> Sequence[Any]:
