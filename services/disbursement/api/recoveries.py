@@ -40,8 +40,8 @@ class Instalment(BaseModel):
 
 
 class Plan(BaseModel):
-    """How it is to be repaid; what else is said is kept. Offset needs consent or a written decision. Without `method` a
-    share is set off, and anything else repaid."""
+    """How it is to be repaid; what else is said is kept. Instalments cover what is outstanding, unless a share is set
+    off, which needs consent or a written decision. Without `method` a share is set off, and anything else repaid."""
 
     model_config = ConfigDict(extra="allow")
 
