@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from libs.common.events.eligibility import PolicyChanged, PolicyValue
 from libs.common.events.intake import ApplicationFacts, ApplicationSubmitted
 from libs.common.period import Period
 from libs.common.settings import Settings
@@ -63,6 +65,18 @@ async def test_a_year_after_the_last_sign_of_life_a_proof_is_due_and_of_the_aged
     assert listed[1]["due_on"] == "2026-06-10"
     assert await proofs(matching, due_before="2025-12-09") == []
     assert len(await proofs(matching, due_before="2025-12-10")) == 1
+
+
+async def test_how_often_and_from_which_age_is_the_policy_of_the_area(matching: Matching) -> None:
+    values = tuple(
+        PolicyValue(parameter=f"proof_of_life.{name}", since=date(2025, 1, 1), value=value)
+        for name, value in (("high_risk_age", 55), ("high_risk_interval_months", 3))
+    )
+    await matching.hear(PolicyChanged(version=1, area=TOWNSHIP[:6], policy_version="a", values=values))
+    person = await recipient(matching, born=1965)
+    await daily(matching, "2025-08-20")
+    (proof,) = await proofs(matching)
+    assert (proof["person_id"], proof["due_on"], proof["because"]) == (person.person_id, "2025-09-10", "age")
 
 
 async def test_who_is_seen_alive_is_due_again_a_year_later(matching: Matching) -> None:

@@ -17,7 +17,7 @@ _JUDGE = (
 )  # fmt: skip
 """Everything between what was asserted of a person and the schedule."""
 
-_RECORDED = (1, "508eeb65eb1f6b78")
+_RECORDED = (1, "9144d0577bfa5adf")
 
 
 def _code(source: str) -> Iterator[str]:
