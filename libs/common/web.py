@@ -82,7 +82,7 @@ class ForeseeingRoute(TransactionalRoute):
     runs again in a transaction that reads, and that says how it is.
 
     Such a handler takes the body, a model, and the request, and answers with a model. Both are read and written without
-    FastAPI's way over Python's values and its dependencies, which takes as long as half of what a handler does.
+    FastAPI's way over Python's values and its dependencies, which takes a tenth of the process's time.
     """
 
     foresees = True
@@ -100,7 +100,7 @@ class ForeseeingRoute(TransactionalRoute):
                 found = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors(include_url=False)]
                 raise RequestValidationError(found) from error
             said: BaseModel = await handler(given, request)
-            return Response(said.model_dump_json(), self.status_code or 200, media_type="application/json")
+            return Response(said.model_dump_json(by_alias=True), self.status_code or 200, media_type="application/json")
 
         return answer
 
