@@ -85,12 +85,9 @@ async def settle_leads(tx: Transaction, vault: Vault, person: Person, *, on: dat
     if not told:
         return person
     registers = _registers_in(told)
-    record = on_record(
-        vault,
-        await current_account(tx, vault, person.person_id),
-        await current_guardian(tx, vault, person.person_id),
-    )
-    kinds = set(leads_of(registers, record, cannot_act=person.cannot_act(on), on=on))
+    account = await current_account(tx, vault, person.person_id)
+    paid_to = on_record(vault, account, await current_guardian(tx, vault, person.person_id))
+    kinds = set(leads_of(registers, paid_to, cannot_act=person.cannot_act(on), on=on))
     await tx.connection.execute(_DONE, {"person_id": person.person_id, "kinds": sorted(kinds), "on": on})
     days = (await parameters_of(tx, person.area)).days("register.answer_days", on)
     due_on = working_days_after(on, days)
