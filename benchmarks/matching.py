@@ -15,8 +15,8 @@ A roster of n persons is set against six feeds of n rows together, by the rules 
 * `saved`: a run as the service's worker carries it through, from the roster on: it also opens the findings in
   PostgreSQL, with claims, events and ledger.
 
-Starting up is counted for none: Python and its imports, DuckDB's library, PostgreSQL's server, the session of Spark, and
-in `saved` the service with the process that stands by for its next large comparison.
+Starting up is counted for none: Python and its imports, DuckDB's library, PostgreSQL's server, the session of Spark,
+and in `saved` the service with the process that stands by for its next large comparison.
 
 Then: a larger roster against the small one; ours under a cap of 1 GB on DuckDB; and feeds taken in beside the bare CSV
 reader. Seconds are medians of rounds in turn, memory is the peak of the whole process; `--memory` is what its engine
