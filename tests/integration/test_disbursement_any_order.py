@@ -292,7 +292,8 @@ class Disbursement(RuleBasedStateMachine):
         key = self._who(person)
         told_of = (*self.members[key], key)[0] if late else key
         paid = (SimpleNamespace(from_=first, to=last, amount_fen=amount_fen),) if first <= last else ()
-        event = SimpleNamespace(person_id=told_of, paid={"living": paid}, area=self.area, import_id=new_id())
+        recipient = SimpleNamespace(person_id=told_of, paid={"living": paid}, area=self.area)
+        event = SimpleNamespace(recipients=(recipient,), import_id=new_id())
 
         async def enter() -> None:
             async with self.database.transaction() as tx:
