@@ -27,7 +27,7 @@ import asyncpg
 
 from deploy.local.home import Home
 from deploy.local.launcher import Launcher
-from deploy.local.processes import accepts_connections
+from deploy.local.processes import ProcessFailed, accepts_connections
 from deploy.local.rest import Caller, Rest
 from deploy.local.sample.county import FIRST_PERIOD, build_county
 from deploy.local.sample.roster import roster_csv
@@ -55,12 +55,18 @@ class Used:
 
     def __init__(self, launcher: Launcher) -> None:
         assert launcher.broker.process is not None
-        self._names = {child.process.pid: name for name, child in launcher.children.items()}
-        self._names[launcher.broker.process.pid] = "broker"
+        self._logs = launcher.home.log
+        self._processes = {name: child.process for name, child in launcher.children.items()}
+        self._processes["broker"] = launcher.broker.process
+        self._names = {process.pid: name for name, process in self._processes.items()}
         self._seconds: dict[tuple[str, int], float] = {}
         self.peak_mib: dict[str, float] = {}
 
     def look(self) -> None:
+        """ProcessFailed, with the end of its log, if one of them ended: nobody starts it again here."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise ProcessFailed(name, f"ended with status {process.returncode}", self._logs(name))
         parents = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
