@@ -208,27 +208,27 @@ async def test_once_a_death_is_known_the_guardian_is_told_and_without_one_the_fa
     }
 
 
+def claim_of(recovery_id: UUID, version: int, amount_fen: int, recovered_fen: int = 0) -> RecoveryOpened:
+    return RecoveryOpened(
+        person_id=PERSON,
+        version=version,
+        recovery_id=recovery_id,
+        subsidy="care",
+        area=AREA,
+        cause="low_income.exited",
+        months=(OverpaidMonth(period=Period(2026, 2), amount_fen=amount_fen),),
+        amount_fen=amount_fen,
+        recovered_fen=recovered_fen,
+        status="open",
+    )
+
+
 async def test_an_overpayment_is_told_once_however_often_something_of_it_is_repaid(service: Notification) -> None:
     recovery_id = new_id()
-
-    def claim(version: int, amount_fen: int, recovered_fen: int = 0) -> RecoveryOpened:
-        return RecoveryOpened(
-            person_id=PERSON,
-            version=version,
-            recovery_id=recovery_id,
-            subsidy="care",
-            area=AREA,
-            cause="low_income.exited",
-            months=(OverpaidMonth(period=Period(2026, 2), amount_fen=amount_fen),),
-            amount_fen=amount_fen,
-            recovered_fen=recovered_fen,
-            status="open",
-        )
-
-    await service.receive(service.contact(), (claim(1, 11_000), new_id()))
-    await service.receive((claim(2, 11_000, recovered_fen=1_000), new_id()))
+    await service.receive(service.contact(), (claim_of(recovery_id, 1, 11_000), new_id()))
+    await service.receive((claim_of(recovery_id, 2, 11_000, recovered_fen=1_000), new_id()))
     assert len(await service.messages()) == 1
-    await service.receive((claim(3, 9_000, recovered_fen=1_000), new_id()))
+    await service.receive((claim_of(recovery_id, 3, 9_000, recovered_fen=1_000), new_id()))
     assert ["90.00元" in message["text"] for message in await service.messages()] == [False, True]
 
 
@@ -236,18 +236,7 @@ async def test_a_claim_that_comes_back_after_it_had_shrunk_is_told_once_more(ser
     recovery_id = new_id()
     await service.receive(service.contact())
     for version, amount_fen in enumerate((11_000, 5_000, 5_000, 11_000), start=1):
-        claim = RecoveryOpened(
-            person_id=PERSON,
-            version=version,
-            recovery_id=recovery_id,
-            subsidy="care",
-            area=AREA,
-            cause="low_income.exited",
-            months=(OverpaidMonth(period=Period(2026, 2), amount_fen=amount_fen),),
-            amount_fen=amount_fen,
-            status="open",
-        )
-        await service.receive((claim, new_id()))
+        await service.receive((claim_of(recovery_id, version, amount_fen), new_id()))
     told = sorted(["110.00元" in message["text"] for message in await service.messages()])
     assert told == [False, True, True]
 

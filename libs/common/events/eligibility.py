@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.events.envelope import StateEvent, event
+from libs.common.events.envelope import PortionEvent, StateEvent, event
 from libs.common.levels import Level
 from libs.common.period import Period
 from libs.common.vocabulary import BenefitKind, Category, Subsidy
@@ -147,21 +147,13 @@ class JudgedRecipient(_Value):
 
 
 @event
-class RecipientsJudged(StateEvent):
-    """Answers a portion of `recipients.listed`. What is granted is in force from now on. `person_id` is empty."""
+class RecipientsJudged(PortionEvent):
+    """Answers a portion of `recipients.listed`. What is granted is in force from now on."""
 
     type: ClassVar[str] = "recipients.judged.v1"
     producer: ClassVar[str] = "eligibility"
-    is_sparse: ClassVar[bool] = True
 
-    person_id: str = ""
-    import_id: UUID
-    portion: str
     recipients: tuple[JudgedRecipient, ...] = Field(min_length=1)
-
-    @property
-    def key(self) -> str:
-        return self.portion
 
     @property
     def aggregate(self) -> str:

@@ -6,7 +6,8 @@ gets a new type (`….v2`) and an upcaster, and the old type stays readable.
 
 Two kinds of payload:
 
-* `StateEvent` carries the full state of one aggregate and a growing `version`; a consumer keeps the newest.
+* `StateEvent` carries the full state of one aggregate and a growing `version`; a consumer keeps the newest. A
+  `PortionEvent` carries that of many persons on a roster.
 * `FactEvent` is one dated assertion about a person; facts fold by their own dates, never by arrival.
 """
 
@@ -64,6 +65,20 @@ class StateEvent(EventData):
     @property
     def aggregate_version(self) -> int:
         return self.version
+
+
+class PortionEvent(StateEvent):
+    """A portion of a roster that is taken over (存量接管): the same of each of many persons. `person_id` is empty."""
+
+    is_sparse: ClassVar[bool] = True
+
+    person_id: str = ""
+    import_id: UUID
+    portion: str = Field(description="names it among all portions of all rosters")
+
+    @property
+    def key(self) -> str:
+        return self.portion
 
 
 class FactEvent(EventData):

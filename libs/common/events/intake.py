@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.events.envelope import FactEvent, Sealed, StateEvent, event
+from libs.common.events.envelope import FactEvent, PortionEvent, Sealed, StateEvent, event
 from libs.common.levels import Level
 from libs.common.period import Period
 from libs.common.vocabulary import (
@@ -268,23 +268,15 @@ class ListedRecipient(_Value):
 
 
 @event
-class RecipientsListed(StateEvent):
-    """A portion of a roster that is taken over (存量接管). No office reviews the applications: the judgement on these
-    facts, as of `imported_on`, decides. `person_id` is empty."""
+class RecipientsListed(PortionEvent):
+    """A portion as its roster lists it. No office reviews the applications: the judgement on these facts, as of
+    `imported_on`, decides."""
 
     type: ClassVar[str] = "recipients.listed.v1"
     producer: ClassVar[str] = "intake"
-    is_sparse: ClassVar[bool] = True
 
-    person_id: str = ""
-    import_id: UUID
-    portion: str = Field(description="names it among all portions of all rosters")
     imported_on: date
     recipients: tuple[ListedRecipient, ...] = Field(min_length=1)
-
-    @property
-    def key(self) -> str:
-        return self.portion
 
     @property
     def aggregate(self) -> str:
@@ -315,23 +307,15 @@ class TakenOver(_Value):
 
 
 @event
-class RecipientsTakenOver(StateEvent):
+class RecipientsTakenOver(PortionEvent):
     """Those of a portion of a roster whom anything is granted. Unlike in `payee.changed` and `contact.changed`, texts
     are sealed for the places where they are kept (`payee_place`, `contact_place`), so that nobody has to seal a million
-    of them anew. `person_id` is empty."""
+    of them anew."""
 
     type: ClassVar[str] = "recipients.taken_over.v1"
     producer: ClassVar[str] = "intake"
-    is_sparse: ClassVar[bool] = True
 
-    person_id: str = ""
-    import_id: UUID
-    portion: str
     recipients: tuple[TakenOver, ...] = Field(min_length=1)
-
-    @property
-    def key(self) -> str:
-        return self.portion
 
     @property
     def aggregate(self) -> str:
