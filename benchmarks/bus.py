@@ -21,12 +21,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 
 from benchmarks.platform import Comparison, Stage, report, stage
-from libs.common.consumer import Consumer, Projection, Received, Subscription
+from libs.common.consumer import Consumer
 from libs.common.database import Database, Transaction
 from libs.common.events.disbursement import PaymentFailed
 from libs.common.events.matching import CertificateExpired
 from libs.common.outbox import Relay, ensure_topics
 from libs.common.period import Period
+from libs.common.projection import Projection, Received, Subscription
 from libs.common.service import settle_memory
 
 # What a service that keeps facts stores of each: the shape of eligibility's assertions.

@@ -20,12 +20,12 @@ import asyncpg
 import uvloop
 
 from benchmarks.platform import Comparison, Stage, report, stage
-from libs.common.consumer import Projection, Received
 from libs.common.database import Database, asyncpg_dsn, new_id
 from libs.common.events.envelope import EventData, read_event, write_envelope
 from libs.common.events.intake import ApplicationApproved, ApplicationFacts, CertificateClaim, LowIncomeClaim
 from libs.common.events.matching import CertificateExpired, CertificateRenewed, LowIncomeExited, PersonDied
 from libs.common.migrations import upgrade
+from libs.common.projection import Projection, Received
 from libs.common.service import settle_memory
 from services.eligibility.subscriptions import SUBSCRIPTIONS
 

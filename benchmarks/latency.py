@@ -24,11 +24,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.eligibility_events import AT, approvals, database_of, person_id, take
 from benchmarks.platform import Comparison, Stage, report, stage
-from libs.common.consumer import Consumer, Projection, Received
+from libs.common.consumer import Consumer
 from libs.common.database import Database, asyncpg_dsn, new_id
 from libs.common.events.envelope import read_event, write_envelope
 from libs.common.events.matching import CertificateExpired
 from libs.common.outbox import Relay, ensure_topics
+from libs.common.projection import Projection, Received
 from libs.common.service import settle_memory
 from services.eligibility.subscriptions import SUBSCRIPTIONS
 

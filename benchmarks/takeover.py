@@ -33,10 +33,10 @@ from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
 from libs.common.auth import Principal
 from libs.common.clock import business_today
-from libs.common.consumer import Projection, Received, Subscription
 from libs.common.database import Database, asyncpg_dsn
 from libs.common.migrations import upgrade
 from libs.common.privacy import PersonKeys, Sealer
+from libs.common.projection import Projection, Received, Subscription
 from libs.common.service import settle_memory
 from services.disbursement.subscriptions import subscriptions as disbursement_subscriptions
 from services.eligibility.subscriptions import SUBSCRIPTIONS as ELIGIBILITY

@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.audit import record
 from libs.common.auth import Admin, AuditorOrAdmin
-from libs.common.consumer import retry_dead_letter
 from libs.common.daily import DailyTask, run_task
 from libs.common.database import rows
 from libs.common.errors import Conflict, NotFound
@@ -23,6 +22,7 @@ from libs.common.events.envelope import read_envelope
 from libs.common.invariants import Invariant, broken_by
 from libs.common.outbox import request_replay
 from libs.common.period import DutyDay
+from libs.common.projection import retry_dead_letter
 from libs.common.rebuild import Rebuildable, rebuild
 from libs.common.web import Page, Paging, Tx, router
 

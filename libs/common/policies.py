@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.parameters import Values, values_told
+from libs.common.projection import Received
 
 policies = Table(
     "policies",

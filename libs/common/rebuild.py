@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
 
-from libs.common.consumer import Projection, Received
 from libs.common.database import Transaction
 from libs.common.events.envelope import BULK_PRODUCERS, EventData, bulk_topic_of, topic_of
 from libs.common.outbox import ensure_topics
+from libs.common.projection import Projection, Received
 from libs.common.settings import Settings
 
 _CHUNKS = {False: 500, True: 5}

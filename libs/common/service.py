@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from libs.common.auth import TokenVerifier
 from libs.common.clock import business_today
-from libs.common.consumer import Consumer, Projection, SetAside, Subscription
+from libs.common.consumer import Consumer
 from libs.common.daily import DailyTask, Scheduler, with_upkeep
 from libs.common.database import Database, is_transient
 from libs.common.events.envelope import bulk_topic_of, topic_of
@@ -29,6 +29,7 @@ from libs.common.invariants import Invariant
 from libs.common.operations import operations_router
 from libs.common.outbox import Relay
 from libs.common.platform_schema import ensure_month_partitions
+from libs.common.projection import Projection, SetAside, Subscription
 from libs.common.rebuild import Rebuildable
 from libs.common.settings import PORT_OFFSETS, Settings, settings_from_environment
 from libs.common.telemetry import configure_logging

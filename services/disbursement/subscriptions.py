@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from operator import attrgetter
 
-from libs.common.consumer import Subscription, of_each
 from libs.common.events.eligibility import (
     EntitlementChanged,
     JudgementBlocked,
@@ -17,6 +16,7 @@ from libs.common.events.intake import PayeeChanged, RecipientsTakenOver, RosterI
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, RosterListed, RosterReceived
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
+from libs.common.projection import Subscription, of_each
 from libs.common.rebuild import Rebuildable
 from services.disbursement.handlers import opening, projections, rosters
 

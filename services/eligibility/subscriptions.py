@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from libs.common.consumer import Subscription
 from libs.common.events import intake, matching
 from libs.common.events.envelope import EventData, FactEvent, event_types
+from libs.common.projection import Subscription
 from services.eligibility.handlers.applications import (
     follow_applications,
     prescreen_candidates,

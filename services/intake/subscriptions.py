@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from libs.common.clock import business_today
-from libs.common.consumer import Received, Subscription, of_each
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.events.matching import (
@@ -19,6 +18,7 @@ from libs.common.events.matching import (
     RegisterTold,
 )
 from libs.common.policies import note_policies
+from libs.common.projection import Received, Subscription, of_each
 from libs.common.rebuild import Rebuildable
 from services.intake.handlers.assessments import note_assessments, note_entitlements
 from services.intake.handlers.certificates import note_certificates, note_retractions

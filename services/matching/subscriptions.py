@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from libs.common.consumer import Subscription, of_each
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.events.envelope import EventData
 from libs.common.events.intake import (
@@ -20,6 +19,7 @@ from libs.common.events.intake import (
 )
 from libs.common.events.notification import MessageFailed, ReminderDelivered
 from libs.common.policies import note_policies
+from libs.common.projection import Subscription, of_each
 from libs.common.rebuild import Rebuildable
 from services.matching.handlers.findings import follow_transfers
 from services.matching.handlers.merges import merge_persons

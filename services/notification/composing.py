@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, among, new_id
 from libs.common.parameters import Parameters
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from services.notification import texts
 from services.notification.parameters import load_parameters
 from services.notification.tables import contacts, merged_persons, messages, templates

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 from operator import attrgetter
 
-from libs.common.consumer import Subscription, of_each
 from libs.common.events import intake, matching
 from libs.common.events.disbursement import (
     PaymentFailed,
@@ -21,6 +20,7 @@ from libs.common.events.disbursement import (
 from libs.common.events.eligibility import EntitlementChanged, PolicyChanged, RecipientsJudged
 from libs.common.policies import note_policies
 from libs.common.privacy import Sealer
+from libs.common.projection import Subscription, of_each
 from libs.common.rebuild import Rebuildable
 from services.notification.handlers import decisions, entitlements, facts, persons
 

@@ -16,7 +16,6 @@ from sqlalchemy import text
 
 from libs.common.auth import Role
 from libs.common.clock import utc_now
-from libs.common.consumer import Received
 from libs.common.database import new_id, rows
 from libs.common.events.eligibility import (
     ApplicationAssessed,
@@ -26,6 +25,7 @@ from libs.common.events.eligibility import (
 )
 from libs.common.events.envelope import Envelope, EventData
 from libs.common.period import Period
+from libs.common.projection import Received
 from libs.common.settings import Settings
 from services.intake.main import build
 from tests.conftest import Databases, Issuer, Running, running

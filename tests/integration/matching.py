@@ -14,11 +14,11 @@ import httpx
 from sqlalchemy import text
 
 from libs.common.clock import utc_now
-from libs.common.consumer import Received
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged, PolicyChanged, PolicyValue
 from libs.common.events.envelope import Envelope, EventData
 from libs.common.identity import check_character
 from libs.common.period import Period
+from libs.common.projection import Received
 from tests.conftest import Issuer, Running
 
 COUNTY = "530102"

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from libs.common.clock import business_today
-from libs.common.consumer import Projection, Received
 from libs.common.database import Database, rows
 from libs.common.events.eligibility import PolicyReevaluated
 from libs.common.events.envelope import read_data, read_envelope
 from libs.common.period import Period
+from libs.common.projection import Projection, Received
 from services.disbursement.subscriptions import subscriptions
 from tests.conftest import Databases, Issuer, eventually
 from tests.integration.disbursement import Person, World, world

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from libs.common.clock import business_today
-from libs.common.consumer import Projection, Received
 from libs.common.database import Database, new_id
 from libs.common.events.envelope import Envelope, EventData, FactEvent
 from libs.common.events.intake import (
@@ -43,6 +42,7 @@ from libs.common.events.matching import (
     PersonReappeared,
 )
 from libs.common.platform_schema import ensure_month_partitions
+from libs.common.projection import Projection, Received
 from services.eligibility.folding import KINDS
 from services.eligibility.handlers.reevaluation import reevaluate_chunk
 from services.eligibility.main import build

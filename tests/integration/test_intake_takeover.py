@@ -16,7 +16,6 @@ from sqlalchemy import text
 
 from deploy.local.sample.county import build_county
 from deploy.local.sample.roster import COLUMNS, roster_csv
-from libs.common.consumer import Projection, Received
 from libs.common.database import copy_rows, new_id, rows
 from libs.common.events.eligibility import (
     EntitledMonths,
@@ -28,6 +27,7 @@ from libs.common.events.eligibility import (
 from libs.common.events.envelope import Envelope
 from libs.common.events.matching import CertificateReassessed
 from libs.common.period import Period, business_date
+from libs.common.projection import Projection, Received
 from libs.common.settings import Settings
 from services.intake.application_records import filed_in
 from services.intake.handlers import roster_imports

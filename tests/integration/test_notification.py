@@ -18,7 +18,6 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from libs.common.clock import business_today, utc_now
-from libs.common.consumer import Received
 from libs.common.database import new_id
 from libs.common.events.disbursement import OverpaidMonth, PaymentFailed, RecoveryOpened
 from libs.common.events.eligibility import EntitledMonths, EntitlementChanged
@@ -33,6 +32,7 @@ from libs.common.events.intake import (
 from libs.common.events.matching import ReminderRequested
 from libs.common.period import Period
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from libs.common.vocabulary import Subsidy
 from services.notification.main import build
 from services.notification.sending import NO_PROVIDER, Sending

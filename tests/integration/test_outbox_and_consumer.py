@@ -20,11 +20,12 @@ from sqlalchemy import text
 from deploy.local.broker import Broker
 from deploy.local.postgres import PostgresServer
 from libs.common.clock import business_today, utc_now
-from libs.common.consumer import Consumer, Projection, Received, Subscription
+from libs.common.consumer import Consumer
 from libs.common.database import Database, Transaction, asyncpg_dsn
 from libs.common.events.matching import CertificateExpired
 from libs.common.outbox import FIRST_BETWEEN, WHERE_IT_IS, Relay, request_replay
 from libs.common.platform_schema import PLATFORM_V1, drop_old_partitions, ensure_month_partitions
+from libs.common.projection import Projection, Received, Subscription
 from libs.common.settings import Settings
 from libs.common.watermark import read_watermark
 from tests.conftest import Databases, Issuer, eventually

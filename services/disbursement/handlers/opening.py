@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pydantic_core import to_json
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
 from libs.common.events.intake import RecipientsTakenOver
 from libs.common.period import business_date
+from libs.common.projection import Received
 from services.disbursement import ledger
 from services.disbursement.handlers.books import book
 from services.disbursement.handlers.merges import survivors

@@ -9,13 +9,13 @@ from uuid import UUID
 from pydantic_core import to_json
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import EntitlementChanged, PolicyReevaluated
 from libs.common.events.intake import PayeeChanged, payee_place
 from libs.common.events.matching import FindingState
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from services.disbursement.handlers.heirs import await_heirs
 from services.disbursement.handlers.merges import merge_persons, without_merged
 from services.disbursement.handlers.overpayments import review_overpayments

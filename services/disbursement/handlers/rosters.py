@@ -8,8 +8,8 @@ from datetime import date
 
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
+from libs.common.projection import Received
 
 
 async def keep_listed(tx: Transaction, received: Sequence[Received]) -> None:

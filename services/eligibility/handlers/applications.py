@@ -15,7 +15,6 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, CandidatePrescreened, Reason, SubsidyDecision
 from libs.common.events.intake import (
@@ -27,6 +26,7 @@ from libs.common.events.intake import (
 )
 from libs.common.events.matching import CandidateIdentified
 from libs.common.period import SHANGHAI, Period
+from libs.common.projection import Received
 from libs.common.vocabulary import SUBSIDIES, BenefitKind, Channel, Subsidy
 from services.eligibility import determination
 from services.eligibility.claims import assertions_of

@@ -9,11 +9,11 @@ from datetime import date
 from pydantic_core import to_json
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import PersonMerged
+from libs.common.projection import Received
 from services.eligibility.folding import Assertion
 from services.eligibility.handlers.entitlements import Recomputed, Told, recompute
 from services.eligibility.sources import rank_of

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, copy_rows
 from libs.common.events.eligibility import EntitlementChanged, JudgedRecipient, RecipientsJudged, SubsidyDecision
 from libs.common.events.intake import ListedApplication, ListedRecipient, RecipientsListed
 from libs.common.period import Period, business_date
+from libs.common.projection import Received
 from libs.common.vocabulary import SUBSIDIES, Subsidy
 from services.eligibility.claims import assertions_of
 from services.eligibility.determination import Determination, weighed

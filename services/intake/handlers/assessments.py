@@ -9,10 +9,10 @@ from datetime import date
 from pydantic_core import to_json
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.eligibility import ApplicationAssessed, EntitlementChanged
 from libs.common.identity import ResidentId
+from libs.common.projection import Received
 from services.intake.application_records import (
     Filed,
     lock_applications,

@@ -10,9 +10,9 @@ from pydantic_core import to_json
 from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.intake import CertificateClaim
+from libs.common.projection import Received
 from services.intake.certificates import held
 from services.intake.person_records import current_account, person_in, save_person, tell_payee
 from services.intake.vault import Vault

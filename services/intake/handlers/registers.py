@@ -15,10 +15,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.consumer import Received
 from libs.common.database import Transaction, new_id
 from libs.common.errors import Conflict, FourEyes, NotFound
 from libs.common.events.matching import RegisteredCard, RegisteredGuardian, RegisteredResidence, RegisterTold
+from libs.common.projection import Received
 from libs.common.working_days import working_days_after
 from services.intake.person_records import current_account, current_guardian, person_in, save_person, tell_payee
 from services.intake.persons import Person, RecordedAccount, RecordedGuardian

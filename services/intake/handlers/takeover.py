@@ -18,7 +18,6 @@ from pydantic_core import to_json
 from sqlalchemy import RowMapping, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.common.consumer import Received as ReceivedEvent
 from libs.common.database import Transaction, copy_rows
 from libs.common.events.eligibility import JudgedRecipient
 from libs.common.events.intake import (
@@ -32,6 +31,7 @@ from libs.common.events.intake import (
     payee_place,
 )
 from libs.common.period import Period
+from libs.common.projection import Received as ReceivedEvent
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy, in_chinese
 from services.intake.application_records import filed_in
 from services.intake.applications import Application, taken_over

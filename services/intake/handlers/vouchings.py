@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
+from libs.common.projection import Received
 
 
 async def note_confirmed(tx: Transaction, received: Sequence[Received]) -> None:

@@ -13,10 +13,10 @@ from sqlalchemy import select, update
 from libs.common.areas import contains
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.consumer import Received
 from libs.common.database import Transaction, among
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.matching import FindingConfirmed, FindingDismissed, FindingOpened, FindingState
+from libs.common.projection import Received
 from services.matching.handlers.evidence import Subject, list_evidence, require_face_match
 from services.matching.handlers.facts import BY_VERIFICATION, Assertion, assert_facts, new_fact
 from services.matching.handlers.ledgers import extend_ledger

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Table, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.intake import PersonIdCorrected
 from libs.common.events.matching import FindingDismissed, FindingOpened, PersonMerged
 from libs.common.period import business_date
+from libs.common.projection import Received
 from services.matching.handlers.findings import save_finding
 from services.matching.handlers.persons import survivor_of
 from services.matching.outreach import OPEN

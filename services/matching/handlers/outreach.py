@@ -11,13 +11,13 @@ from sqlalchemy import Row, insert, select, text, update
 
 from libs.common.audit import record
 from libs.common.auth import Principal
-from libs.common.consumer import Received
 from libs.common.database import Transaction, among, new_id
 from libs.common.errors import Conflict, InvalidInput, NotFound
 from libs.common.events.envelope import FactEvent
 from libs.common.events.matching import CandidateIdentified, OutreachLapsed, PersonMoved, ReminderRequested
 from libs.common.parameters import Parameters
 from libs.common.period import Period, business_date
+from libs.common.projection import Received
 from libs.common.working_days import working_days_after
 from services.matching.deadlines import months_after
 from services.matching.kinds import kind_of

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Table
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, replacing
 from libs.common.events.eligibility import CandidatePrescreened, EntitlementChanged
 from libs.common.events.intake import ContactChanged
 from libs.common.period import business_date
+from libs.common.projection import Received
 from services.matching.handlers.findings import place_findings
 from services.matching.handlers.outreach import (
     MOVE,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import select, text, tuple_
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction
 from libs.common.events.disbursement import PaymentState, RecoveryState
 from libs.common.events.intake import (
@@ -22,6 +21,7 @@ from libs.common.money import yuan_text
 from libs.common.papers.printing import day_text
 from libs.common.period import Period
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.notification import texts
 from services.notification.composing import Draft, cause_of, compose

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, text, update
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, among, replacing, rows
 from libs.common.events.eligibility import EntitlementChanged
 from libs.common.money import yuan_text
 from libs.common.period import Period, business_date
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from libs.common.vocabulary import SUBSIDY_NAMES, Subsidy
 from services.notification import texts
 from services.notification.composing import Draft, compose

@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import delete, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from libs.common.consumer import Received
 from libs.common.database import Filled, Transaction, rows
 from libs.common.events.envelope import FactEvent
 from libs.common.events.intake import ApplicationApproved, CertificateClaim, TakenOver
 from libs.common.papers.printing import day_text
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from services.notification.composing import Draft, compose, survivors_of
 from services.notification.parameters import Name, load_parameters
 from services.notification.tables import contacts, facts, merged_persons, messages, payees

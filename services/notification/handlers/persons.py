@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from libs.common.consumer import Received
 from libs.common.database import Transaction, among, replacing, rows
 from libs.common.events.intake import ContactChanged, PayeeChanged, contact_place
 from libs.common.papers.printing import day_text
 from libs.common.period import business_date
 from libs.common.privacy import Sealer
+from libs.common.projection import Received
 from services.notification.composing import Draft, cause_of, compose, survivors_of
 from services.notification.handlers.facts import note_listed_certificates
 from services.notification.parameters import load_parameters
